@@ -1,0 +1,5 @@
+//! Floor 3: reaching the outside world for bytes: HTTP, files (later SFTP).
+//!
+//! **Invariants:** no private address unless the settings allow that host, checked after each DNS
+//! answer and each redirect; every read is capped in bytes before and after decompression, and in
+//! time; no cookie is kept.

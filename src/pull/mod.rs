@@ -1,0 +1,10 @@
+//! Floor 4: from a member's source to postings in the store.
+//!
+//! `connector` is the file; `source` reads records by it; `mapping` makes a draft of a record;
+//! `run` stages, compares (`diff`), doubts (`guards`) and applies; `schedule` says when.
+//!
+//! **Invariant (law 1):** nothing closes but by an explicit closing, or by `misses` absences from
+//! complete, plausible snapshots.
+
+pub mod connector;
+pub mod source;

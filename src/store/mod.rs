@@ -1,0 +1,215 @@
+//! Floor 3: the store behind one asynchronous, set-based trait.
+//!
+//! SQLite (embedded) and PostgreSQL implement [`Store`]; one contract suite runs over both.
+//! **Invariants:** a state change and the events that it causes are one transaction (law 3); there
+//! is no row-by-row method; nothing is written for an unchanged posting but its run's row; change
+//! numbers are given only under [`Store::lock_public`], so they are commit order.
+
+mod types;
+
+pub use types::*;
+
+use crate::model::{
+    CloseReason, ConnectorName, Decision, Edge, Event, HoldId, MessageId, PostingId, PostingState,
+    RunId, Stage, StoredPosting, VacancyId,
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::sync::Arc;
+
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+pub type DynStore = Arc<dyn Store>;
+
+/// A right that lasts until it is dropped; what it rests on is the backend's affair.
+pub type Guard = Box<dyn Send + Sync>;
+
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    // ---- pull -------------------------------------------------------------------------------
+
+    /// The right to run `connector`, or `None` while another worker anywhere has it.
+    async fn lock_connector(&self, connector: &ConnectorName) -> Result<Option<Guard>>;
+    /// What the next run of `connector` compares itself with. Default for a new connector.
+    async fn connector_state(&self, connector: &ConnectorName) -> Result<ConnectorState>;
+    /// Every posting of `connector` that is live or closed with its keys kept: narrow rows.
+    async fn posting_states(&self, connector: &ConnectorName) -> Result<Vec<PostingState>>;
+    /// Opens a run in [`RunStatus::Staging`]. Leftover staging of a dead run of the same
+    /// connector is dropped with it (status `failed`, error `interrupted`).
+    async fn start_run(&self, run: NewRun) -> Result<RunId>;
+    /// The run that crashed while applying, with its plan: resumed before a new one starts.
+    async fn applying_run(&self, connector: &ConnectorName) -> Result<Option<Run>>;
+    /// Appends records to the run's staging table; a repeated reference replaces the earlier row.
+    async fn stage(&self, run: RunId, records: Vec<StagedRecord>) -> Result<()>;
+    /// The narrow part of what was staged, in order of staging.
+    async fn staged(&self, run: RunId) -> Result<Vec<StagedRow>>;
+    /// Freezes the plan and marks the run `applying`: from here on it is resumed, not repeated.
+    async fn plan_run(&self, run: RunId, plan: Plan) -> Result<()>;
+    /// One idempotent batch: posting states, payloads taken over from staging, events. A change
+    /// whose `observation` is not newer than the stored one is skipped with its events.
+    async fn apply(&self, run: RunId, batch: Vec<PostingChange>) -> Result<()>;
+    /// The last batch: miss counts, closings, validators and history, the hold (opened, replaced
+    /// or cleared), and the run marked `applied`, in one transaction; staging is dropped.
+    async fn finish_run(&self, run: RunId, end: RunEnd) -> Result<()>;
+    /// Ends a run that read nothing usable; the state is untouched but for the error shown.
+    async fn fail_run(
+        &self,
+        run: RunId,
+        snapshot: SnapshotKind,
+        counts: Counts,
+        error: &str,
+        ended: Timestamp,
+    ) -> Result<()>;
+    /// Newest first.
+    async fn runs(&self, connector: Option<&ConnectorName>, limit: usize) -> Result<Vec<Run>>;
+    /// The records that a run rejected: kept, counted and shown.
+    async fn rejects(&self, connector: &ConnectorName, limit: usize) -> Result<Vec<Reject>>;
+    /// Closes live postings by another road than a run (expiry, erasure, a decision): one
+    /// transaction, observation + 1, `posting.pulled` events. Unknown or closed ones are skipped.
+    async fn close(&self, postings: &[(PostingId, CloseReason)], at: Timestamp) -> Result<u64>;
+    /// Live postings whose own expiry date has passed at `now`.
+    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(PostingId, Timestamp)>>;
+
+    // ---- normalise --------------------------------------------------------------------------
+
+    /// State, payload and what the stored normalised form was made from; unknown ids are absent.
+    async fn load_pulled(&self, ids: &[PostingId]) -> Result<Vec<Pulled>>;
+    /// Writes normalised bodies with their blocking keys, events and inbox, in one transaction.
+    /// An output older than the stored one is skipped with its events. A body equal to the stored
+    /// one updates the revision, and emits its event all the same (the state may have changed).
+    async fn commit_normalised(&self, outputs: Vec<NormalisedOutput>, inbox: &Inbox) -> Result<()>;
+
+    // ---- dedupe -----------------------------------------------------------------------------
+
+    /// Postings that share a blocking key with any of `ids`, at most `cap` a key: a key with more
+    /// is generic and contributes nothing (a count, not an order, decides). `ids` are not included.
+    async fn candidates(
+        &self,
+        ids: &[PostingId],
+        cap: usize,
+    ) -> Result<Vec<(PostingId, PostingId)>>;
+    /// State, normalised body, cluster and decisions; unknown ids are absent.
+    async fn load_normalised(&self, ids: &[PostingId]) -> Result<Vec<StoredPosting>>;
+    /// The hub-wide lock under which public state changes (law 3), with reads as of now.
+    async fn lock_public(&self) -> Result<Box<dyn PublicTx>>;
+
+    // ---- publish ----------------------------------------------------------------------------
+
+    /// Highest change number given so far; 0 for none.
+    async fn head(&self) -> Result<u64>;
+    /// Change rows after `after`, in order, at most `limit`: only the newest of each vacancy is
+    /// kept, so a reader sees every vacancy's last state.
+    async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>>;
+    /// Live public vacancies after `after`, by id, with the head at which the page was read.
+    async fn live_vacancies(
+        &self,
+        after: Option<VacancyId>,
+        limit: usize,
+    ) -> Result<(u64, Vec<PublicVacancy>)>;
+    /// Every live public vacancy by id, read at one head: one consistent read.
+    async fn snapshot(&self) -> Result<(u64, Vec<PublicVacancy>)>;
+    /// A vacancy, closed ones included, by its id or by the id of any posting that resolves to it.
+    async fn vacancy(&self, id: VacancyId) -> Result<Option<StoredVacancy>>;
+    async fn cursor(&self, sink: &str) -> Result<u64>;
+    async fn set_cursor(&self, sink: &str, seq: u64) -> Result<()>;
+
+    // ---- bus (the embedded outbox; the relay of RabbitMQ reads it too) ------------------------
+
+    /// Leases up to `max` due events of `stage` until `until`, oldest first.
+    async fn lease_outbox(
+        &self,
+        stage: Stage,
+        max: usize,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Leased>>;
+    /// Ends leases: done (deleted), retried at an instant with its attempt counted, or parked.
+    async fn settle_outbox(&self, settlements: Vec<Settlement>, now: Timestamp) -> Result<()>;
+    /// Writes events that no stage's commit carries (rechecks of the command line).
+    async fn enqueue(&self, events: Vec<Event>) -> Result<()>;
+    /// Undelivered events and the time of the oldest, all stages.
+    async fn outbox_depth(&self) -> Result<OutboxDepth>;
+    async fn parked(&self) -> Result<Vec<Parked>>;
+    /// Puts a parked message back into the outbox, attempt 0, with its payload as edited if given.
+    async fn retry_parked(
+        &self,
+        id: MessageId,
+        edited: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<bool>;
+    async fn discard_parked(
+        &self,
+        id: MessageId,
+        reason: &str,
+        who: &str,
+        now: Timestamp,
+    ) -> Result<bool>;
+    /// Stores a message that cannot be processed, with its bytes intact.
+    async fn park(&self, parked: Parked) -> Result<()>;
+
+    // ---- humans -----------------------------------------------------------------------------
+
+    async fn holds(&self, open_only: bool) -> Result<Vec<Hold>>;
+    async fn hold(&self, id: HoldId) -> Result<Option<Hold>>;
+    /// Records what a person said of a hold. Releasing asks for a run that applies the newest
+    /// staged content anew; the pull stage finds it through [`Store::released_holds`].
+    async fn decide_hold(
+        &self,
+        id: HoldId,
+        released: bool,
+        who: &str,
+        why: &str,
+        at: Timestamp,
+    ) -> Result<bool>;
+    /// Holds that a person released and that no run has applied yet.
+    async fn released_holds(&self) -> Result<Vec<Hold>>;
+    /// Writes a decision and the rechecks that it causes, in one transaction.
+    async fn decide(&self, decision: Decision, events: Vec<Event>) -> Result<()>;
+    async fn decisions(&self) -> Result<Vec<Decision>>;
+    /// Asks the daemon to run connectors now; answered through [`Store::take_requests`].
+    async fn request_runs(&self, connectors: &[ConnectorName], at: Timestamp) -> Result<()>;
+    async fn take_requests(&self) -> Result<Vec<ConnectorName>>;
+    /// Connectors whose requested run has not ended yet.
+    async fn pending_requests(&self) -> Result<Vec<ConnectorName>>;
+    /// Marks a requested run as done (its run id, or none when it could not start).
+    async fn request_done(&self, connector: &ConnectorName) -> Result<()>;
+
+    // ---- operations -------------------------------------------------------------------------
+
+    /// Live postings, holds, parked, vacancies: what `/metrics` shows.
+    async fn statistics(&self) -> Result<Statistics>;
+    /// All posting ids of `connector`, or of all, live and closed: what `replay` walks.
+    async fn posting_ids(&self, connector: Option<&ConnectorName>) -> Result<Vec<PostingId>>;
+    /// Everything known of one posting (law 5).
+    async fn trace(&self, id: PostingId) -> Result<Option<Trace>>;
+    async fn meta(&self, key: &str) -> Result<Option<String>>;
+    async fn set_meta(&self, key: &str, value: &str) -> Result<()>;
+    /// Drops what retention no longer asks for: payloads without an owner, closed postings' texts
+    /// older than `sketches_before`, run rows before `runs_before`.
+    async fn prune(&self, runs_before: Timestamp, sketches_before: Timestamp) -> Result<u64>;
+    /// `(current, newest known)` schema versions; applies what is missing when `apply`.
+    async fn migrate(&self, apply: bool) -> Result<(u32, u32)>;
+}
+
+/// Public state under the hub-wide lock. Dropping it without [`PublicTx::commit`] changes nothing.
+#[async_trait]
+pub trait PublicTx: Send {
+    /// As [`Store::candidates`], read under the lock.
+    async fn candidates(
+        &mut self,
+        ids: &[PostingId],
+        cap: usize,
+    ) -> Result<Vec<(PostingId, PostingId)>>;
+    /// As [`Store::load_normalised`], read under the lock.
+    async fn load_normalised(&mut self, ids: &[PostingId]) -> Result<Vec<StoredPosting>>;
+    /// Stored edges that touch any of `ids`.
+    async fn edges(&mut self, ids: &[PostingId]) -> Result<Vec<Edge>>;
+    /// Members of the clusters that contain any of `ids`, the `ids` included.
+    async fn clusters(&mut self, ids: &[PostingId]) -> Result<Vec<(PostingId, VacancyId)>>;
+    /// Vacancies by exact id, closed ones included.
+    async fn vacancies(&mut self, ids: &[VacancyId]) -> Result<Vec<StoredVacancy>>;
+    /// Decisions that name any of `ids`.
+    async fn decisions(&mut self, ids: &[PostingId]) -> Result<Vec<Decision>>;
+    /// Writes edges, clusters, vacancies, change rows, events and inbox, gives the change numbers,
+    /// and releases the lock.
+    async fn commit(self: Box<Self>, commit: PublicCommit, inbox: &Inbox) -> Result<()>;
+}

@@ -1,0 +1,416 @@
+//! Rows as the store gives and takes them.
+
+use crate::model::{
+    ConnectorName, Decision, Edge, Event, HoldId, MessageId, Posting, PostingId, PostingState,
+    Problem, Revision, RunId, Stage, StoredPosting, TombstoneReason, Vacancy, VacancyId,
+    VacancyStatus,
+};
+use bytes::Bytes;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What went wrong in a store, by what the caller can do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Worth another try: a lock, a lost connection, a full disk.
+    #[error("the store is busy or away while it should {doing}")]
+    Transient {
+        doing: String,
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// Will fail again: a row that cannot be read, a constraint.
+    #[error("the store refused to {doing}: {why}")]
+    Permanent { doing: String, why: String },
+    /// Written by a newer program.
+    #[error("the store has schema {found}, this program knows {known}: start the newer program")]
+    Newer { found: u32, known: u32 },
+    /// Another process has the pipeline of this embedded store.
+    #[error(
+        "another process ({pid}) runs the pipeline of this store: stop it, or use PostgreSQL and RabbitMQ for several processes"
+    )]
+    Locked { pid: String },
+}
+
+impl StoreError {
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Transient { .. })
+    }
+}
+
+/// How much of a source one run saw; completeness is proved, never assumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotKind {
+    Complete,
+    Partial,
+    Unchanged,
+    Empty,
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunStatus {
+    Staging,
+    Applying,
+    Applied,
+    Failed,
+}
+
+/// What a run compares itself with.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ConnectorState {
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+    /// blake3 of the whole body of a one-document source.
+    pub body_hash: Option<String>,
+    /// Start of the last applied complete run.
+    pub last_complete: Option<Timestamp>,
+    /// Incremental position, as the connector's paging defines it.
+    pub watermark: Option<String>,
+    /// Records of the last complete runs, oldest first, at most 10.
+    pub history: Vec<u64>,
+    /// Fill rate of each mapped field in the last complete run, per mille.
+    pub fill: BTreeMap<String, u32>,
+    /// Error of the last run; cleared by the next good one.
+    pub error: Option<String>,
+    /// Whether the last applied complete snapshot had absences that a guard holds.
+    pub absences_held: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRun {
+    pub connector: ConnectorName,
+    pub started: Timestamp,
+    /// `schedule`, `request`, `sync`, `release`, `push`.
+    pub trigger: String,
+}
+
+/// Counters of a run; `new + changed + unchanged + rejected = pulled`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counts {
+    /// Records read, a repeated key once.
+    pub pulled: u64,
+    pub new: u64,
+    pub changed: u64,
+    pub unchanged: u64,
+    pub rejected: u64,
+    /// Live and not seen.
+    pub missing: u64,
+    pub closed: u64,
+    /// Postings whose change a guard keeps back.
+    pub held: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    pub id: RunId,
+    pub connector: ConnectorName,
+    pub started: Timestamp,
+    pub ended: Option<Timestamp>,
+    pub trigger: String,
+    pub status: RunStatus,
+    pub snapshot: Option<SnapshotKind>,
+    pub counts: Counts,
+    pub error: Option<String>,
+    pub plan: Option<Plan>,
+}
+
+/// A record as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedRecord {
+    pub reference: String,
+    /// blake3 of `payload`, hex.
+    pub hash: String,
+    /// The record's tree as JSON.
+    pub payload: Bytes,
+    pub verdict: RecordVerdict,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RecordVerdict {
+    Open,
+    /// The source says that it is closed.
+    Closed,
+    /// Kept, counted and shown; its posting, if known, is not taken for missing.
+    Rejected(Vec<Problem>),
+}
+
+/// The narrow part of a staged record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedRow {
+    pub reference: String,
+    pub hash: String,
+    pub verdict: RecordVerdict,
+}
+
+/// What a run will do, frozen before it does anything, so that a resumed run does the same.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub snapshot: SnapshotKind,
+    pub counts: Counts,
+    pub apply_new: bool,
+    pub apply_changed: bool,
+    pub apply_closed: bool,
+    pub apply_absences: bool,
+    /// What a guard keeps back, and why; becomes the hold.
+    pub doubt: Option<Doubt>,
+    /// What the connector's state becomes with the last batch.
+    pub state: ConnectorState,
+    /// Set when an operator's release of this hold asked for the run.
+    pub releases: Option<HoldId>,
+}
+
+/// The doubtful part of a run's changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Doubt {
+    /// `empty`, `volume`, `closings`, `fill`, `rekey`.
+    pub guard: String,
+    /// In words, with the figures: for the operator.
+    pub why: String,
+    /// References kept back, at most 200 of them, by kind of change.
+    pub new: Vec<String>,
+    pub changed: Vec<String>,
+    pub missing: Vec<String>,
+    pub closed: Vec<String>,
+    /// How many postings in all.
+    pub postings: u64,
+    /// Proposed pairs of a re-key: (old reference, new reference).
+    pub rekey: Vec<(String, String)>,
+}
+
+/// One posting's new state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostingChange {
+    /// The state to store; `observation` is the new one.
+    pub state: PostingState,
+    /// Its events (`posting.pulled`).
+    pub events: Vec<Event>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunEnd {
+    pub ended: Option<Timestamp>,
+    /// Postings that this run missed without closing them: their new counts.
+    pub misses: Vec<PostingState>,
+    /// Postings seen again: miss count back to zero.
+    pub seen: Vec<PostingId>,
+    /// Closings by absence.
+    pub closings: Vec<PostingChange>,
+    /// The hold to open or to replace; `None` with `clear_hold` clears the open one.
+    pub hold: Option<Doubt>,
+    pub clear_hold: bool,
+    pub decisions: Vec<Decision>,
+    pub events: Vec<Event>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reject {
+    pub connector: ConnectorName,
+    pub reference: String,
+    pub run: RunId,
+    pub at: Timestamp,
+    pub problems: Vec<Problem>,
+    /// The record, cut at 4 kB.
+    pub payload: String,
+}
+
+/// What the normalise stage starts from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pulled {
+    pub state: PostingState,
+    /// `None` once retention dropped it.
+    pub payload: Option<Bytes>,
+    /// What the stored normalised form was made from.
+    pub made_from: Option<Revision>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct NormalisedOutput {
+    pub revision: Revision,
+    pub posting: Posting,
+    /// Blocking keys, sorted and distinct; empty for a posting that is closed or internal.
+    pub keys: Vec<u64>,
+    pub events: Vec<Event>,
+}
+
+/// A vacancy row: public when `state` is live and nothing hides it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredVacancy {
+    pub id: VacancyId,
+    pub status: VacancyStatus,
+    /// Merged record with everything, for admins; `None` for a tombstone that never was public.
+    pub vacancy: Option<Vacancy>,
+    /// The canonical bytes that were published last; `None` unless live and public.
+    pub body: Option<Bytes>,
+    pub provenance: Option<Bytes>,
+    /// Its last change number; 0 while it was never public.
+    pub seq: u64,
+    pub changed_at: Option<Timestamp>,
+    /// Its postings, live and closed.
+    pub postings: Vec<PostingId>,
+}
+
+/// One live public vacancy as it is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicVacancy {
+    pub id: VacancyId,
+    pub seq: u64,
+    pub changed_at: Timestamp,
+    /// Canonical JSON.
+    pub body: Bytes,
+}
+
+/// One row of `changes`: the last state of one vacancy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub seq: u64,
+    pub id: VacancyId,
+    pub changed_at: Timestamp,
+    pub op: ChangeOp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeOp {
+    Upsert {
+        body: Bytes,
+    },
+    Delete {
+        reason: TombstoneReason,
+        into: Option<VacancyId>,
+    },
+}
+
+/// What one dedupe batch writes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PublicCommit {
+    /// All stored edges of these postings are replaced by `edges`.
+    pub replace_edges_of: BTreeSet<PostingId>,
+    pub edges: Vec<Edge>,
+    /// New cluster of each posting.
+    pub clusters: Vec<(PostingId, VacancyId)>,
+    pub vacancies: Vec<VacancyWrite>,
+    /// What the verdicts of these postings were made from.
+    pub deduped: Vec<(PostingId, Revision)>,
+    pub events: Vec<Event>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct VacancyWrite {
+    pub id: VacancyId,
+    pub status: VacancyStatus,
+    pub vacancy: Option<Vacancy>,
+    /// Canonical bytes, when live.
+    pub body: Option<Bytes>,
+    pub provenance: Option<Bytes>,
+    /// The change row that it causes: `None` when nothing public changed.
+    pub change: Option<ChangeWrite>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeWrite {
+    /// Given as a time to readers of the delta feed.
+    pub at: Timestamp,
+    /// `None` for an upsert of `body`.
+    pub delete: Option<TombstoneReason>,
+    pub into: Option<VacancyId>,
+}
+
+/// Messages that a commit settles in its own transaction: deleted from the embedded outbox, or
+/// inserted into the inbox of `stage` where a broker delivers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inbox {
+    pub stage: Stage,
+    pub messages: Vec<MessageId>,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leased {
+    pub event: Event,
+    /// Deliveries that failed before this one.
+    pub attempt: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    pub id: MessageId,
+    pub outcome: SettlementOutcome,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettlementOutcome {
+    Done,
+    Retry { at: Timestamp, error: String },
+    Park { error: String },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutboxDepth {
+    pub events: u64,
+    pub oldest: Option<Timestamp>,
+}
+
+/// A message that could not be processed after its retries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    pub id: MessageId,
+    pub stage: Stage,
+    /// The message as it came; JSON of [`Event`] unless it was undecodable.
+    pub body: Vec<u8>,
+    pub error: String,
+    pub attempts: u32,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    pub id: HoldId,
+    pub connector: ConnectorName,
+    pub run: RunId,
+    pub opened: Timestamp,
+    pub doubt: Doubt,
+    pub status: HoldStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided: Option<(Timestamp, String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldStatus {
+    Open,
+    /// A person said go; the next run of the connector applies it.
+    Released,
+    Rejected,
+    /// A later plausible run made it moot.
+    Cleared,
+    /// A later doubtful run took its place.
+    Replaced,
+    /// Released, and applied by a run.
+    Applied,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Live postings of each connector.
+    pub live_postings: BTreeMap<ConnectorName, u64>,
+    pub vacancies: u64,
+    pub holds: u64,
+    pub parked: u64,
+    pub head: u64,
+}
+
+/// Everything known of one posting.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    pub pulled: Pulled,
+    pub normalised: Option<StoredPosting>,
+    pub edges: Vec<Edge>,
+    pub decisions: Vec<Decision>,
+    pub vacancy: Option<StoredVacancy>,
+    pub runs: Vec<Run>,
+}
