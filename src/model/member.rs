@@ -4,7 +4,9 @@ use super::{ConnectorName, MemberId};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 /// An employer structure of the network: one TOML file each.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -189,9 +191,37 @@ pub struct Network {
     pub members: BTreeMap<MemberId, Member>,
     /// The member of each connector; `None` for an aggregator.
     pub connectors: BTreeMap<ConnectorName, Option<MemberId>>,
+    /// An index that a higher floor makes of the members, once (see [`Network::derived`]).
+    pub memo: Memo,
+}
+
+/// A value computed once of what stands beside it. A clone starts empty, so that it may be changed.
+#[derive(Default)]
+pub struct Memo(OnceLock<Arc<dyn Any + Send + Sync>>);
+
+impl Clone for Memo {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl std::fmt::Debug for Memo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Memo")
+    }
 }
 
 impl Network {
+    /// The index that `make` computes of this network, computed on first use. A network is replaced
+    /// on reload, never changed in place, so it cannot go stale. One type is remembered, the
+    /// first; another is computed at each call.
+    pub fn derived<T: Send + Sync + 'static>(&self, make: impl Fn(&Self) -> T) -> Arc<T> {
+        let kept = self.memo.0.get_or_init(|| Arc::new(make(self)));
+        Arc::clone(kept)
+            .downcast::<T>()
+            .unwrap_or_else(|_| Arc::new(make(self)))
+    }
+
     pub fn member(&self, id: &MemberId) -> Option<&Member> {
         self.members.get(id)
     }

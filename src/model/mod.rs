@@ -17,7 +17,7 @@ pub use decision::{Decision, DecisionKind, Edge, Outcome};
 pub use draft::{Draft, Field, Raw};
 pub use event::{Event, EventKind, Revision, Stage};
 pub use ids::{ConnectorName, HoldId, MemberId, MessageId, PostingId, RunId, VacancyId};
-pub use member::{Channel, Establishment, LinkedIn, Mandate, Member, Network, Privacy};
+pub use member::{Channel, Establishment, LinkedIn, Mandate, Member, Memo, Network, Privacy};
 pub use offer::{
     Apply, Basis, Benefit, Contract, ContractForm, Description, Employer, Experience, Family,
     Occupation, Offer, Openings, Origin, Partner, Pay, Period, Place, PlacePrecision, Posting,
