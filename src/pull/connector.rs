@@ -18,6 +18,13 @@ pub struct Connector {
 }
 
 impl Connector {
+    /// The record's reference alone: what a refused record is still known by, so that its posting
+    /// is not taken for missing (law 7).
+    pub fn reference(&self, record: &serde_json::Value) -> Option<String> {
+        let _ = record;
+        unimplemented!()
+    }
+
     /// The draft of one record.
     ///
     /// # Errors

@@ -161,8 +161,14 @@ pub struct Plan {
     pub doubt: Option<Doubt>,
     /// What the connector's state becomes with the last batch.
     pub state: ConnectorState,
-    /// Set when an operator's release of this hold asked for the run.
+    /// The released hold that this run answers: marked applied with the last batch.
     pub releases: Option<HoldId>,
+    /// A person released the absences: they close with the last batch, whatever their miss count.
+    #[serde(default)]
+    pub close_now: bool,
+    /// Accepted pairs of a re-key (old reference, new reference), written as decisions.
+    #[serde(default)]
+    pub rekey: Vec<(String, String)>,
 }
 
 /// The doubtful part of a run's changes.
