@@ -1,13 +1,16 @@
 //! Passerelle keeps job offers in sync across the HR systems of a network of employers.
 //!
 //! Five floors; a floor uses only those below it: `model` (1), `normalise` and `dedupe` (2),
-//! `store`, `bus` and `fetch` (3), `pull`, `stages`, `publish` and `admin` (4), `daemon` and `cli`
-//! (5). ARCHITECTURE.md tells the rest.
+//! `store`, `bus` and `fetch` (3), `pull`, `stages`, `publish` and `admin` (4), `daemon`, `cli` and
+//! what they need (5). ARCHITECTURE.md tells the rest.
 
 pub mod bus;
+pub mod cli;
 pub mod dedupe;
 pub mod fetch;
 pub mod model;
 pub mod normalise;
 pub mod pull;
+pub mod settings;
 pub mod store;
+pub mod telemetry;

@@ -1,0 +1,269 @@
+//! Floor 5: the settings file, overridable by the environment.
+//!
+//! `deploy/passerelle.toml` is the manual and the defaults at once: a test holds the two together.
+
+mod clock;
+mod load;
+mod secret;
+mod validate;
+
+pub use clock::{ClockError, clock};
+pub use load::{EXAMPLE, Loaded, SettingsError, SettingsProblem, load};
+pub use secret::{Secret, SecretError, redact_url};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use std::path::PathBuf;
+
+/// Everything that `passerelle.toml` may say. Each key can be overridden by
+/// `PASSERELLE__SECTION__KEY`; relative paths in the file are relative to the file's folder, those
+/// from the environment to the current one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    pub store: Store,
+    pub bus: Bus,
+    pub server: Server,
+    pub paths: Paths,
+    pub fetch: Fetch,
+    pub alerts: Alerts,
+    pub territory: Territory,
+    pub retention: Retention,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Store {
+    /// `sqlite:PATH` (embedded, one process) or `postgres://…`. Default: `sqlite:passerelle.db` in
+    /// the folder of `paths.data`.
+    pub url: Option<Secret>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bus {
+    /// `embedded`, or `amqp://…`, `amqps://…` (which ask for a PostgreSQL store).
+    pub url: Secret,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Address and port that the daemon listens on; port 0 picks a free one.
+    pub listen: String,
+    /// The address under which the outside world reaches it, for the links in feeds and exports.
+    /// Default: `http://` and `listen`.
+    pub public_url: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Paths {
+    /// Folder of the connector files.
+    pub connectors: PathBuf,
+    /// Folder of the member files. Default: `members` beside the connectors' folder.
+    pub members: Option<PathBuf>,
+    /// Folder of presets of your own; one named like a built-in one replaces it.
+    pub catalogue: Option<PathBuf>,
+    /// Drop folder: every export is kept up to date here as a file, if set.
+    pub exports: Option<PathBuf>,
+    /// Folder of the embedded store, the search index and the lock.
+    pub data: PathBuf,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Fetch {
+    /// Private addresses that fetching may reach: host, IP or CIDR, with an optional `:port`.
+    #[serde(deserialize_with = "list")]
+    pub allow_hosts: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Alerts {
+    /// Receives each alert as a JSON POST.
+    pub webhook: Option<Secret>,
+    /// Run by `sh -c` for each alert, with its JSON on standard input.
+    pub command: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Territory {
+    /// Shown as the portal's name.
+    pub name: Option<String>,
+    /// Département codes: "70", "2A", "971".
+    #[serde(deserialize_with = "list")]
+    pub departments: Vec<String>,
+}
+
+/// How long what is no longer needed is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Days that the run log is kept.
+    pub runs_days: u32,
+    /// Days that the text of a closed posting is kept.
+    pub closed_days: u32,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self {
+            url: Secret::clear("embedded"),
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8070".into(),
+            public_url: None,
+        }
+    }
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        Self {
+            connectors: "connectors".into(),
+            members: None,
+            catalogue: None,
+            exports: None,
+            data: "passerelle-data".into(),
+        }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self {
+            runs_days: 90,
+            closed_days: 365,
+        }
+    }
+}
+
+/// A list, or one text with commas: the form that an environment variable can carry.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    struct List;
+    impl<'de> serde::de::Visitor<'de> for List {
+        type Value = Vec<String>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list of texts")
+        }
+        fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(text
+                .split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(str::to_owned)
+                .collect())
+        }
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(
+            self,
+            mut items: A,
+        ) -> Result<Self::Value, A::Error> {
+            let mut list = Vec::new();
+            while let Some(item) = items.next_element()? {
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+    deserializer.deserialize_any(List)
+}
+
+/// Where the store is, once the settings are resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+/// Which bus carries the events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BusUrl {
+    Embedded,
+    Amqp(String),
+}
+
+impl Settings {
+    /// The store, its secrets resolved.
+    ///
+    /// # Errors
+    /// A secret that cannot be read, or a form that is none of the two.
+    pub fn store_url(&self) -> Result<StoreUrl, SettingsProblem> {
+        let Some(secret) = &self.store.url else {
+            return Ok(StoreUrl::Sqlite(self.paths.data.join("passerelle.db")));
+        };
+        let url = secret
+            .resolve()
+            .map_err(|error| SettingsProblem::new("store.url", error))?;
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if !path.is_empty() {
+                return Ok(StoreUrl::Sqlite(path.into()));
+            }
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(StoreUrl::Postgres(url));
+        }
+        Err(SettingsProblem::new(
+            "store.url",
+            format!(
+                "{:?} is no store: write \"sqlite:PATH\" or \"postgres://USER@HOST/DATABASE\"",
+                redact_url(&url)
+            ),
+        ))
+    }
+
+    /// The bus, its secrets resolved.
+    ///
+    /// # Errors
+    /// A secret that cannot be read, or a form that is none of the two.
+    pub fn bus_url(&self) -> Result<BusUrl, SettingsProblem> {
+        let url = self
+            .bus
+            .url
+            .resolve()
+            .map_err(|error| SettingsProblem::new("bus.url", error))?;
+        if url == "embedded" {
+            Ok(BusUrl::Embedded)
+        } else if url.starts_with("amqp://") || url.starts_with("amqps://") {
+            Ok(BusUrl::Amqp(url))
+        } else {
+            Err(SettingsProblem::new(
+                "bus.url",
+                format!(
+                    "{:?} is no bus: write \"embedded\", \"amqp://…\" or \"amqps://…\"",
+                    redact_url(&url)
+                ),
+            ))
+        }
+    }
+
+    /// The folder of the member files.
+    pub fn members(&self) -> PathBuf {
+        if let Some(members) = &self.paths.members {
+            return members.clone();
+        }
+        let beside = self.paths.connectors.with_file_name("members");
+        let inside = self.paths.connectors.join("members");
+        if !beside.is_dir() && inside.is_dir() {
+            inside
+        } else {
+            beside
+        }
+    }
+
+    /// The public address without a final slash; `bound` is what the server listens on.
+    pub fn public_url(&self, bound: Option<std::net::SocketAddr>) -> String {
+        match (&self.server.public_url, bound) {
+            (Some(url), _) => url.trim_end_matches('/').to_owned(),
+            (None, Some(address)) => format!("http://{address}"),
+            (None, None) => format!("http://{}", self.server.listen),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What the values must be to one another.
+
+use super::{BusUrl, Settings, SettingsProblem, StoreUrl};
+use std::net::{IpAddr, ToSocketAddrs};
+
+pub(super) fn check(
+    settings: &Settings,
+    problems: &mut Vec<SettingsProblem>,
+    warnings: &mut Vec<SettingsProblem>,
+) {
+    let store = settings.store_url().map_err(|p| problems.push(p)).ok();
+    let bus = settings.bus_url().map_err(|p| problems.push(p)).ok();
+    match (store, bus) {
+        (Some(StoreUrl::Sqlite(_)), Some(BusUrl::Amqp(_))) => problems.push(SettingsProblem::new(
+            "bus.url",
+            "RabbitMQ is for several processes, and an embedded store serves one: set store.url to \"postgres://…\", or bus.url to \"embedded\"",
+        )),
+        (Some(StoreUrl::Postgres(_)), Some(BusUrl::Embedded)) => {
+            problems.push(SettingsProblem::new(
+                "store.url",
+                "PostgreSQL is for several processes, and the embedded bus serves one: set bus.url to \"amqp://…\", or store.url to \"sqlite:PATH\"",
+            ));
+        }
+        _ => {}
+    }
+    if settings.server.listen.to_socket_addrs().is_err() {
+        problems.push(SettingsProblem::new(
+            "server.listen",
+            format!(
+                "{:?} is no address to listen on: write HOST:PORT, such as \"127.0.0.1:8070\"",
+                settings.server.listen
+            ),
+        ));
+    }
+    match &settings.server.public_url {
+        Some(url) => {
+            if !is_web(url) {
+                problems.push(SettingsProblem::new(
+                    "server.public_url",
+                    format!("{url:?} is no web address: write \"https://HOST\""),
+                ));
+            }
+        }
+        None if !listens_locally(&settings.server.listen) => warnings.push(SettingsProblem::new(
+            "server.public_url",
+            "it is not set, so that links in feeds and exports name the listening address: write \"https://HOST\"",
+        )),
+        None => {}
+    }
+    for pattern in &settings.fetch.allow_hosts {
+        if !is_host_pattern(pattern) {
+            problems.push(SettingsProblem::new(
+                "fetch.allow_hosts",
+                format!(
+                    "{pattern:?} is no host: write a name, an IP address or a network such as \"10.1.0.0/16\", with \":PORT\" if need be"
+                ),
+            ));
+        }
+    }
+    if let Some(webhook) = &settings.alerts.webhook {
+        match webhook.resolve() {
+            Err(error) => problems.push(SettingsProblem::new("alerts.webhook", error)),
+            Ok(url) if !is_web(&url) => problems.push(SettingsProblem::new(
+                "alerts.webhook",
+                "it is no web address: write \"https://HOST/PATH\"",
+            )),
+            Ok(_) => {}
+        }
+    }
+    for code in &settings.territory.departments {
+        if !is_department(code) {
+            problems.push(SettingsProblem::new(
+                "territory.departments",
+                format!("{code:?} is no département code: write such as \"70\", \"2A\" or \"971\""),
+            ));
+        }
+    }
+}
+
+fn is_web(url: &str) -> bool {
+    url::Url::parse(url)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
+}
+
+fn listens_locally(listen: &str) -> bool {
+    listen
+        .to_socket_addrs()
+        .is_ok_and(|mut all| all.all(|address| address.ip().is_loopback()))
+}
+
+fn is_department(code: &str) -> bool {
+    let bytes = code.as_bytes();
+    match bytes.len() {
+        2 => bytes[0].is_ascii_digit() && (bytes[1].is_ascii_digit() || b"AB".contains(&bytes[1])),
+        3 => code.starts_with("97") || code.starts_with("98"),
+        _ => false,
+    }
+}
+
+/// Host, IP or CIDR, with an optional port; an IPv6 address with a port stands in brackets.
+fn is_host_pattern(pattern: &str) -> bool {
+    if let Some(rest) = pattern.strip_prefix('[') {
+        let Some((address, port)) = rest.split_once(']') else {
+            return false;
+        };
+        return is_network(address)
+            && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port));
+    }
+    if is_network(pattern) {
+        return true;
+    }
+    let (host, port) = match pattern.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (pattern, None),
+    };
+    let name = !host.is_empty()
+        && host.split('.').all(|label| {
+            !label.is_empty()
+                && label
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+        });
+    (name || is_network(host)) && port.is_none_or(is_port)
+}
+
+fn is_port(text: &str) -> bool {
+    text.parse::<u16>().is_ok()
+}
+
+fn is_network(text: &str) -> bool {
+    let (address, length) = match text.split_once('/') {
+        Some((address, length)) => (address, Some(length)),
+        None => (text, None),
+    };
+    let Ok(address) = address.parse::<IpAddr>() else {
+        return false;
+    };
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    length.is_none_or(|length| length.parse::<u8>().is_ok_and(|bits| bits <= most))
+}

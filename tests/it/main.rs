@@ -1,0 +1,3 @@
+//! The whole-system tests: one binary, a module a subject. They use loopback only.
+
+mod floors;
