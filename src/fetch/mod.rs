@@ -3,3 +3,12 @@
 //! **Invariants:** no private address unless the settings allow that host, checked after each DNS
 //! answer and each redirect; every read is capped in bytes before and after decompression, and in
 //! time; no cookie is kept.
+
+mod address;
+mod body;
+mod client;
+mod pace;
+
+pub use address::{AllowList, AllowRuleError};
+pub use body::{Body, BodyReader, Limits};
+pub use client::{FetchError, FetchSettings, Fetcher, Method, Request};

@@ -1,6 +1,12 @@
 //! Reading a source: authentication, paging, parsing, one record after the other.
 
+mod secrets;
+
+pub use secrets::Secrets;
+
 use super::connector::Connector;
+use crate::fetch::Fetcher;
+use crate::model::Clock;
 use crate::store::{ConnectorState, SnapshotKind};
 use async_trait::async_trait;
 
@@ -9,23 +15,39 @@ use async_trait::async_trait;
 pub enum SourceRecord {
     /// The record's tree; XML, CSV and feeds become the same tree of maps as JSON.
     Tree(serde_json::Value),
-    /// A record that could not be parsed on its own, while the rest could: raw text cut at 4 kB,
-    /// and why.
-    Broken { raw: String, why: String },
+    /// A record that could not be parsed (or whose detail could not be fetched), while the rest
+    /// could. Counted as pulled and rejected; `reference`, where it could be told, keeps its
+    /// posting from being taken for missing.
+    Broken {
+        reference: Option<String>,
+        /// Raw text, cut at 4 kB.
+        raw: String,
+        why: String,
+    },
 }
 
 /// How the reading ended. Records that were handed over before an error stay valid.
 #[derive(Clone, Debug)]
 pub struct ReadEnd {
     /// `Complete` only when proved: declared total, paging total, well-formed end of document.
+    /// A source that shows a window only (`semantics = "window"`) ends `Partial` without error.
     pub snapshot: SnapshotKind,
     /// Why it is partial or failed; names URL, status, position.
     pub error: Option<String>,
-    /// Validators, body hash and watermark to keep when the run is applied.
+    /// Validators, body hash and watermark to keep when the run is applied; the other fields are
+    /// those of the state before.
     pub state: ConnectorState,
     /// Requests made, and bytes read after decompression.
     pub requests: u64,
     pub bytes: u64,
+}
+
+/// What reading needs of the outside world. Cloning is cheap.
+#[derive(Clone, Debug)]
+pub struct SourceEnv {
+    pub fetcher: Fetcher,
+    pub clock: Clock,
+    pub secrets: Secrets,
 }
 
 /// Where the records go, in batches, as they stream in; back-pressure by its await.
@@ -38,8 +60,9 @@ pub trait RecordSink: Send {
 pub async fn read(
     connector: &Connector,
     before: &ConnectorState,
+    env: &SourceEnv,
     sink: &mut dyn RecordSink,
 ) -> ReadEnd {
-    let _ = (connector, before, sink);
+    let _ = (connector, before, env, sink);
     unimplemented!()
 }

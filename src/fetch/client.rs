@@ -1,0 +1,683 @@
+//! HTTP with the guards of the module, and local files behind the same door.
+
+use super::address::{AllowList, AllowRuleError};
+use super::body::{Body, BodyReader, Limits};
+use super::pace::Pace;
+use bytes::Bytes;
+use futures::StreamExt;
+use jiff::Timestamp;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::{HeaderName, HeaderValue};
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
+use url::{Host, Url};
+
+/// How fetching behaves for the whole program; the `[fetch]` section.
+#[derive(Clone, Debug)]
+pub struct FetchSettings {
+    /// Private hosts that may be reached: host, IP or CIDR, optional `:port`.
+    pub allow_hosts: Vec<String>,
+    /// Who asks, with an address to complain to.
+    pub user_agent: String,
+    /// Requests a second to one host, unless the connector says otherwise.
+    pub rate: f64,
+    /// Tries after the first one on 429, 5xx and transport errors.
+    pub retries: u32,
+    /// Wait before the first retry; doubled for each further one.
+    pub backoff: Duration,
+    /// Longest wait that a `Retry-After` is granted.
+    pub max_wait: Duration,
+    pub connect_timeout: Duration,
+    /// Folder that relative file paths start from.
+    pub base_folder: Option<PathBuf>,
+}
+
+impl Default for FetchSettings {
+    fn default() -> Self {
+        Self {
+            allow_hosts: Vec::new(),
+            user_agent: format!(
+                "Passerelle/{} (job-offer hub; set fetch.user_agent to your contact)",
+                env!("CARGO_PKG_VERSION")
+            ),
+            rate: 5.0,
+            retries: 3,
+            backoff: Duration::from_millis(500),
+            max_wait: Duration::from_secs(120),
+            connect_timeout: Duration::from_secs(10),
+            base_folder: None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    #[default]
+    Get,
+    Post,
+}
+
+/// One request.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    pub method: Method,
+    /// `http:`, `https:`, `file:`, or a path.
+    pub url: String,
+    pub headers: Vec<(String, String)>,
+    /// Sent with POST, with the Content-Type among `headers`.
+    pub body: Option<Vec<u8>>,
+    /// Sent as If-None-Match and If-Modified-Since.
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+    /// Requests a second to this host; the program's default when `None`.
+    pub rate: Option<f64>,
+    /// Wait on a 429 without Retry-After; the usual back-off when `None`.
+    pub busy_wait: Option<Duration>,
+    pub limits: Option<Limits>,
+    /// Statuses besides 2xx and 304 that are answers, not errors.
+    pub accept: Vec<u16>,
+}
+
+impl Request {
+    pub fn get(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Why nothing could be read. Names the address without its query, which may hold a key.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    #[error("`{url}` is no address that can be fetched: {why}")]
+    Address { url: String, why: String },
+    #[error(
+        "{url}: {address} is a private address; list it in [fetch] allow_hosts if that is meant"
+    )]
+    Private { url: String, address: String },
+    #[error("{url}: the name cannot be resolved")]
+    Resolve {
+        url: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{url}: no answer")]
+    Transport {
+        url: String,
+        #[source]
+        source: reqwest::Error,
+    },
+    #[error("{url}: no answer within {} s", .after.as_secs())]
+    TimedOut { url: String, after: Duration },
+    #[error("{url}: answered HTTP {status}{}", excerpt(.text))]
+    Status {
+        url: String,
+        status: u16,
+        /// Start of the answer's text.
+        text: String,
+        retry_after: Option<Duration>,
+    },
+    #[error("{url}: redirected more than {limit} times")]
+    Redirects { url: String, limit: u32 },
+    #[error("{url}: the body broke off")]
+    Body {
+        url: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the file {path} cannot be read")]
+    File {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the HTTP client cannot be set up")]
+    Setup(#[source] reqwest::Error),
+    #[error(transparent)]
+    Allow(#[from] AllowRuleError),
+}
+
+fn excerpt(text: &str) -> String {
+    if text.is_empty() {
+        String::new()
+    } else {
+        format!(": {text}")
+    }
+}
+
+impl FetchError {
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Status { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    fn is_transient(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status, 429 | 500 | 502 | 503 | 504),
+            Self::Transport { .. } | Self::Resolve { .. } | Self::TimedOut { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// The error and its causes in one line.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// Fetches; cloning is cheap and shares pacing and connections.
+#[derive(Clone)]
+pub struct Fetcher {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    client: reqwest::Client,
+    allow: AllowList,
+    pins: Pins,
+    pace: Pace,
+    settings: FetchSettings,
+}
+
+impl std::fmt::Debug for Fetcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fetcher")
+            .field("settings", &self.inner.settings)
+            .finish()
+    }
+}
+
+/// Checked addresses of each host: the client connects to these and resolves nothing itself.
+#[derive(Clone, Default)]
+struct Pins(Arc<Mutex<HashMap<String, Vec<SocketAddr>>>>);
+
+impl Resolve for Pins {
+    fn resolve(&self, name: Name) -> Resolving {
+        let found = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name.as_str())
+            .cloned();
+        Box::pin(async move {
+            match found {
+                Some(addresses) => Ok(Box::new(addresses.into_iter()) as Addrs),
+                None => Err("the address was not checked".into()),
+            }
+        })
+    }
+}
+
+impl Fetcher {
+    /// # Errors
+    /// A rule of `allow_hosts` that cannot be read, or no TLS roots.
+    pub fn new(settings: FetchSettings) -> Result<Self, FetchError> {
+        // Fails only when a provider is installed already, which is what is wanted.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let pins = Pins::default();
+        let client = reqwest::Client::builder()
+            .user_agent(settings.user_agent.clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .dns_resolver(pins.clone())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(settings.connect_timeout)
+            .pool_idle_timeout(Duration::from_secs(20))
+            .build()
+            .map_err(FetchError::Setup)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                client,
+                allow: AllowList::parse(&settings.allow_hosts)?,
+                pins,
+                pace: Pace::default(),
+                settings,
+            }),
+        })
+    }
+
+    /// Sends `request`, following redirects and retrying what may heal. A 304 is an answer.
+    ///
+    /// # Errors
+    /// See [`FetchError`]; a status outside 2xx that `request.accept` does not list is one.
+    pub async fn open(&self, request: &Request) -> Result<Body, FetchError> {
+        if let Some(path) = self.local_path(&request.url) {
+            return self.open_file(path, request).await;
+        }
+        let settings = &self.inner.settings;
+        let limits = request.limits.unwrap_or_default();
+        let deadline = Instant::now() + limits.total;
+        let mut attempt = 0;
+        loop {
+            let error = match self.once(request, limits, deadline).await {
+                Ok(body) => return Ok(body),
+                Err(error) => error,
+            };
+            if !error.is_transient() || attempt >= settings.retries {
+                return Err(error);
+            }
+            let backoff = settings.backoff * 2u32.saturating_pow(attempt);
+            let wait = match &error {
+                FetchError::Status {
+                    status,
+                    retry_after,
+                    ..
+                } => match (retry_after, status) {
+                    (Some(asked), _) if *asked > settings.max_wait => return Err(error),
+                    (Some(asked), _) => *asked,
+                    (None, 429) => request.busy_wait.unwrap_or(backoff),
+                    (None, _) => backoff,
+                },
+                _ => backoff,
+            };
+            if Instant::now() + wait >= deadline {
+                return Err(error);
+            }
+            tracing::debug!(url = %public_url(&request.url), attempt, wait_ms = wait.as_millis() as u64, error = %error, "retrying a request");
+            if error.status() == Some(429)
+                && let Ok(url) = Url::parse(&request.url)
+                && let Some(host) = url.host_str()
+            {
+                self.inner.pace.hold(host, wait);
+            }
+            tokio::time::sleep(wait).await;
+            attempt += 1;
+        }
+    }
+
+    /// Whether `url`'s host is one that the settings name: the operator's own network.
+    pub fn is_own_host(&self, url: &str) -> bool {
+        Url::parse(url).is_ok_and(|url| {
+            let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+            let port = url.port_or_known_default().unwrap_or(0);
+            let address = host.parse().unwrap_or(IpAddr::from([0, 0, 0, 0]));
+            self.inner.allow.names(host, address, port)
+        })
+    }
+
+    async fn once(
+        &self,
+        request: &Request,
+        limits: Limits,
+        deadline: Instant,
+    ) -> Result<Body, FetchError> {
+        let mut url = Url::parse(&request.url).map_err(|error| FetchError::Address {
+            url: public_url(&request.url),
+            why: error.to_string(),
+        })?;
+        let first = url.clone();
+        let mut method = request.method;
+        let mut hops = 0;
+        loop {
+            let response = self
+                .send(request, method, &url, &first, limits, deadline)
+                .await?;
+            let status = response.status().as_u16();
+            let location = matches!(status, 301 | 302 | 303 | 307 | 308)
+                .then(|| response.headers().get("location"))
+                .flatten()
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned);
+            let Some(location) = location else {
+                return self.answer(request, response, &url, limits, deadline).await;
+            };
+            hops += 1;
+            if hops > limits.redirects {
+                return Err(FetchError::Redirects {
+                    url: public_url(first.as_str()),
+                    limit: limits.redirects,
+                });
+            }
+            let next = url.join(&location).map_err(|error| FetchError::Address {
+                url: public_url(&location),
+                why: error.to_string(),
+            })?;
+            if url.scheme() == "https" && next.scheme() == "http" {
+                return Err(FetchError::Address {
+                    url: public_url(next.as_str()),
+                    why: format!("{} redirects from https to http", public_url(url.as_str())),
+                });
+            }
+            if matches!(status, 301..=303) {
+                method = Method::Get;
+            }
+            url = next;
+        }
+    }
+
+    async fn send(
+        &self,
+        request: &Request,
+        method: Method,
+        url: &Url,
+        first: &Url,
+        limits: Limits,
+        deadline: Instant,
+    ) -> Result<reqwest::Response, FetchError> {
+        let (host, own) = self.check(url).await?;
+        let rate = match request.rate {
+            Some(rate) => rate,
+            // The operator's own network needs no politeness unless asked for.
+            None if own => 0.0,
+            None => self.inner.settings.rate,
+        };
+        self.inner.pace.turn(&host, rate).await;
+        let mut builder = match method {
+            Method::Get => self.inner.client.get(url.clone()),
+            Method::Post => self.inner.client.post(url.clone()),
+        };
+        builder = builder.header("accept-encoding", "gzip, br, zstd");
+        // No header of the connector may follow a redirect to another origin: any may be a key.
+        let same_origin = url.origin() == first.origin();
+        for (name, value) in &request.headers {
+            if !same_origin && !name.eq_ignore_ascii_case("accept") {
+                continue;
+            }
+            let parsed = HeaderName::try_from(name.as_str())
+                .ok()
+                .zip(HeaderValue::try_from(value.as_str()).ok());
+            let Some((name, value)) = parsed else {
+                return Err(FetchError::Address {
+                    url: public_url(url.as_str()),
+                    why: format!("the header {name} has an impossible name or value"),
+                });
+            };
+            builder = builder.header(name, value);
+        }
+        if same_origin {
+            if let Some(etag) = &request.etag {
+                builder = builder.header("if-none-match", etag);
+            }
+            if let Some(date) = &request.last_modified {
+                builder = builder.header("if-modified-since", date);
+            }
+            if method == Method::Post
+                && let Some(body) = &request.body
+            {
+                builder = builder.body(body.clone());
+            }
+        }
+        let wait = deadline.min(Instant::now() + limits.idle);
+        match timeout_at(wait, builder.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(source)) => Err(FetchError::Transport {
+                url: public_url(url.as_str()),
+                source: source.without_url(),
+            }),
+            Err(_) => Err(FetchError::TimedOut {
+                url: public_url(url.as_str()),
+                after: limits.idle,
+            }),
+        }
+    }
+
+    /// Resolves the host, refuses addresses that are not allowed and pins the others. Also says
+    /// whether the settings name the host.
+    async fn check(&self, url: &Url) -> Result<(String, bool), FetchError> {
+        let refuse = |why: &str| FetchError::Address {
+            url: public_url(url.as_str()),
+            why: why.to_owned(),
+        };
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(refuse("only http and https are fetched"));
+        }
+        let port = url.port_or_known_default().unwrap_or(80);
+        let private = |address: IpAddr| FetchError::Private {
+            url: public_url(url.as_str()),
+            address: address.to_string(),
+        };
+        let allow = &self.inner.allow;
+        let one = |address: IpAddr| {
+            let host = address.to_string();
+            if allow.allows(&host, address, port) {
+                Ok((host.clone(), allow.names(&host, address, port)))
+            } else {
+                Err(private(address))
+            }
+        };
+        let name = match url.host() {
+            None => return Err(refuse("it has no host")),
+            Some(Host::Ipv4(address)) => return one(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => return one(IpAddr::V6(address)),
+            Some(Host::Domain(name)) => name.to_owned(),
+        };
+        let resolved = timeout(
+            self.inner.settings.connect_timeout,
+            tokio::net::lookup_host((name.as_str(), port)),
+        )
+        .await
+        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
+        .map_err(|source| FetchError::Resolve {
+            url: public_url(url.as_str()),
+            source,
+        })?;
+        let all: Vec<SocketAddr> = resolved.collect();
+        let good: Vec<SocketAddr> = all
+            .iter()
+            .copied()
+            .filter(|a| allow.allows(&name, a.ip(), port))
+            .collect();
+        if good.is_empty() {
+            return Err(match all.first() {
+                Some(address) => private(address.ip()),
+                None => refuse("the name has no address"),
+            });
+        }
+        let own = good.iter().any(|a| allow.names(&name, a.ip(), port));
+        self.inner
+            .pins
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.clone(), good);
+        Ok((name, own))
+    }
+
+    async fn answer(
+        &self,
+        request: &Request,
+        response: reqwest::Response,
+        url: &Url,
+        limits: Limits,
+        deadline: Instant,
+    ) -> Result<Body, FetchError> {
+        let status = response.status().as_u16();
+        let mut headers: Vec<(String, String)> = Vec::new();
+        for (name, value) in response.headers() {
+            let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            match headers.iter_mut().find(|(key, _)| key == name.as_str()) {
+                Some((_, known)) => *known = format!("{known}, {text}"),
+                None => headers.push((name.as_str().to_owned(), text)),
+            }
+        }
+        let find = |wanted: &str| {
+            headers
+                .iter()
+                .find(|(name, _)| name == wanted)
+                .map(|(_, value)| value.clone())
+        };
+        let codings = find("content-encoding").unwrap_or_default();
+        let retry_after = find("retry-after").as_deref().and_then(parse_retry_after);
+        let (sender, pieces) = mpsc::channel(8);
+        tokio::spawn(pump(response, sender, limits.idle, deadline));
+        let body = Body {
+            status,
+            headers,
+            url: public_url(url.as_str()),
+            reader: BodyReader::from_channel(pieces, &codings, limits),
+        };
+        if (200..300).contains(&status) || status == 304 || request.accept.contains(&status) {
+            return Ok(body);
+        }
+        let url = body.url.clone();
+        let text = body.bytes(2048).await.unwrap_or_default();
+        Err(FetchError::Status {
+            url,
+            status,
+            text: readable(&text),
+            retry_after,
+        })
+    }
+
+    /// The path of a `file:` URL, or of something that is no URL at all.
+    fn local_path(&self, url: &str) -> Option<PathBuf> {
+        let path = if let Some(rest) = url.strip_prefix("file:") {
+            match Url::parse(url).ok().and_then(|url| url.to_file_path().ok()) {
+                Some(path) if rest.starts_with("//") || rest.starts_with('/') => path,
+                _ => PathBuf::from(rest),
+            }
+        } else if url.contains("://") {
+            return None;
+        } else {
+            PathBuf::from(url)
+        };
+        Some(match &self.inner.settings.base_folder {
+            Some(base) if path.is_relative() => base.join(path),
+            _ => path,
+        })
+    }
+
+    async fn open_file(&self, path: PathBuf, request: &Request) -> Result<Body, FetchError> {
+        let limits = request.limits.unwrap_or_default();
+        let shown = path.display().to_string();
+        let refuse = |source: io::Error| FetchError::File {
+            path: shown.clone(),
+            source,
+        };
+        if path.as_os_str() == "-" {
+            return Ok(Body {
+                status: 200,
+                headers: Vec::new(),
+                url: "standard input".to_owned(),
+                reader: BodyReader::from_reader(io::stdin(), limits),
+            });
+        }
+        let file = tokio::fs::File::open(&path).await.map_err(refuse)?;
+        let meta = file.metadata().await.map_err(refuse)?;
+        if meta.is_dir() {
+            return Err(refuse(io::Error::from(io::ErrorKind::IsADirectory)));
+        }
+        Ok(Body {
+            status: 200,
+            headers: vec![("content-length".to_owned(), meta.len().to_string())],
+            url: shown.clone(),
+            reader: BodyReader::from_reader(file.into_std().await, limits),
+        })
+    }
+}
+
+/// Moves the body piece by piece to the parser; the last piece is empty. A parser that has had
+/// enough drops its end, which ends the transfer.
+async fn pump(
+    response: reqwest::Response,
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    idle: Duration,
+    deadline: Instant,
+) {
+    let mut stream = response.bytes_stream();
+    loop {
+        let wait = deadline.min(Instant::now() + idle);
+        let piece = match timeout_at(wait, stream.next()).await {
+            Ok(Some(Ok(piece))) if piece.is_empty() => continue,
+            Ok(Some(Ok(piece))) => Ok(piece),
+            Ok(Some(Err(error))) => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                chain_of(&error.without_url()),
+            )),
+            Ok(None) => Ok(Bytes::new()),
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                if Instant::now() >= deadline {
+                    "the transfer took longer than the limit for the whole request"
+                } else {
+                    "the server stopped sending"
+                },
+            )),
+        };
+        let last = piece.as_ref().map_or(true, Bytes::is_empty);
+        if sender.send(piece).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// Seconds, or an HTTP date.
+fn parse_retry_after(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::DateTimeParser::new()
+        .relaxed_weekday(true)
+        .parse_timestamp(text)
+        .ok()?;
+    let seconds = at.as_second() - Timestamp::now().as_second();
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+/// A short, printable start of an error page: tags dropped, blanks folded.
+fn readable(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut out = String::new();
+    let mut inside = false;
+    for c in text.chars() {
+        match c {
+            '<' => inside = true,
+            '>' => {
+                inside = false;
+                out.push(' ');
+            }
+            _ if inside => {}
+            c if c.is_whitespace() || c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+    }
+    let words: Vec<&str> = out.split_whitespace().collect();
+    words.join(" ").chars().take(160).collect()
+}
+
+/// A URL as it may be shown: without user, password and query.
+pub(crate) fn public_url(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(mut parsed) => {
+            let _ = parsed.set_username("");
+            let _ = parsed.set_password(None);
+            let had_query = parsed.query().is_some();
+            parsed.set_query(None);
+            parsed.set_fragment(None);
+            if had_query {
+                format!("{parsed}?…")
+            } else {
+                parsed.to_string()
+            }
+        }
+        Err(_) => url.split('?').next().unwrap_or_default().to_owned(),
+    }
+}
