@@ -29,7 +29,7 @@ impl Default for Limits {
         Self {
             wire_bytes: 1 << 30,
             body_bytes: 4 << 30,
-            ratio: 300,
+            ratio: 150,
             redirects: 5,
             total: Duration::from_secs(900),
             idle: Duration::from_secs(30),
@@ -406,7 +406,9 @@ mod tests {
     #[test]
     fn a_bomb_is_refused() {
         let bomb = gzip(&vec![b' '; 64 << 20]);
-        let error = read(bomb, "gzip", Limits::default()).expect_err("a bomb");
+        let error = read(bomb, "gzip", Limits::default())
+            .map(|bytes| bytes.len())
+            .expect_err("a bomb");
         assert!(error.to_string().contains("bomb"), "{error}");
     }
 
