@@ -351,8 +351,18 @@ pub struct Settlement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettlementOutcome {
     Done,
-    Retry { at: Timestamp, error: String },
-    Park { error: String },
+    /// Handed to a broker, which confirmed it: sent again at `resend_at` unless a stage's commit
+    /// (its inbox) deleted the row by then. The attempt count stays.
+    Sent {
+        resend_at: Timestamp,
+    },
+    Retry {
+        at: Timestamp,
+        error: String,
+    },
+    Park {
+        error: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
