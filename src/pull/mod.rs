@@ -6,5 +6,10 @@
 //! **Invariant (law 1):** nothing closes but by an explicit closing, or by `misses` absences from
 //! complete, plausible snapshots.
 
+mod apply;
 pub mod connector;
+pub mod diff;
+pub mod guards;
+pub mod run;
 pub mod source;
+mod stage;
