@@ -5,10 +5,10 @@
 //! nothing; two runs of a connector never overlap; what failed leaves no trace but its error.
 
 use super::apply::{absences, batches};
-use super::connector::Guards;
+use super::connector::{Connector, Guards};
 use super::diff::Diff;
 use super::guards::{Evidence, Print, Ruling, may_close, rekey_pairs, rekey_suspected, rule};
-use super::source::{ReadEnd, RecordSink};
+use super::source::{self, ReadEnd, RecordSink, SourceEnv};
 use super::stage::{Seen, Stager, print};
 use crate::model::{
     Clock, ConnectorName, Decision, DecisionKind, Draft, PostingId, Problem, RunId,
@@ -41,6 +41,36 @@ pub trait Source: Send + Sync + 'static {
     fn reference(&self, record: &Value) -> Option<String>;
     /// See [`super::source::read`].
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd;
+}
+
+/// A connector with what reading it takes.
+#[derive(Clone, Debug)]
+pub struct Live {
+    pub connector: Arc<Connector>,
+    pub env: SourceEnv,
+}
+
+#[async_trait]
+impl Source for Live {
+    fn name(&self) -> &ConnectorName {
+        &self.connector.name
+    }
+
+    fn guards(&self) -> &Guards {
+        &self.connector.guards
+    }
+
+    fn map(&self, record: &Value) -> Result<Draft, Vec<Problem>> {
+        self.connector.map(record)
+    }
+
+    fn reference(&self, record: &Value) -> Option<String> {
+        self.connector.reference(record)
+    }
+
+    async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd {
+        source::read(&self.connector, before, &self.env, sink).await
+    }
 }
 
 /// What became of a request to run a connector.

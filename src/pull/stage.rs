@@ -251,7 +251,7 @@ fn read_record(
     known: &HashMap<String, String>,
     record: SourceRecord,
 ) -> ReadRecord {
-    let (tree, mapped) = match record {
+    let (tree, mapped, told) = match record {
         SourceRecord::Tree(tree) => {
             let mapped = catch_unwind(AssertUnwindSafe(|| source.map(&tree)));
             let mapped = mapped.unwrap_or_else(|_| {
@@ -261,18 +261,25 @@ fn read_record(
                     "the field map broke down on this record; please report it with the record",
                 )])
             });
-            (tree, mapped)
+            (tree, mapped, None)
         }
-        SourceRecord::Broken { raw, why } => {
+        SourceRecord::Broken {
+            reference,
+            raw,
+            why,
+        } => {
             let problems = vec![problem("record.broken", &raw, &why)];
-            (Value::String(raw), Err(problems))
+            (Value::String(raw), Err(problems), reference)
         }
     };
     let payload = Bytes::from(serde_json::to_vec(&tree).unwrap_or_default());
     let hash = blake3::hash(&payload).to_hex().to_string();
     match mapped {
         Ok(draft) => usable(known, draft, hash, payload),
-        Err(problems) => refused(source, &tree, problems, hash, payload),
+        Err(problems) => {
+            let reference = told.or_else(|| reference(source, &tree));
+            refused(reference, &tree, problems, hash, payload)
+        }
     }
 }
 
@@ -307,17 +314,20 @@ fn usable(
     }
 }
 
+fn reference(source: &dyn Source, tree: &Value) -> Option<String> {
+    catch_unwind(AssertUnwindSafe(|| source.reference(tree)))
+        .ok()
+        .flatten()
+        .filter(|r| !r.is_empty())
+}
+
 fn refused(
-    source: &dyn Source,
+    reference: Option<String>,
     tree: &Value,
     problems: Vec<Problem>,
     hash: String,
     payload: Bytes,
 ) -> ReadRecord {
-    let reference = catch_unwind(AssertUnwindSafe(|| source.reference(tree)))
-        .ok()
-        .flatten()
-        .filter(|r| !r.is_empty());
     let nameless = reference.is_none().then(|| match tree {
         Value::String(raw) => raw.clone(),
         _ => String::from_utf8_lossy(&payload[..payload.len().min(4096)]).into_owned(),
