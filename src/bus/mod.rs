@@ -3,6 +3,10 @@
 //!
 //! **Invariant:** a delivery ends only after the store has committed what it caused.
 
+mod embedded;
+
+pub use embedded::EmbeddedBus;
+
 use crate::model::{Event, MessageId, Stage};
 use async_trait::async_trait;
 use std::time::Duration;

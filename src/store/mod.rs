@@ -5,8 +5,11 @@
 //! is no row-by-row method; nothing is written for an unchanged posting but its run's row; change
 //! numbers are given only under [`Store::lock_public`], so they are commit order.
 
+mod codec;
+mod sqlite;
 mod types;
 
+pub use sqlite::{PipelineLock, SqliteOptions, SqliteStore};
 pub use types::*;
 
 use crate::model::{
@@ -26,6 +29,8 @@ pub type Guard = Box<dyn Send + Sync>;
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     // ---- pull -------------------------------------------------------------------------------
+
+    // Instants come back to the microsecond, whatever the backend.
 
     /// The right to run `connector`, or `None` while another worker anywhere has it.
     async fn lock_connector(&self, connector: &ConnectorName) -> Result<Option<Guard>>;
@@ -80,14 +85,15 @@ pub trait Store: Send + Sync + 'static {
 
     // ---- dedupe -----------------------------------------------------------------------------
 
-    /// Postings that share a blocking key with any of `ids`, at most `cap` a key: a key with more
-    /// is generic and contributes nothing (a count, not an order, decides). `ids` are not included.
+    /// Pairs (one of `ids`, another posting) that share a blocking key, sorted and distinct; two of
+    /// `ids` make both pairs, a posting none with itself. A key that more than `cap` postings have
+    /// is generic and contributes nothing (a count, not an order, decides).
     async fn candidates(
         &self,
         ids: &[PostingId],
         cap: usize,
     ) -> Result<Vec<(PostingId, PostingId)>>;
-    /// State, normalised body, cluster and decisions; unknown ids are absent.
+    /// State and normalised body; unknown ids are absent.
     async fn load_normalised(&self, ids: &[PostingId]) -> Result<Vec<StoredPosting>>;
     /// The hub-wide lock under which public state changes (law 3), with reads as of now.
     async fn lock_public(&self) -> Result<Box<dyn PublicTx>>;

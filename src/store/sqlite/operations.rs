@@ -1,0 +1,136 @@
+//! Figures, tracing, settings of the store itself, and what retention drops.
+
+use super::failure::Result;
+use super::rows::{all, one, run};
+use super::{people, postings, runs, vacancies};
+use crate::model::{ConnectorName, PostingId};
+use crate::store::{Statistics, Trace, codec};
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+/// Runs of the posting's connector that a trace shows.
+const TRACED_RUNS: usize = 10;
+
+pub(super) fn statistics(c: &Connection) -> Result<Statistics> {
+    let count = |sql: &str| -> Result<u64> {
+        let n: i64 = c.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+        Ok(codec::uint("count", n)?)
+    };
+    let live = all(
+        c,
+        "SELECT connector, sum(closed_at IS NULL) FROM posting GROUP BY connector",
+        [],
+        |row| {
+            Ok((
+                ConnectorName(row.get(0)?),
+                codec::uint("count", row.get(1)?)?,
+            ))
+        },
+    )?;
+    Ok(Statistics {
+        live_postings: live.into_iter().collect(),
+        vacancies: count("SELECT count(*) FROM vacancy WHERE public = 1")?,
+        holds: count("SELECT count(*) FROM hold WHERE status = 'open'")?,
+        parked: count("SELECT count(*) FROM parked")?,
+        head: vacancies::head(c)?,
+    })
+}
+
+pub(super) fn trace(c: &Connection, id: PostingId) -> Result<Option<Trace>> {
+    let Some(pulled) = postings::pulled(c, &[id])?.pop() else {
+        return Ok(None);
+    };
+    let runs = runs::list(c, Some(&pulled.state.connector), TRACED_RUNS)?;
+    Ok(Some(Trace {
+        normalised: postings::normalised(c, &[id])?.pop(),
+        edges: vacancies::edges(c, &[id])?,
+        decisions: people::decisions_of(c, &[id])?,
+        vacancy: vacancies::resolve(c, id.vacancy())?,
+        runs,
+        pulled,
+    }))
+}
+
+pub(super) fn meta(c: &Connection, key: &str) -> Result<Option<String>> {
+    one(c, "SELECT value FROM meta WHERE key = ?1", [key], |row| {
+        Ok(row.get(0)?)
+    })
+}
+
+pub(super) fn set_meta(c: &Connection, key: &str, value: &str) -> Result<()> {
+    run(
+        c,
+        "INSERT INTO meta (key, value) VALUES (?1, ?2) \
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        [key, value],
+    )?;
+    Ok(())
+}
+
+pub(super) fn cursor(c: &Connection, sink: &str) -> Result<u64> {
+    let seq = one(c, "SELECT seq FROM sink WHERE name = ?1", [sink], |row| {
+        Ok(row.get::<_, i64>(0)?)
+    })?;
+    Ok(codec::uint("sink.seq", seq.unwrap_or(0))?)
+}
+
+pub(super) fn set_cursor(c: &Connection, sink: &str, seq: u64) -> Result<()> {
+    run(
+        c,
+        "INSERT INTO sink (name, seq) VALUES (?1, ?2) \
+         ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
+        params![sink, codec::int(seq)],
+    )?;
+    Ok(())
+}
+
+/// Postings that closed before ?1, whose whole cluster did, and whose vacancy is over: nothing
+/// live and no redirect to something live rests on their texts.
+const FORGOTTEN: &str = "SELECT p.id FROM posting p \
+     JOIN normalised b ON b.posting = p.id \
+     LEFT JOIN cluster k ON k.posting = p.id \
+     WHERE p.closed_at < ?1 AND NOT EXISTS (SELECT 1 FROM cluster m \
+     JOIN posting q ON q.id = m.posting WHERE m.vacancy = k.vacancy \
+     AND (q.closed_at IS NULL OR q.closed_at >= ?1))";
+
+/// Rows that retention no longer asks for; the newest run of each connector stays, and so does
+/// every run that a hold names.
+pub(super) fn prune(
+    c: &Connection,
+    runs_before: Timestamp,
+    sketches_before: Timestamp,
+) -> Result<u64> {
+    let runs_before = codec::micros(runs_before);
+    let mut dropped = 0;
+    dropped += run(
+        c,
+        "DELETE FROM run WHERE ended < ?1 AND status IN ('applied', 'failed') \
+         AND id NOT IN (SELECT max(id) FROM run GROUP BY connector) \
+         AND id NOT IN (SELECT run FROM hold)",
+        [runs_before],
+    )?;
+    dropped += run(c, "DELETE FROM discarded WHERE at < ?1", [runs_before])?;
+
+    let forgotten: Vec<[u8; 16]> = all(c, FORGOTTEN, [codec::micros(sketches_before)], |row| {
+        Ok(row.get(0)?)
+    })?;
+    for id in &forgotten {
+        dropped += run(c, "DELETE FROM normalised WHERE posting = ?1", [id])?;
+        dropped += run(c, "DELETE FROM block_key WHERE posting = ?1", [id])?;
+        run(
+            c,
+            "UPDATE posting SET made_observation = NULL, made_rules = NULL, made_digest = NULL \
+             WHERE id = ?1",
+            [id],
+        )?;
+    }
+    dropped += run(
+        c,
+        "DELETE FROM payload WHERE \
+         NOT EXISTS (SELECT 1 FROM posting p WHERE p.hash = payload.hash AND (p.closed_at IS NULL \
+           OR p.closed_at >= ?1 OR EXISTS (SELECT 1 FROM normalised b WHERE b.posting = p.id))) \
+         AND hash NOT IN (SELECT hash FROM staging)",
+        [codec::micros(sketches_before)],
+    )?;
+    Ok(dropped as u64)
+}

@@ -1,0 +1,371 @@
+//! Postings: narrow state, payloads, normalised bodies with their blocking keys.
+
+use super::failure::Result;
+use super::outbox;
+use super::rows::{STATE, all, one, run, state, state_columns, uuid};
+use crate::model::{
+    CloseReason, ConnectorName, Event, EventKind, PostingId, PostingState, RULES, Revision, RunId,
+    StoredPosting,
+};
+use crate::store::{Inbox, NormalisedOutput, PostingChange, Pulled, codec};
+use jiff::Timestamp;
+use rusqlite::{Connection, Row, params};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) fn states(c: &Connection, connector: &ConnectorName) -> Result<Vec<PostingState>> {
+    all(
+        c,
+        concat!(
+            "SELECT ",
+            state_columns!(),
+            " FROM posting p WHERE p.connector = ?1 ORDER BY p.n"
+        ),
+        [connector.as_str()],
+        state,
+    )
+}
+
+/// Writes states that are newer than the stored ones, takes their payloads over from the staging of
+/// `run`, and puts their events into the outbox.
+pub(super) fn apply(c: &Connection, id: Option<RunId>, batch: &[PostingChange]) -> Result<()> {
+    let mut upsert = c.prepare_cached(
+        "INSERT INTO posting (id, connector, reference, hash, observation, first_seen, closed_at, \
+         close_reason, misses, last_miss) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+         ON CONFLICT (id) DO UPDATE SET hash = excluded.hash, observation = excluded.observation, \
+         first_seen = min(first_seen, excluded.first_seen), closed_at = excluded.closed_at, \
+         close_reason = excluded.close_reason, misses = excluded.misses, \
+         last_miss = excluded.last_miss, expires = NULL \
+         WHERE excluded.observation > observation",
+    )?;
+    let mut payload = c.prepare_cached(
+        "INSERT OR IGNORE INTO payload (hash, body) SELECT hash, payload FROM staging \
+         WHERE run = ?1 AND reference = ?2 AND hash = ?3 AND payload IS NOT NULL",
+    )?;
+    for change in batch {
+        let s = &change.state;
+        let (closed_at, reason) = codec::closed_columns(s)?;
+        let written = upsert.execute(params![
+            s.id.0.as_bytes(),
+            s.connector.as_str(),
+            s.reference,
+            s.hash,
+            codec::int(s.observation),
+            codec::micros(s.first_seen),
+            closed_at,
+            reason,
+            s.misses,
+            s.last_miss.map(codec::micros)
+        ])?;
+        if written == 0 {
+            continue;
+        }
+        if let Some(id) = id {
+            payload.execute(params![id.0, s.reference, s.hash])?;
+        }
+        outbox::put(c, &change.events)?;
+    }
+    Ok(())
+}
+
+/// New miss counts, of postings that are still in the observation that was counted.
+pub(super) fn set_misses(
+    c: &Connection,
+    misses: &[PostingState],
+    seen: &[PostingId],
+) -> Result<()> {
+    let mut count = c.prepare_cached(
+        "UPDATE posting SET misses = ?2, last_miss = ?3 WHERE id = ?1 AND observation = ?4",
+    )?;
+    for s in misses {
+        count.execute(params![
+            s.id.0.as_bytes(),
+            s.misses,
+            s.last_miss.map(codec::micros),
+            codec::int(s.observation)
+        ])?;
+    }
+    let mut reset = c.prepare_cached(
+        "UPDATE posting SET misses = 0, last_miss = NULL WHERE id = ?1 AND misses > 0",
+    )?;
+    for id in seen {
+        reset.execute([id.0.as_bytes()])?;
+    }
+    Ok(())
+}
+
+pub(super) fn close(
+    c: &Connection,
+    postings: &[(PostingId, CloseReason)],
+    at: Timestamp,
+) -> Result<u64> {
+    let mut changes = Vec::new();
+    let mut done = BTreeSet::new();
+    for (id, reason) in postings {
+        let Some(mut found) = get(c, *id)?.filter(PostingState::is_live) else {
+            continue;
+        };
+        if !done.insert(*id) {
+            continue;
+        }
+        found.observation += 1;
+        found.closed = Some((at, *reason));
+        found.misses = 0;
+        found.last_miss = None;
+        let revision = Revision {
+            observation: found.observation,
+            rules: RULES,
+        };
+        let mut event = Event::new(EventKind::PostingPulled, found.id, revision, at);
+        event.payload.clone_from(&found.hash);
+        changes.push(PostingChange {
+            state: found,
+            events: vec![event],
+        });
+    }
+    apply(c, None, &changes)?;
+    Ok(changes.len() as u64)
+}
+
+fn get(c: &Connection, id: PostingId) -> Result<Option<PostingState>> {
+    one(
+        c,
+        concat!(
+            "SELECT ",
+            state_columns!(),
+            " FROM posting p WHERE p.id = ?1"
+        ),
+        [id.0.as_bytes()],
+        state,
+    )
+}
+
+pub(super) fn expired(
+    c: &Connection,
+    now: Timestamp,
+    limit: usize,
+) -> Result<Vec<(PostingId, Timestamp)>> {
+    all(
+        c,
+        "SELECT id, expires FROM posting \
+         WHERE closed_at IS NULL AND expires IS NOT NULL AND expires <= ?1 \
+         ORDER BY expires, id LIMIT ?2",
+        params![codec::micros(now), i64::try_from(limit).unwrap_or(i64::MAX)],
+        |row| {
+            Ok((
+                PostingId(uuid(row, 0)?),
+                codec::instant("posting.expires", row.get(1)?)?,
+            ))
+        },
+    )
+}
+
+/// A wide row as it was read; unpacking it is left to the caller's thread.
+pub(super) fn pulled(c: &Connection, ids: &[PostingId]) -> Result<Vec<Pulled>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for id in distinct(ids) {
+        let row = one(
+            c,
+            concat!(
+                "SELECT ",
+                state_columns!(),
+                ", p.made_observation, p.made_rules, b.body \
+                 FROM posting p LEFT JOIN payload b ON b.hash = p.hash WHERE p.id = ?1"
+            ),
+            [id.0.as_bytes()],
+            |row| {
+                let frame: Option<Vec<u8>> = row.get(STATE + 2)?;
+                Ok(Pulled {
+                    state: state(row)?,
+                    payload: frame
+                        .map(|frame| codec::unpack("payload.body", &frame))
+                        .transpose()?
+                        .map(Into::into),
+                    made_from: revision("posting.made", row, STATE)?,
+                })
+            },
+        )?;
+        found.extend(row);
+    }
+    Ok(found)
+}
+
+fn revision(column: &'static str, row: &Row<'_>, at: usize) -> Result<Option<Revision>> {
+    Ok(codec::revision(column, row.get(at)?, row.get(at + 1)?)?)
+}
+
+/// `ids` without repetitions, in their order.
+pub(super) fn distinct(ids: &[PostingId]) -> impl Iterator<Item = PostingId> + '_ {
+    let mut met = BTreeSet::new();
+    ids.iter().copied().filter(move |id| met.insert(*id))
+}
+
+/// An output with its body packed off the writer's thread.
+pub(super) struct Packed {
+    pub output: NormalisedOutput,
+    pub body: Vec<u8>,
+    pub digest: [u8; 16],
+}
+
+impl Packed {
+    pub fn new(output: NormalisedOutput) -> Result<Self> {
+        let plain = codec::json("normalised.body", &output.posting)?;
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&blake3::hash(plain.as_bytes()).as_bytes()[..16]);
+        Ok(Self {
+            body: codec::pack("normalised.body", plain.as_bytes())?,
+            digest,
+            output,
+        })
+    }
+}
+
+pub(super) fn commit_normalised(c: &Connection, outputs: &[Packed], inbox: &Inbox) -> Result<()> {
+    // The revision never goes back; the source's expiry counts while its observation is the newest.
+    let mut update = c.prepare_cached(
+        "UPDATE posting SET made_observation = ?2, made_rules = ?3, made_digest = ?4, \
+         expires = CASE WHEN observation <= ?2 THEN ?5 ELSE expires END \
+         WHERE id = ?1 AND (made_observation IS NULL OR (made_observation, made_rules) <= (?2, ?3))",
+    )?;
+    let mut same = c.prepare_cached("SELECT 1 FROM posting WHERE id = ?1 AND made_digest = ?2")?;
+    let mut body = c.prepare_cached(
+        "INSERT INTO normalised (posting, body) VALUES (?1, ?2) \
+         ON CONFLICT (posting) DO UPDATE SET body = excluded.body",
+    )?;
+    for Packed {
+        output,
+        body: frame,
+        digest,
+    } in outputs
+    {
+        let id = output.posting.id.0.as_bytes();
+        let unchanged = same.exists(params![id, digest])?;
+        let written = update.execute(params![
+            id,
+            codec::int(output.revision.observation),
+            output.revision.rules,
+            digest,
+            output.posting.offer.expires.map(codec::micros)
+        ])?;
+        if written == 0 {
+            continue;
+        }
+        if !unchanged {
+            body.execute(params![id, frame])?;
+        }
+        set_keys(c, output.posting.id, &output.keys)?;
+        outbox::put(c, &output.events)?;
+    }
+    outbox::settle_inbox(c, inbox)
+}
+
+/// Replaces the blocking keys of a posting, touching only what differs.
+fn set_keys(c: &Connection, id: PostingId, keys: &[u64]) -> Result<()> {
+    let id = id.0.as_bytes();
+    let stored: BTreeSet<i64> = all(
+        c,
+        "SELECT key FROM block_key WHERE posting = ?1",
+        [id],
+        |row| Ok(row.get(0)?),
+    )?
+    .into_iter()
+    .collect();
+    let wanted: BTreeSet<i64> = keys.iter().map(|key| key.cast_signed()).collect();
+    for key in stored.difference(&wanted) {
+        run(
+            c,
+            "DELETE FROM block_key WHERE key = ?1 AND posting = ?2",
+            params![key, id],
+        )?;
+    }
+    for key in wanted.difference(&stored) {
+        run(
+            c,
+            "INSERT INTO block_key (key, posting) VALUES (?1, ?2)",
+            params![key, id],
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) fn candidates(
+    c: &Connection,
+    ids: &[PostingId],
+    cap: usize,
+) -> Result<Vec<(PostingId, PostingId)>> {
+    let limit = i64::try_from(cap).unwrap_or(i64::MAX).saturating_add(1);
+    let mut blocks: BTreeMap<i64, Vec<PostingId>> = BTreeMap::new();
+    let mut pairs = BTreeSet::new();
+    for id in distinct(ids) {
+        let keys: Vec<i64> = all(
+            c,
+            "SELECT key FROM block_key WHERE posting = ?1",
+            [id.0.as_bytes()],
+            |row| Ok(row.get(0)?),
+        )?;
+        for key in keys {
+            let block = match blocks.entry(key) {
+                std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
+                std::collections::btree_map::Entry::Vacant(new) => {
+                    let mut found = all(
+                        c,
+                        "SELECT posting FROM block_key WHERE key = ?1 LIMIT ?2",
+                        [key, limit],
+                        |row| Ok(PostingId(uuid(row, 0)?)),
+                    )?;
+                    // Too common to say anything: it contributes nothing, whoever came first.
+                    if found.len() > cap {
+                        found.clear();
+                    }
+                    new.insert(found)
+                }
+            };
+            pairs.extend(
+                block
+                    .iter()
+                    .filter(|other| **other != id)
+                    .map(|other| (id, *other)),
+            );
+        }
+    }
+    Ok(pairs.into_iter().collect())
+}
+
+pub(super) fn normalised(c: &Connection, ids: &[PostingId]) -> Result<Vec<StoredPosting>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for id in distinct(ids) {
+        let row = one(
+            c,
+            concat!(
+                "SELECT ",
+                state_columns!(),
+                ", p.made_observation, p.made_rules, p.deduped_observation, p.deduped_rules, b.body \
+                 FROM posting p JOIN normalised b ON b.posting = p.id WHERE p.id = ?1"
+            ),
+            [id.0.as_bytes()],
+            |row| {
+                let frame: Vec<u8> = row.get(STATE + 4)?;
+                Ok(StoredPosting {
+                    state: state(row)?,
+                    posting: codec::from_packed_json("normalised.body", &frame)?,
+                    made_from: revision("posting.made", row, STATE)?.unwrap_or_default(),
+                    deduped: revision("posting.deduped", row, STATE + 2)?,
+                })
+            },
+        )?;
+        found.extend(row);
+    }
+    Ok(found)
+}
+
+pub(super) fn ids(c: &Connection, connector: Option<&ConnectorName>) -> Result<Vec<PostingId>> {
+    let read = |row: &Row<'_>| Ok(PostingId(uuid(row, 0)?));
+    match connector {
+        Some(name) => all(
+            c,
+            "SELECT id FROM posting WHERE connector = ?1 ORDER BY id",
+            [name.as_str()],
+            read,
+        ),
+        None => all(c, "SELECT id FROM posting ORDER BY id", [], read),
+    }
+}
