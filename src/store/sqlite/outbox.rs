@@ -135,6 +135,13 @@ pub(super) fn settle(c: &Connection, settlements: &[Settlement], now: Timestamp)
     for Settlement { id, outcome } in settlements {
         match outcome {
             SettlementOutcome::Done => delete(c, *id)?,
+            SettlementOutcome::Sent { resend_at } => {
+                run(
+                    c,
+                    "UPDATE outbox SET due = ?2 WHERE id = ?1",
+                    params![id.0.as_bytes(), codec::micros(*resend_at)],
+                )?;
+            }
             SettlementOutcome::Retry { at, error } => {
                 run(
                     c,
