@@ -3,7 +3,9 @@
 //!
 //! **Invariant:** a delivery ends only after the store has committed what it caused.
 
+pub mod cloudevent;
 mod embedded;
+pub mod rabbit;
 
 pub use embedded::EmbeddedBus;
 

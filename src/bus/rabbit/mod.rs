@@ -1,0 +1,265 @@
+//! The bus on RabbitMQ: the main road of a deployment of several processes.
+//!
+//! A relay publishes the outbox with confirms; quorum queues deliver to the stages; a supervisor
+//! connects, declares and consumes anew after any fault, for ever.
+//!
+//! **Invariants:** a row leaves the outbox only when its stage has committed, so that nothing is
+//! lost even with the broker's disk; a message is acknowledged after that; a retry is our own
+//! confirmed publish with our own attempt header, never a requeue; nothing waits without an end.
+
+mod config;
+mod outstanding;
+mod publisher;
+mod relay;
+mod session;
+mod sink;
+mod topology;
+
+pub use config::RabbitConfig;
+pub use sink::PublicSink;
+pub use topology::{PARKED, PUBLIC, declare, queues, retry_queue, work_queue};
+
+use super::{Bus, BusError, Delivery, LADDER, Verdict};
+use crate::bus::cloudevent;
+use crate::model::{Clock, Stage};
+use crate::store::{DynStore, Settlement, SettlementOutcome};
+use async_trait::async_trait;
+use outstanding::Outstanding;
+use publisher::{Outgoing, Published, Publisher};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// A confirmed event whose stage has still not committed it is sent again after this time: longer
+/// than the whole ladder's last wait, since a broker loses messages only with its disk.
+const RESEND_AFTER: Duration = Duration::from_secs(2 * 3600);
+
+/// What the bus says of itself to `/readyz` and to the pull stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BusHealth {
+    /// No session yet, or the last one broke: why.
+    Away(String),
+    /// Connected, but the broker takes no messages (memory or disk alarm): pulls should pause.
+    Blocked,
+    Ready,
+}
+
+/// A bus over RabbitMQ and the outbox of the store.
+pub struct RabbitBus {
+    shared: Arc<Shared>,
+    incoming: HashMap<Stage, AsyncMutex<mpsc::Receiver<Delivery>>>,
+    health: watch::Receiver<BusHealth>,
+}
+
+/// What the supervisor's tasks and the bus's callers share.
+struct Shared {
+    config: RabbitConfig,
+    store: DynStore,
+    /// The machine's clock: leases are about machines, not about the world (law 4 is not touched).
+    clock: Clock,
+    outstanding: Outstanding,
+    /// The publisher of the session that is open now.
+    publisher: Mutex<Option<Arc<Publisher>>>,
+    tokens: AtomicU64,
+    /// Wakes the relay.
+    outbox: Notify,
+    /// Ends the session: something is wrong with its channels.
+    broken: Notify,
+    health: watch::Sender<BusHealth>,
+}
+
+impl Shared {
+    fn publisher(&self) -> Option<Arc<Publisher>> {
+        self.publisher
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn set_publisher(&self, publisher: Option<Arc<Publisher>>) {
+        *self
+            .publisher
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = publisher;
+    }
+
+    fn next_token(&self) -> u64 {
+        self.tokens.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl RabbitBus {
+    /// Connects, declares, and keeps doing so in the background until `cancel`. An unreachable
+    /// broker is waited for; it is said in the log and in [`RabbitBus::health`].
+    ///
+    /// `stages` are those whose queues this process consumes; every process relays the outbox.
+    ///
+    /// # Errors
+    /// What no waiting mends: wrong credentials, a missing virtual host, a queue that exists with
+    /// other arguments.
+    pub async fn start(
+        config: RabbitConfig,
+        store: DynStore,
+        clock: Clock,
+        stages: &[Stage],
+        cancel: CancellationToken,
+    ) -> Result<Arc<Self>, BusError> {
+        config.validate()?;
+        let (health_sender, health) =
+            watch::channel(BusHealth::Away("not connected yet".to_owned()));
+        let mut incoming = HashMap::new();
+        let mut outgoing = HashMap::new();
+        for &stage in stages {
+            let (sender, receiver) = mpsc::channel(usize::from(config.prefetch));
+            outgoing.insert(stage, sender);
+            incoming.insert(stage, AsyncMutex::new(receiver));
+        }
+        let shared = Arc::new(Shared {
+            config,
+            store,
+            clock,
+            outstanding: Outstanding::default(),
+            publisher: Mutex::new(None),
+            tokens: AtomicU64::new(0),
+            outbox: Notify::new(),
+            broken: Notify::new(),
+            health: health_sender,
+        });
+        let first = session::connect_until(&shared, &cancel).await?;
+        tokio::spawn(session::supervise(shared.clone(), outgoing, first, cancel));
+        Ok(Arc::new(Self {
+            shared,
+            incoming,
+            health,
+        }))
+    }
+
+    pub fn health(&self) -> BusHealth {
+        self.health.borrow().clone()
+    }
+
+    /// A sink of public vacancy events that shares this bus's connection.
+    pub fn public_sink(&self) -> PublicSink {
+        PublicSink::new(self.shared.clone())
+    }
+
+    async fn climb(&self, stage: Stage, delivery: &Delivery) -> Result<(), String> {
+        let step = delivery.attempt as usize;
+        let publisher = self
+            .shared
+            .publisher()
+            .ok_or("no connection to the broker")?;
+        let message = Outgoing {
+            exchange: "",
+            routing_key: topology::retry_queue(stage, step),
+            body: cloudevent::encode(&delivery.event),
+            message_id: delivery.event.id.to_string(),
+            type_name: delivery.event.kind.type_name(),
+            attempt: delivery.attempt + 1,
+            mandatory: true,
+        };
+        match publisher
+            .publish(std::slice::from_ref(&message))
+            .await
+            .pop()
+        {
+            Some(Published::Confirmed) => Ok(()),
+            other => Err(format!("the retry queue took no message: {other:?}")),
+        }
+    }
+}
+
+#[async_trait]
+impl Bus for RabbitBus {
+    async fn receive(
+        &self,
+        stage: Stage,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<Delivery>, BusError> {
+        let Some(receiver) = self.incoming.get(&stage) else {
+            return Ok(Vec::new());
+        };
+        let mut receiver = receiver.lock().await;
+        let mut batch = Vec::new();
+        match tokio::time::timeout(wait, receiver.recv()).await {
+            Ok(Some(delivery)) => batch.push(delivery),
+            Ok(None) | Err(_) => return Ok(batch),
+        }
+        while batch.len() < max {
+            match receiver.try_recv() {
+                Ok(delivery) => batch.push(delivery),
+                Err(_) => break,
+            }
+        }
+        // What a broken session left in the channel is delivered again by the broker.
+        batch.retain(|delivery| self.shared.outstanding.knows(stage, delivery.token));
+        Ok(batch)
+    }
+
+    async fn settle(&self, stage: Stage, ended: Vec<(Delivery, Verdict)>) -> Result<(), BusError> {
+        let now = self.shared.clock.now();
+        let mut rows = Vec::with_capacity(ended.len());
+        let mut tokens = Vec::with_capacity(ended.len());
+        let mut lost = None;
+        for (delivery, verdict) in ended {
+            let id = delivery.event.id;
+            let outcome = match verdict {
+                Verdict::Done => SettlementOutcome::Done,
+                Verdict::Park(error) => SettlementOutcome::Park { error },
+                Verdict::Retry(error) if delivery.attempt as usize >= LADDER.len() => {
+                    SettlementOutcome::Park { error }
+                }
+                Verdict::Retry(error) => match self.climb(stage, &delivery).await {
+                    Ok(()) => SettlementOutcome::Retry {
+                        at: now + RESEND_AFTER,
+                        error,
+                    },
+                    Err(why) => {
+                        // Unacknowledged: the broker delivers it again once the channel is closed.
+                        lost = Some(why);
+                        continue;
+                    }
+                },
+            };
+            rows.push(Settlement { id, outcome });
+            tokens.push(delivery.token);
+        }
+        self.shared
+            .store
+            .settle_outbox(rows, now)
+            .await
+            .map_err(|source| BusError {
+                doing: format!("settle messages of {}", stage.name()),
+                source: Box::new(source),
+            })?;
+        if let Err(error) = self.shared.outstanding.acknowledge(stage, &tokens).await {
+            lost = Some(error.to_string());
+        }
+        if let Some(why) = lost {
+            tracing::warn!(stage = stage.name(), why, "the session is rebuilt");
+            self.shared.broken.notify_one();
+        }
+        Ok(())
+    }
+
+    fn wake(&self, _: Stage) {
+        self.shared.outbox.notify_one();
+    }
+
+    async fn idle(&self) -> Result<bool, BusError> {
+        let depth = self
+            .shared
+            .store
+            .outbox_depth()
+            .await
+            .map_err(|source| BusError {
+                doing: "read the depth of the outbox".to_owned(),
+                source: Box::new(source),
+            })?;
+        Ok(depth.events == 0 && self.shared.outstanding.is_empty())
+    }
+}

@@ -1,0 +1,431 @@
+//! One session = two connections (publishing, consuming), the topology, a consumer a stage and
+//! the relay. It lives until anything breaks; the supervisor then builds the next.
+
+use super::config::place;
+use super::publisher::{ATTEMPT_HEADER, Publisher};
+use super::{BusHealth, Shared, relay, topology};
+use crate::bus::{BusError, Delivery, cloudevent};
+use crate::model::Stage;
+use crate::store::{Parked, Settlement, SettlementOutcome};
+use futures::StreamExt;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Connection, ConnectionProperties, Consumer, ErrorKind};
+use rand::Rng;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+
+/// The two connections of a session, with the topology declared.
+pub(super) struct Session {
+    publishing: Connection,
+    consuming: Connection,
+}
+
+/// Why there is no session.
+pub(super) enum NoSession {
+    /// Worth waiting for.
+    Away(String),
+    /// No waiting mends it.
+    Refused(BusError),
+}
+
+/// Connects once, trying each address in turn.
+async fn connect(shared: &Shared) -> Result<Session, NoSession> {
+    let mut last = NoSession::Away("no address".to_owned());
+    for address in &shared.config.addresses {
+        match connect_to(shared, address).await {
+            Ok(session) => return Ok(session),
+            Err(why) => last = why,
+        }
+    }
+    Err(last)
+}
+
+async fn connect_to(shared: &Shared, address: &str) -> Result<Session, NoSession> {
+    let publishing = open(shared, address, "publish").await?;
+    let consuming = open(shared, address, "consume").await?;
+    let channel = publishing
+        .create_channel()
+        .await
+        .map_err(|e| judge(address, e))?;
+    match tokio::time::timeout(Duration::from_secs(60), topology::declare(&channel)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(refusal)) => {
+            return Err(if is_refusal(&refusal.source) {
+                NoSession::Refused(BusError {
+                    doing: format!("declare its queues at {}", place(address)),
+                    source: Box::new(refusal),
+                })
+            } else {
+                NoSession::Away(format!("{}: {refusal}: {}", place(address), refusal.source))
+            });
+        }
+        Err(_) => {
+            return Err(NoSession::Away(format!(
+                "{}: no answer to a declaration",
+                place(address)
+            )));
+        }
+    }
+    // A channel in confirm mode is opened by the session; this one only declared.
+    let _ = channel.close(200, "declared".into()).await;
+    Ok(Session {
+        publishing,
+        consuming,
+    })
+}
+
+async fn open(shared: &Shared, address: &str, role: &str) -> Result<Connection, NoSession> {
+    let uri = shared.config.uri(address).map_err(NoSession::Refused)?;
+    let tls = shared.config.tls().map_err(NoSession::Refused)?;
+    let properties = ConnectionProperties::default()
+        .with_connection_name(format!("{} ({role})", shared.config.name).into());
+    let runtime = lapin::runtime::default_runtime().map_err(|e| judge(address, e))?;
+    let connecting = Connection::connect_uri_with_config(uri, properties, tls, runtime);
+    match tokio::time::timeout(Duration::from_secs(30), connecting).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(judge(address, error)),
+        Err(_) => Err(NoSession::Away(format!(
+            "{}: no answer in 30 s",
+            place(address)
+        ))),
+    }
+}
+
+/// Sorts an error of the broker into what waiting mends and what it does not.
+fn judge(address: &str, error: lapin::Error) -> NoSession {
+    if is_refusal(&error) {
+        NoSession::Refused(BusError {
+            doing: format!(
+                "log in at {} (check the user, the password and the virtual host of bus.url)",
+                place(address)
+            ),
+            source: Box::new(error),
+        })
+    } else {
+        NoSession::Away(format!("{}: {error}", place(address)))
+    }
+}
+
+fn is_refusal(error: &lapin::Error) -> bool {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => matches!(
+            error.kind(),
+            AMQPErrorKind::Soft(
+                AMQPSoftError::ACCESSREFUSED
+                    | AMQPSoftError::PRECONDITIONFAILED
+                    | AMQPSoftError::RESOURCELOCKED
+            ) | AMQPErrorKind::Hard(AMQPHardError::NOTALLOWED | AMQPHardError::INVALIDPATH)
+        ),
+        _ => false,
+    }
+}
+
+/// The first session: waits for an unreachable broker, ends at once where waiting is no use.
+pub(super) async fn connect_until(
+    shared: &Shared,
+    cancel: &CancellationToken,
+) -> Result<Option<Session>, BusError> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match connect(shared).await {
+            Ok(session) => return Ok(Some(session)),
+            Err(NoSession::Refused(error)) => return Err(error),
+            Err(NoSession::Away(why)) => {
+                tracing::warn!(why, pause_ms = pause.as_millis(), "waiting for the broker");
+                shared.health.send_replace(BusHealth::Away(why));
+            }
+        }
+        if rest(&mut pause, cancel).await {
+            return Ok(None);
+        }
+    }
+}
+
+/// Sleeps with jitter and lengthens the pause; `true` when cancelled.
+async fn rest(pause: &mut Duration, cancel: &CancellationToken) -> bool {
+    let jittered = pause.mul_f64(rand::rng().random_range(0.7..1.3));
+    *pause = (*pause * 2).min(LONGEST_PAUSE);
+    tokio::select! {
+        () = cancel.cancelled() => true,
+        () = tokio::time::sleep(jittered) => false,
+    }
+}
+
+/// Builds one session after the other until `cancel`.
+pub(super) async fn supervise(
+    shared: Arc<Shared>,
+    stages: HashMap<Stage, mpsc::Sender<Delivery>>,
+    mut ready: Option<Session>,
+    cancel: CancellationToken,
+) {
+    let mut pause = FIRST_PAUSE;
+    while !cancel.is_cancelled() {
+        let session = match ready.take() {
+            Some(session) => Ok(session),
+            None => connect(&shared).await,
+        };
+        let why = match session {
+            Ok(session) => {
+                pause = FIRST_PAUSE;
+                let why = run(&shared, &stages, session, &cancel).await;
+                shared.set_publisher(None);
+                shared.outstanding.clear();
+                why
+            }
+            Err(NoSession::Away(why)) => why,
+            // At run time a refusal may be mended by hand: say it and go on trying.
+            Err(NoSession::Refused(error)) => match std::error::Error::source(&error) {
+                Some(cause) => format!("{error}: {cause}"),
+                None => error.to_string(),
+            },
+        };
+        if cancel.is_cancelled() {
+            break;
+        }
+        tracing::warn!(why, "the session with the broker ended; connecting anew");
+        shared.health.send_replace(BusHealth::Away(why));
+        if rest(&mut pause, &cancel).await {
+            break;
+        }
+    }
+}
+
+/// Runs one session until it breaks; says why.
+async fn run(
+    shared: &Arc<Shared>,
+    stages: &HashMap<Stage, mpsc::Sender<Delivery>>,
+    session: Session,
+    cancel: &CancellationToken,
+) -> String {
+    let ended = match begin(shared, stages, &session, cancel).await {
+        Ok(mut tasks) => {
+            shared.health.send_replace(BusHealth::Ready);
+            let mut watch = tokio::time::interval(Duration::from_secs(1));
+            loop {
+                tokio::select! {
+                    () = cancel.cancelled() => break "stopping".to_owned(),
+                    () = shared.broken.notified() => break "a channel failed".to_owned(),
+                    Some(ended) = tasks.join_next() => break match ended {
+                        Ok(why) => why,
+                        Err(error) => format!("a task of the session failed: {error}"),
+                    },
+                    _ = watch.tick() => {
+                        if !session.publishing.status().connected()
+                            || !session.consuming.status().connected()
+                        {
+                            break "the connection closed".to_owned();
+                        }
+                        let health = if session.publishing.status().blocked() {
+                            BusHealth::Blocked
+                        } else {
+                            BusHealth::Ready
+                        };
+                        shared.health.send_if_modified(|old| {
+                            let changed = *old != health;
+                            *old = health;
+                            changed
+                        });
+                    }
+                }
+            }
+        }
+        Err(error) => error.to_string(),
+    };
+    // Half-open links never answer a close: it gets a second, then the sockets are dropped.
+    let closing = async {
+        let _ = session.consuming.close(200, "bye".into()).await;
+        let _ = session.publishing.close(200, "bye".into()).await;
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
+    ended
+}
+
+/// Opens channels, starts consumers and the relay; dropping the set ends them.
+async fn begin(
+    shared: &Arc<Shared>,
+    stages: &HashMap<Stage, mpsc::Sender<Delivery>>,
+    session: &Session,
+    cancel: &CancellationToken,
+) -> lapin::Result<JoinSet<String>> {
+    let config = &shared.config;
+    let publisher =
+        Publisher::open(&session.publishing, config.window, config.confirm_timeout).await?;
+    let publisher = Arc::new(publisher);
+    shared.set_publisher(Some(publisher.clone()));
+    let mut tasks = JoinSet::new();
+    for (&stage, sender) in stages {
+        let consumer = consume(
+            &session.consuming,
+            &topology::work_queue(stage),
+            config.prefetch,
+        )
+        .await?;
+        tasks.spawn(forward(shared.clone(), stage, sender.clone(), consumer));
+    }
+    let parked = consume(&session.consuming, topology::PARKED, 16).await?;
+    tasks.spawn(keep_parked(shared.clone(), parked));
+    let declaring = session.publishing.create_channel().await?;
+    tasks.spawn(relay::run(
+        shared.clone(),
+        publisher,
+        declaring,
+        cancel.clone(),
+    ));
+    Ok(tasks)
+}
+
+async fn consume(connection: &Connection, queue: &str, prefetch: u16) -> lapin::Result<Consumer> {
+    let channel = connection.create_channel().await?;
+    channel
+        .basic_qos(prefetch, BasicQosOptions::default())
+        .await?;
+    channel
+        .basic_consume(
+            queue.into(),
+            "".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
+        .await
+}
+
+/// Hands deliveries to the stage's workers; undecodable ones are parked with their bytes.
+async fn forward(
+    shared: Arc<Shared>,
+    stage: Stage,
+    sender: mpsc::Sender<Delivery>,
+    mut consumer: Consumer,
+) -> String {
+    while let Some(delivery) = consumer.next().await {
+        let delivery = match delivery {
+            Ok(delivery) => delivery,
+            Err(error) => return format!("the consumer of {} failed: {error}", stage.name()),
+        };
+        match cloudevent::decode(&delivery.data) {
+            Ok(event) => {
+                let token = shared.next_token();
+                let attempt = attempt(&delivery.properties);
+                shared.outstanding.add(stage, token, delivery.acker);
+                let handed = sender
+                    .send(Delivery {
+                        event,
+                        attempt,
+                        token,
+                    })
+                    .await;
+                if handed.is_err() {
+                    return "the stage has stopped".to_owned();
+                }
+            }
+            Err(error) => {
+                let why = format!("not an event of a version that this program knows: {error}");
+                if let Err(error) = park(&shared, stage, &delivery, why).await {
+                    return error;
+                }
+            }
+        }
+    }
+    format!(
+        "the queue of {} was deleted, or its consumer cancelled",
+        stage.name()
+    )
+}
+
+/// Messages that the broker's own delivery limit sent here: a worker died over them again and
+/// again.
+async fn keep_parked(shared: Arc<Shared>, mut consumer: Consumer) -> String {
+    while let Some(delivery) = consumer.next().await {
+        let delivery = match delivery {
+            Ok(delivery) => delivery,
+            Err(error) => return format!("the consumer of parked messages failed: {error}"),
+        };
+        let why = "workers died over it more often than the broker delivers".to_owned();
+        let kept = match cloudevent::decode(&delivery.data) {
+            // Its outbox row moves, so that it is not sent again; without a row it was committed.
+            Ok(event) => {
+                let settlement = Settlement {
+                    id: event.id,
+                    outcome: SettlementOutcome::Park { error: why },
+                };
+                match shared
+                    .store
+                    .settle_outbox(vec![settlement], shared.clock.now())
+                    .await
+                {
+                    Ok(()) => acknowledge(&delivery).await,
+                    Err(error) => Err(format!("a message could not be parked: {error}")),
+                }
+            }
+            Err(_) => park(&shared, Stage::Normalise, &delivery, why).await,
+        };
+        if let Err(error) = kept {
+            return error;
+        }
+    }
+    "the parking queue was deleted".to_owned()
+}
+
+async fn park(
+    shared: &Shared,
+    stage: Stage,
+    delivery: &lapin::message::Delivery,
+    error: String,
+) -> Result<(), String> {
+    let id = delivery
+        .properties
+        .message_id()
+        .as_ref()
+        .and_then(|id| id.as_str().parse().ok())
+        // A foreign message: its id is a function of its bytes, so that a redelivery is the same.
+        .unwrap_or_else(|| {
+            crate::model::MessageId(uuid::Uuid::new_v5(
+                &uuid::Uuid::NAMESPACE_OID,
+                &delivery.data,
+            ))
+        });
+    tracing::error!(stage = stage.name(), message = %id, error, "parked");
+    let parked = Parked {
+        id,
+        stage,
+        body: delivery.data.clone(),
+        error,
+        attempts: attempt(&delivery.properties),
+        at: shared.clock.now(),
+    };
+    shared
+        .store
+        .park(parked)
+        .await
+        .map_err(|e| format!("a message could not be parked: {e}"))?;
+    acknowledge(delivery).await
+}
+
+async fn acknowledge(delivery: &lapin::message::Delivery) -> Result<(), String> {
+    delivery
+        .acker
+        .ack(BasicAckOptions::default())
+        .await
+        .map(drop)
+        .map_err(|e| format!("a parked message could not be acknowledged: {e}"))
+}
+
+fn attempt(properties: &lapin::BasicProperties) -> u32 {
+    let header = properties
+        .headers()
+        .as_ref()
+        .and_then(|headers| headers.inner().get(ATTEMPT_HEADER));
+    match header {
+        Some(AMQPValue::LongInt(number)) => u32::try_from(*number).unwrap_or(0),
+        Some(AMQPValue::LongLongInt(number)) => u32::try_from(*number).unwrap_or(0),
+        _ => 0,
+    }
+}

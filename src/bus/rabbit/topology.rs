@@ -1,0 +1,212 @@
+//! Every exchange and queue of the hub, in one table: declared at start and after each
+//! reconnection.
+//!
+//! The ladder is entered by our own confirmed publish: a message that a broker dead-letters in a
+//! circle without a rejection is dropped in silence.
+
+use crate::bus::LADDER;
+use crate::model::{EventKind, Stage};
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, ExchangeKind};
+
+/// Events between the stages. Mandatory and an alternate exchange cancel each other: it has none.
+pub const EVENTS: &str = "passerelle.events";
+/// Vacancy events with full bodies, for whoever binds a queue.
+pub const PUBLIC: &str = "passerelle.public";
+/// Where the broker's own delivery limit leads.
+const PARKING: &str = "passerelle.parking";
+pub const PARKED: &str = "passerelle.parked";
+
+/// Crash protection only: our own header counts the attempts.
+const DELIVERY_LIMIT: i32 = 20;
+/// Messages a queue takes before it refuses; the outbox keeps the rest.
+const MAX_LENGTH: i32 = 200_000;
+
+const KINDS: [EventKind; 5] = [
+    EventKind::PostingPulled,
+    EventKind::PostingNormalised,
+    EventKind::PostingRecheck,
+    EventKind::VacancyRecheck,
+    EventKind::VacancyChanged,
+];
+
+/// The work queue of `stage`.
+pub fn work_queue(stage: Stage) -> String {
+    format!("passerelle.{}", stage.name())
+}
+
+/// The queue in which a message of `stage` waits before its `step`th retry, from 0.
+pub fn retry_queue(stage: Stage, step: usize) -> String {
+    format!(
+        "passerelle.{}.retry.{}s",
+        stage.name(),
+        LADDER[step].as_secs()
+    )
+}
+
+/// A queue as it is declared.
+pub struct Queue {
+    pub name: String,
+    pub arguments: Vec<(&'static str, AMQPValue)>,
+    pub bindings: Vec<(&'static str, &'static str)>,
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
+}
+
+fn quorum(extra: Vec<(&'static str, AMQPValue)>) -> Vec<(&'static str, AMQPValue)> {
+    let mut arguments = vec![
+        ("x-queue-type", text("quorum")),
+        ("x-overflow", text("reject-publish")),
+        ("x-max-length", AMQPValue::LongInt(MAX_LENGTH)),
+    ];
+    arguments.extend(extra);
+    arguments
+}
+
+/// The whole table.
+pub fn queues() -> Vec<Queue> {
+    let mut queues = vec![Queue {
+        name: PARKED.to_owned(),
+        arguments: quorum(vec![("x-delivery-limit", AMQPValue::LongInt(1_000_000))]),
+        bindings: vec![(PARKING, "#")],
+    }];
+    for stage in Stage::ALL {
+        queues.push(Queue {
+            name: work_queue(stage),
+            arguments: quorum(vec![
+                ("x-delivery-limit", AMQPValue::LongInt(DELIVERY_LIMIT)),
+                ("x-dead-letter-exchange", text(PARKING)),
+                ("x-dead-letter-strategy", text("at-least-once")),
+            ]),
+            bindings: KINDS
+                .into_iter()
+                .filter(|kind| kind.stage() == stage)
+                .map(|kind| (EVENTS, kind.routing_key()))
+                .collect(),
+        });
+        for (step, wait) in LADDER.iter().enumerate() {
+            let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
+            queues.push(Queue {
+                name: retry_queue(stage, step),
+                arguments: quorum(vec![
+                    ("x-message-ttl", AMQPValue::LongInt(millis)),
+                    ("x-dead-letter-exchange", text("")),
+                    ("x-dead-letter-routing-key", text(&work_queue(stage))),
+                    ("x-dead-letter-strategy", text("at-least-once")),
+                ]),
+                bindings: Vec::new(),
+            });
+        }
+    }
+    queues
+}
+
+/// A declaration that the broker refused.
+#[derive(Debug, thiserror::Error)]
+#[error("the broker refused to declare {what}; {remedy}")]
+pub struct DeclareError {
+    pub what: String,
+    pub remedy: String,
+    #[source]
+    pub source: lapin::Error,
+}
+
+/// Declares the table on `channel`. Declaring what is there already, with the same arguments,
+/// changes nothing.
+///
+/// # Errors
+/// The refusal, with the thing that was declared; the broker's text names the argument.
+pub async fn declare(channel: &Channel) -> Result<(), DeclareError> {
+    for (name, kind) in [
+        (EVENTS, ExchangeKind::Topic),
+        (PUBLIC, ExchangeKind::Topic),
+        (PARKING, ExchangeKind::Topic),
+    ] {
+        let options = ExchangeDeclareOptions {
+            durable: true,
+            ..Default::default()
+        };
+        channel
+            .exchange_declare(name.into(), kind, options, FieldTable::default())
+            .await
+            .map_err(|source| DeclareError {
+                what: format!("the exchange {name}"),
+                remedy: "delete it if another program made it, or use a virtual host of its own"
+                    .into(),
+                source,
+            })?;
+    }
+    for queue in queues() {
+        let mut arguments = FieldTable::default();
+        for (key, value) in queue.arguments {
+            arguments.insert(key.into(), value);
+        }
+        let options = QueueDeclareOptions {
+            durable: true,
+            ..Default::default()
+        };
+        let refused = |source| DeclareError {
+            what: format!("the queue {}", queue.name),
+            remedy: format!(
+                "once it is empty, run `rabbitmqctl delete_queue {}` and start again",
+                queue.name
+            ),
+            source,
+        };
+        channel
+            .queue_declare(queue.name.as_str().into(), options, arguments)
+            .await
+            .map_err(refused)?;
+        for (exchange, key) in queue.bindings {
+            channel
+                .queue_bind(
+                    queue.name.as_str().into(),
+                    exchange.into(),
+                    key.into(),
+                    QueueBindOptions::default(),
+                    FieldTable::default(),
+                )
+                .await
+                .map_err(refused)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_what_the_docs_say() {
+        let table: Vec<String> = queues()
+            .into_iter()
+            .map(|queue| {
+                let arguments: Vec<String> = queue
+                    .arguments
+                    .iter()
+                    .map(|(key, value)| match value {
+                        AMQPValue::LongString(text) => format!("{key}={text}"),
+                        AMQPValue::LongInt(number) => format!("{key}={number}"),
+                        other => format!("{key}={other:?}"),
+                    })
+                    .collect();
+                let bindings: Vec<String> = queue
+                    .bindings
+                    .iter()
+                    .map(|(e, k)| format!("{e}/{k}"))
+                    .collect();
+                format!(
+                    "{} [{}] <- {}",
+                    queue.name,
+                    arguments.join(" "),
+                    bindings.join(" ")
+                )
+            })
+            .collect();
+        insta::assert_snapshot!(table.join("\n"));
+    }
+}
