@@ -12,5 +12,6 @@ pub mod model;
 pub mod normalise;
 pub mod pull;
 pub mod settings;
+pub mod stages;
 pub mod store;
 pub mod telemetry;

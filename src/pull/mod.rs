@@ -12,4 +12,4 @@ pub mod diff;
 pub mod guards;
 pub mod run;
 pub mod source;
-mod stage;
+pub(crate) mod stage;

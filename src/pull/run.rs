@@ -27,11 +27,8 @@ const HISTORY: usize = 10;
 /// Runs looked back for a row of empty snapshots.
 const LOOK_BACK: usize = 50;
 
-/// What a run needs of a connector: reading its source and mapping its records.
-#[async_trait]
-pub trait Source: Send + Sync + 'static {
-    fn name(&self) -> &ConnectorName;
-    fn guards(&self) -> &Guards;
+/// What makes a draft of a record; all that the stages after the pull need of a connector.
+pub trait Map: Send + Sync + 'static {
     /// See [`super::connector::Connector::map`].
     ///
     /// # Errors
@@ -39,6 +36,13 @@ pub trait Source: Send + Sync + 'static {
     fn map(&self, record: &Value) -> Result<Draft, Vec<Problem>>;
     /// The reference of a record that cannot be mapped, where it can be read.
     fn reference(&self, record: &Value) -> Option<String>;
+}
+
+/// What a run needs of a connector: reading its source and mapping its records.
+#[async_trait]
+pub trait Source: Map {
+    fn name(&self) -> &ConnectorName;
+    fn guards(&self) -> &Guards;
     /// See [`super::source::read`].
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd;
 }
@@ -50,6 +54,26 @@ pub struct Live {
     pub env: SourceEnv,
 }
 
+impl Map for Connector {
+    fn map(&self, record: &Value) -> Result<Draft, Vec<Problem>> {
+        Connector::map(self, record)
+    }
+
+    fn reference(&self, record: &Value) -> Option<String> {
+        Connector::reference(self, record)
+    }
+}
+
+impl Map for Live {
+    fn map(&self, record: &Value) -> Result<Draft, Vec<Problem>> {
+        self.connector.map(record)
+    }
+
+    fn reference(&self, record: &Value) -> Option<String> {
+        self.connector.reference(record)
+    }
+}
+
 #[async_trait]
 impl Source for Live {
     fn name(&self) -> &ConnectorName {
@@ -58,14 +82,6 @@ impl Source for Live {
 
     fn guards(&self) -> &Guards {
         &self.connector.guards
-    }
-
-    fn map(&self, record: &Value) -> Result<Draft, Vec<Problem>> {
-        self.connector.map(record)
-    }
-
-    fn reference(&self, record: &Value) -> Option<String> {
-        self.connector.reference(record)
     }
 
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd {

@@ -1,0 +1,205 @@
+//! Stage two: verdicts on pairs, clusters, vacancies and their changes.
+//!
+//! First, without a lock, candidates are read and scored; then, under the hub-wide lock,
+//! everything is read again, what is new is scored, and the batch is written as one commit.
+
+use super::component::{Component, Gathered};
+use super::normalise::{refuse, wanted};
+use super::pipeline::inbox;
+use super::verdicts::Verdicts;
+use super::{Exceptions, Failure, Hub, Worker, caught, derive};
+use crate::bus::Verdict;
+use crate::dedupe::Derived;
+use crate::model::{Edge, Event, Outcome, PostingId, Stage, StoredPosting, VacancyId};
+use crate::store::{PublicCommit, PublicTx};
+use async_trait::async_trait;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// A blocking key that more postings share than this is generic and proposes no pair.
+const KEY_CAP: usize = 200;
+
+pub(super) type Postings = BTreeMap<PostingId, Arc<StoredPosting>>;
+
+pub(super) struct Dedupe {
+    hub: Hub,
+    verdicts: Arc<Verdicts>,
+}
+
+impl Dedupe {
+    pub fn new(hub: Hub) -> Self {
+        let verdicts = Arc::new(Verdicts::new(hub.rules));
+        Self { hub, verdicts }
+    }
+
+    /// Scores the batch's candidates as they are now, so that little is left under the lock.
+    async fn score_ahead(&self, ids: &[PostingId]) -> Result<(), Failure> {
+        let pairs = self.hub.store.candidates(ids, KEY_CAP).await?;
+        let mut all: BTreeSet<PostingId> = ids.iter().copied().collect();
+        all.extend(pairs.iter().flat_map(|(a, b)| [*a, *b]));
+        let all: Vec<PostingId> = all.into_iter().collect();
+        let postings = index(self.hub.store.load_normalised(&all).await?);
+        self.verdicts.of(&postings, pairs).await?;
+        Ok(())
+    }
+
+    /// Everything that the postings in `due` are connected to, read under the lock.
+    async fn gather(
+        &self,
+        tx: &mut dyn PublicTx,
+        due: Vec<StoredPosting>,
+    ) -> Result<Gathered, Failure> {
+        let due = index(due);
+        let ids: Vec<PostingId> = due.keys().copied().collect();
+        let pairs = tx.candidates(&ids, KEY_CAP).await?;
+        let mut known = due.clone();
+        let ends = pairs.iter().flat_map(|(a, b)| [*a, *b]);
+        load(tx, &mut known, ends).await?;
+        let (fresh, broken) = self.verdicts.of(&known, pairs).await?;
+        let mut gathered = Gathered::new(due.keys().copied().collect(), broken);
+        let mut frontier: BTreeSet<PostingId> = gathered.due.clone();
+        for edge in fresh {
+            let joins = self.joins(&edge, &known);
+            if joins {
+                frontier.extend([edge.a, edge.b]);
+            }
+            if joins || edge.outcome != Outcome::Different {
+                gathered.edges.push((edge, joins));
+            }
+        }
+        while !frontier.is_empty() {
+            let ids: Vec<PostingId> = frontier.iter().copied().collect();
+            gathered.include(&ids);
+            let clusters = tx.clusters(&ids).await?;
+            let decisions = tx.decisions(&ids).await?;
+            let stored = tx.edges(&ids).await?;
+            let stored: Vec<Edge> = stored
+                .into_iter()
+                .filter(|e| !gathered.due.contains(&e.a) && !gathered.due.contains(&e.b))
+                .collect();
+            let mut next: BTreeSet<PostingId> = clusters.iter().map(|(id, _)| *id).collect();
+            gathered.clusters.extend(clusters);
+            for decision in decisions {
+                next.extend(gathered.decide(decision));
+            }
+            let ends = stored.iter().flat_map(|e| [e.a, e.b]);
+            load(tx, &mut known, ends.chain(next.iter().copied())).await?;
+            for edge in stored {
+                let joins = self.joins(&edge, &known);
+                if joins {
+                    next.extend([edge.a, edge.b]);
+                }
+                gathered.edges.push((edge, joins));
+            }
+            frontier = next
+                .into_iter()
+                .filter(|id| known.contains_key(id) && !gathered.includes(id))
+                .collect();
+        }
+        gathered.take(&known);
+        Ok(gathered)
+    }
+
+    /// Whether a pair may end in one cluster, with the two as they are now.
+    fn joins(&self, edge: &Edge, known: &Postings) -> bool {
+        match (known.get(&edge.a), known.get(&edge.b)) {
+            (Some(a), Some(b)) => (self.hub.rules.joins)(edge, a, b),
+            _ => false,
+        }
+    }
+}
+
+#[async_trait]
+impl Worker for Dedupe {
+    fn stage(&self) -> Stage {
+        Stage::Dedupe
+    }
+
+    async fn work(&self, events: &[Event]) -> Result<Exceptions, Failure> {
+        let now = self.hub.clock.now();
+        let mut exceptions = Exceptions::new();
+        let wanted = wanted(events, &mut exceptions);
+        let ids: Vec<PostingId> = wanted.keys().copied().collect();
+        self.score_ahead(&ids).await?;
+        let mut tx = self.hub.store.lock_public().await?;
+        let loaded = tx.load_normalised(&ids).await?;
+        let due: Vec<StoredPosting> = loaded
+            .into_iter()
+            .filter(|p| wanted[&p.state.id] || !covered(p))
+            .collect();
+        let mut commit = PublicCommit::default();
+        if !due.is_empty() {
+            let gathered = self.gather(&mut *tx, due).await?;
+            let (broken, whole) = self.derive(gathered, now).await?;
+            for (ids, error) in broken {
+                for id in ids {
+                    refuse(events, id, &Verdict::Retry(error.clone()), &mut exceptions);
+                }
+            }
+            let touched: BTreeSet<VacancyId> =
+                whole.iter().flat_map(|(c, _)| c.vacancies()).collect();
+            let touched: Vec<VacancyId> = touched.into_iter().collect();
+            let stored = tx.vacancies(&touched).await?;
+            derive::write(&whole, stored, now, &mut commit)?;
+        }
+        let inbox = inbox(Stage::Dedupe, events, &exceptions, now);
+        tx.commit(commit, &inbox).await?;
+        Ok(exceptions)
+    }
+}
+
+/// Postings whose component the rules broke down on, and why; and what was derived of the others.
+type DerivedAll = (
+    Vec<(Vec<PostingId>, String)>,
+    Vec<(Component, Vec<Derived>)>,
+);
+
+impl Dedupe {
+    async fn derive(
+        &self,
+        gathered: Gathered,
+        now: jiff::Timestamp,
+    ) -> Result<DerivedAll, Failure> {
+        let (files, rules) = (self.hub.files.get(), self.hub.rules);
+        let derived = tokio::task::spawn_blocking(move || {
+            let mut all: DerivedAll = (Vec::new(), Vec::new());
+            for component in gathered.components() {
+                let derived = match &component.broken {
+                    Some(error) => Err(error.clone()),
+                    None => caught(|| component.derive(&rules, &files.network, now)),
+                };
+                match derived {
+                    Ok(derived) => all.1.push((component, derived)),
+                    Err(error) => all.0.push((component.due(), error)),
+                }
+            }
+            all
+        });
+        Ok(derived.await?)
+    }
+}
+
+fn covered(posting: &StoredPosting) -> bool {
+    posting
+        .deduped
+        .is_some_and(|done| done.covers(posting.made_from))
+}
+
+fn index(postings: Vec<StoredPosting>) -> Postings {
+    let indexed = postings.into_iter().map(|p| (p.state.id, Arc::new(p)));
+    indexed.collect()
+}
+
+/// Reads those of `ids` that are not in `known` yet.
+async fn load(
+    tx: &mut dyn PublicTx,
+    known: &mut Postings,
+    ids: impl Iterator<Item = PostingId>,
+) -> Result<(), Failure> {
+    let missing: BTreeSet<PostingId> = ids.filter(|id| !known.contains_key(id)).collect();
+    if !missing.is_empty() {
+        let missing: Vec<PostingId> = missing.into_iter().collect();
+        known.extend(index(tx.load_normalised(&missing).await?));
+    }
+    Ok(())
+}

@@ -1,0 +1,211 @@
+//! The loop that drives the workers: until cancelled, or until nothing is left.
+
+use super::{Failure, Hub, Worker, dedupe, normalise, publish};
+use crate::bus::{Delivery, Verdict};
+use crate::model::{Event, Stage};
+use crate::store::Inbox;
+use futures::future::{BoxFuture, join_all};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Deliveries taken at a time.
+const BATCH: usize = 500;
+/// How long a worker waits for the first delivery before it looks at its cancellation again.
+const WAIT: Duration = Duration::from_secs(1);
+/// Waits after a failing bus, doubled up to the second.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// All stages of one process.
+#[derive(Clone)]
+pub struct Pipeline {
+    hub: Hub,
+    workers: Vec<Arc<dyn Worker>>,
+    head: watch::Sender<u64>,
+    done: Arc<[AtomicU64; 3]>,
+}
+
+/// What draining did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Deliveries ended, of each stage in order.
+    pub events: [u64; 3],
+    /// Whether nothing is left; false when the time ran out before.
+    pub idle: bool,
+}
+
+impl Pipeline {
+    /// The workers of `stages`: one of each, and one of normalise a core, since it alone computes
+    /// without a lock.
+    pub fn new(hub: Hub, stages: &[Stage]) -> Self {
+        let (head, _) = watch::channel(0);
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let mut workers: Vec<Arc<dyn Worker>> = Vec::new();
+        for stage in stages {
+            match stage {
+                Stage::Normalise => {
+                    let one = normalise::Normalise::new(hub.clone());
+                    workers.extend((0..cores).map(|_| Arc::new(one.clone()) as Arc<dyn Worker>));
+                }
+                Stage::Dedupe => workers.push(Arc::new(dedupe::Dedupe::new(hub.clone()))),
+                Stage::Publish => {
+                    workers.push(Arc::new(publish::Publish::new(hub.clone(), head.clone())));
+                }
+            }
+        }
+        Self {
+            hub,
+            workers,
+            head,
+            done: Arc::default(),
+        }
+    }
+
+    /// The highest change number that the publish stage has heard of: what sinks wait on. A hint;
+    /// the truth is the store's `changes`.
+    pub fn head(&self) -> watch::Receiver<u64> {
+        self.head.subscribe()
+    }
+
+    /// Works until `cancel`; what was received is finished first.
+    pub async fn run(&self, cancel: CancellationToken) {
+        join_all(self.workers.iter().map(|worker| {
+            let cancel = cancel.clone();
+            async move {
+                let mut wait = BACK_OFF.0;
+                while !cancel.is_cancelled() {
+                    let received = tokio::select! {
+                        received = self.receive(&**worker, WAIT) => received,
+                        () = cancel.cancelled() => break,
+                    };
+                    match received {
+                        Some(deliveries) => {
+                            wait = BACK_OFF.0;
+                            self.handle(&**worker, deliveries).await;
+                        }
+                        None => {
+                            tokio::select! {
+                                () = tokio::time::sleep(wait) => {}
+                                () = cancel.cancelled() => break,
+                            }
+                            wait = (wait * 2).min(BACK_OFF.1);
+                        }
+                    }
+                }
+            }
+        }))
+        .await;
+    }
+
+    /// Works until no event is left anywhere, or `limit` has passed. Events that wait for their
+    /// retry count as left.
+    pub async fn drain(&self, limit: Duration) -> Drained {
+        let before = self.counts();
+        let cancel = CancellationToken::new();
+        let deadline = Instant::now() + limit;
+        let watcher = async {
+            let mut idle = false;
+            while !idle && Instant::now() < deadline {
+                idle = matches!(self.hub.bus.idle().await, Ok(true));
+                if !idle {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+            cancel.cancel();
+            idle
+        };
+        let (idle, ()) = tokio::join!(watcher, self.run(cancel.clone()));
+        let after = self.counts();
+        let events = std::array::from_fn(|stage| after[stage] - before[stage]);
+        Drained { events, idle }
+    }
+
+    fn counts(&self) -> [u64; 3] {
+        std::array::from_fn(|stage| self.done[stage].load(Ordering::Relaxed))
+    }
+
+    /// `None` when the bus failed.
+    async fn receive(&self, worker: &dyn Worker, wait: Duration) -> Option<Vec<Delivery>> {
+        let received = self.hub.bus.receive(worker.stage(), BATCH, wait).await;
+        received
+            .inspect_err(|error| {
+                tracing::warn!(
+                    stage = worker.stage().name(),
+                    error = super::chain(error),
+                    "no events could be received"
+                );
+            })
+            .ok()
+    }
+
+    /// Works on a batch and ends its deliveries.
+    async fn handle(&self, worker: &dyn Worker, deliveries: Vec<Delivery>) {
+        if deliveries.is_empty() {
+            return;
+        }
+        let stage = worker.stage();
+        let count = deliveries.len() as u64;
+        let events: Vec<Event> = deliveries.iter().map(|d| d.event.clone()).collect();
+        let verdicts = isolate(worker, &events).await;
+        let ended: Vec<_> = deliveries.into_iter().zip(verdicts).collect();
+        for (delivery, verdict) in &ended {
+            if let Verdict::Retry(error) | Verdict::Park(error) = verdict {
+                tracing::warn!(
+                    stage = stage.name(), message = %delivery.event.id, key = delivery.event.key,
+                    attempt = delivery.attempt, error, "an event could not be processed"
+                );
+            }
+        }
+        // Unsettled deliveries come back after their lease: harmless, the commit is idempotent.
+        if let Err(error) = self.hub.bus.settle(stage, ended).await {
+            tracing::warn!(
+                stage = stage.name(),
+                error = super::chain(&error),
+                "deliveries could not be ended"
+            );
+        }
+        self.done[stage as usize].fetch_add(count, Ordering::Relaxed);
+        match stage {
+            Stage::Normalise => self.hub.bus.wake(Stage::Dedupe),
+            Stage::Dedupe => self.hub.bus.wake(Stage::Publish),
+            Stage::Publish => {}
+        }
+    }
+}
+
+/// Works on `events`, halving the batch around a message that spoils it. One verdict for each.
+fn isolate<'a>(worker: &'a dyn Worker, events: &'a [Event]) -> BoxFuture<'a, Vec<Verdict>> {
+    Box::pin(async move {
+        match worker.work(events).await {
+            Ok(mut exceptions) => events
+                .iter()
+                .map(|event| exceptions.remove(&event.id).unwrap_or(Verdict::Done))
+                .collect(),
+            Err(Failure::Busy(error)) => vec![Verdict::Retry(error); events.len()],
+            Err(Failure::Poison(verdict)) if events.len() == 1 => vec![verdict],
+            Err(Failure::Poison(_)) => {
+                let (left, right) = events.split_at(events.len() / 2);
+                let mut verdicts = isolate(worker, left).await;
+                verdicts.extend(isolate(worker, right).await);
+                verdicts
+            }
+        }
+    })
+}
+
+/// The inbox of a commit: the messages of `events` that end with it.
+pub(super) fn inbox(
+    stage: Stage,
+    events: &[Event],
+    exceptions: &super::Exceptions,
+    at: jiff::Timestamp,
+) -> Inbox {
+    let done = events.iter().filter(|e| !exceptions.contains_key(&e.id));
+    Inbox {
+        stage,
+        messages: done.map(|event| event.id).collect(),
+        at,
+    }
+}
