@@ -1,24 +1,50 @@
 //! Floor 2: which postings are one vacancy, and what that vacancy says. Pure functions.
 //!
+//! `features` reads a posting once; `keys` says with which others it is compared; `signals` and
+//! `scorecard` make the verdict on a pair; `cluster` makes vacancies of verdicts and decisions;
+//! `derive` and `merge` say who founds them, whether they are open and what they show. The tables
+//! beside the code (`weights.toml`, `sources.toml`, `facets.toml`, `evidence.toml`) are reviewed
+//! like code.
+//!
 //! **Invariants:** integers only in scores; nothing depends on the order of arrival; a pair's
 //! verdict is a function of the two postings and the statistics snapshot alone.
 
+mod cluster;
+mod compare;
+mod derive;
+mod features;
+mod keys;
+mod links;
+mod merge;
+mod ruling;
+mod scorecard;
+mod signals;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use derive::derive;
+pub use features::Features;
+pub use scorecard::{Bands, in_french, probability};
+
 use crate::model::{
-    Decision, Edge, Network, Posting, PostingId, ProvenanceMap, StoredPosting, Vacancy, VacancyId,
-    VacancyStatus,
+    Edge, Posting, PostingId, ProvenanceMap, TombstoneReason, Vacancy, VacancyId, VacancyStatus,
 };
-use jiff::Timestamp;
 
 /// Blocking keys of a posting: sorted, distinct, symmetric (they depend on nothing else).
 pub fn block_keys(posting: &Posting) -> Vec<u64> {
-    let _ = posting;
-    unimplemented!()
+    keys::of(&Features::of(posting))
 }
 
 /// The verdict on a pair, with `a < b` whatever the order of the arguments.
 pub fn compare(one: &Posting, other: &Posting) -> Edge {
-    let _ = (one, other);
-    unimplemented!()
+    compare_features(&Features::of(one), &Features::of(other))
+}
+
+/// [`compare`], for postings whose features are at hand.
+pub fn compare_features(one: &Features, other: &Features) -> Edge {
+    compare::edge(one, other)
 }
 
 /// One vacancy as its postings and the decisions make it.
@@ -34,16 +60,18 @@ pub struct Derived {
     pub provenance: ProvenanceMap,
 }
 
-/// The vacancies of whole components: every posting that an edge or a *same* decision connects to
-/// one of `postings` must be among them. A function of its arguments alone, in any order.
-/// `now` serves mandates with an end date only.
-pub fn derive(
-    postings: &[StoredPosting],
-    edges: &[Edge],
-    decisions: &[Decision],
-    network: &Network,
-    now: Timestamp,
-) -> Vec<Derived> {
-    let _ = (postings, edges, decisions, network, now);
-    unimplemented!()
+/// The reason that consumers are given for a vacancy that is not live; `None` for a live one.
+pub fn tombstone(status: &VacancyStatus) -> Option<TombstoneReason> {
+    match status {
+        VacancyStatus::Live => None,
+        VacancyStatus::Private => Some(TombstoneReason::Hidden),
+        VacancyStatus::Closed { reason, .. } => Some(*reason),
+        VacancyStatus::Merged { .. } => Some(TombstoneReason::Merged),
+    }
+}
+
+/// The bytes under which a vacancy is published: RFC 8785, public fields only. Empty only for a
+/// record that cannot be JSON (a number that is none), which no rule produces.
+pub fn public_body(vacancy: &Vacancy) -> Vec<u8> {
+    crate::model::canonical_json(vacancy).unwrap_or_default()
 }

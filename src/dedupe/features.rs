@@ -1,0 +1,588 @@
+//! What dedupe knows of a posting: a few hundred numbers, computed once.
+
+use super::links;
+use super::tables::{FACETS, SHIFT_ALTERNATING, SHIFT_DAY, SHIFT_NIGHT, SOURCES, Trust};
+use super::text::{self, Words, distinct};
+use crate::model::{
+    Contract, ContractForm, Offer, PlacePrecision, Posting, PostingId, Shift, Time,
+};
+
+/// Shingles kept of a text: the smallest hashes, so that two sketches are comparable.
+const SHINGLES: usize = 256;
+/// Words kept of a text, likewise.
+const WORDS: usize = 256;
+
+/// A posting as [`super::compare`] and [`super::block_keys`] see it. Integers only.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Features {
+    pub id: PostingId,
+    pub own: bool,
+    pub connector: u64,
+    pub member: u64,
+    pub trust: Trust,
+    /// All core words of the title, as one hash.
+    pub title: u64,
+    /// Stems of the core words, sorted; kind of trade first known by `trade`.
+    pub title_words: Vec<u64>,
+    /// Number of the trade in the table of names; 0 unknown.
+    pub trade: u32,
+    /// Bits of the table of levels.
+    pub levels: u32,
+    /// ROME version 3 code as a hash; 0 unknown.
+    pub occupation: u64,
+    /// Its first three characters.
+    pub occupation_family: u64,
+    /// 0 unknown or an intermediary.
+    pub employer: u64,
+    pub employer_words: Vec<u64>,
+    /// The same words as a text would say them.
+    pub employer_names: Vec<u32>,
+    pub intermediary: bool,
+    pub siren: u64,
+    /// INSEE codes as hashes; empty when no commune is known.
+    pub communes: Vec<u64>,
+    pub departments: Vec<u64>,
+    /// Words of the communes' names.
+    pub place_words: Vec<u32>,
+    /// 1e-4 degrees.
+    pub point: Option<(i32, i32)>,
+    pub contract: Option<ContractForm>,
+    /// Tenths of a month.
+    pub duration: Option<u32>,
+    pub part_time: Option<bool>,
+    /// Per cent of a full-time equivalent.
+    pub share: Option<u32>,
+    pub shifts: u8,
+    /// Whether title or source name the shift, not just the text.
+    pub shift_named: bool,
+    /// Services in the title, or named as such.
+    pub services: u128,
+    /// Services anywhere.
+    pub mentioned: u128,
+    pub service_words: Vec<u64>,
+    /// Euros a month, full range.
+    pub pay: Option<(i64, i64)>,
+    /// Days since 1970.
+    pub starts: Option<i32>,
+    pub published: Option<i32>,
+    pub expires: Option<i32>,
+    pub openings: Option<u32>,
+    pub requisition: u64,
+    /// What looks like a reference in the text.
+    pub references: Vec<u64>,
+    /// Identities of the links that lead to this very offer.
+    pub links: Vec<u64>,
+    pub hosts: Vec<u64>,
+    /// Sketch of three-stem shingles, sorted; and the largest hash that it would hold.
+    pub shingles: Vec<u32>,
+    pub shingle_limit: u32,
+    pub words: Vec<u32>,
+    pub word_limit: u32,
+    /// Number of words of the text.
+    pub length: u32,
+    /// Hashes of the long sentences, the four smallest.
+    pub sentences: Vec<u64>,
+}
+
+impl Features {
+    pub fn of(posting: &Posting) -> Self {
+        let offer = &posting.offer;
+        let partners = offer.origin.iter().flat_map(|o| &o.partners);
+        let trust = SOURCES.trust(
+            posting.is_own(),
+            posting.connector.as_str(),
+            partners.filter_map(|p| p.name.as_deref()),
+        );
+        let body = offer.description.as_ref().map_or("", |d| d.text.as_str());
+        let words = Words::of(body);
+        let hashes: Vec<u64> = words.iter().map(|w| text::hash(w.as_bytes())).collect();
+        let mut features = Self {
+            id: posting.id,
+            own: posting.is_own(),
+            connector: text::hash(posting.connector.as_str().as_bytes()),
+            member: posting
+                .member
+                .as_ref()
+                .map_or(0, |m| text::hash(m.as_str().as_bytes())),
+            trust,
+            title: 0,
+            title_words: Vec::new(),
+            trade: 0,
+            levels: 0,
+            occupation: 0,
+            occupation_family: 0,
+            employer: 0,
+            employer_words: Vec::new(),
+            employer_names: Vec::new(),
+            intermediary: false,
+            siren: 0,
+            communes: Vec::new(),
+            departments: Vec::new(),
+            place_words: Vec::new(),
+            point: None,
+            contract: None,
+            duration: None,
+            part_time: None,
+            share: None,
+            shifts: 0,
+            shift_named: false,
+            services: 0,
+            mentioned: 0,
+            service_words: Vec::new(),
+            pay: None,
+            starts: offer.starts.map(|d| {
+                day(d
+                    .at(0, 0, 0, 0)
+                    .to_zoned(jiff::tz::TimeZone::UTC)
+                    .map(|z| z.timestamp())
+                    .unwrap_or_default())
+            }),
+            published: offer.published.map(day),
+            expires: offer.expires.map(day),
+            openings: offer.openings,
+            requisition: offer.requisition.as_deref().map_or(0, reference),
+            references: references(body),
+            links: Vec::new(),
+            hosts: Vec::new(),
+            shingles: Vec::new(),
+            shingle_limit: u32::MAX,
+            words: Vec::new(),
+            word_limit: u32::MAX,
+            length: words.len() as u32,
+            sentences: Vec::new(),
+        };
+        features.read_text(&words, &hashes);
+        features.read_places(offer);
+        features.read_employer(offer);
+        features.read_title(offer);
+        features.read_terms(offer, &words);
+        features.read_links(offer);
+        features
+    }
+
+    fn read_text(&mut self, words: &Words, hashes: &[u64]) {
+        let mut shingles = Vec::with_capacity(words.len());
+        let mut window = [0_u64; 3];
+        let mut sentence = (u32::MAX, Vec::new());
+        let mut sentences = Vec::new();
+        let mut seen = 0;
+        for (at, word) in words.iter().enumerate() {
+            if word.len() < 2 {
+                continue;
+            }
+            let stem = text::stem(word);
+            window = [window[1], window[2], stem];
+            seen += 1;
+            if seen >= 3 {
+                shingles.push((text::combine(&window) >> 32) as u32);
+            }
+            if words.sentence(at) != sentence.0 {
+                close_sentence(&mut sentences, &mut sentence.1);
+                sentence.0 = words.sentence(at);
+            }
+            if word.len() > 3 {
+                sentence.1.push(stem);
+            }
+        }
+        close_sentence(&mut sentences, &mut sentence.1);
+        (self.shingles, self.shingle_limit) = sketch(shingles, SHINGLES);
+        (self.words, self.word_limit) =
+            sketch(hashes.iter().map(|h| (h >> 32) as u32).collect(), WORDS);
+        self.sentences = distinct(sentences);
+        self.sentences.truncate(4);
+        let mut anchored = 0_u128;
+        let mut mentioned = 0_u128;
+        FACETS.services.find_hashed(hashes, &mut |number, at, _| {
+            let bit = 1_u128 << number;
+            mentioned |= bit;
+            let named = (1..=3).any(|back| {
+                at.checked_sub(back)
+                    .and_then(|i| words.get(i))
+                    .is_some_and(|w| {
+                        matches!(w, "service" | "unite" | "pole" | "secteur" | "departement")
+                    })
+            });
+            if named {
+                anchored |= bit;
+            }
+        });
+        self.services = anchored;
+        self.mentioned = mentioned;
+        let (mut night, mut day, mut alternating) = (false, false, false);
+        FACETS
+            .shifts
+            .find_hashed(hashes, &mut |number, at, length| {
+                let before = at
+                    .checked_sub(1)
+                    .and_then(|i| words.get(i))
+                    .unwrap_or_default();
+                let after = words.get(at + length).unwrap_or_default();
+                match number {
+                    0 => alternating = true,
+                    // "accueil de jour", "hôpital de jour", "à ce jour" are no shifts.
+                    1 if !matches!(before, "accueil" | "hopital" | "foyer") => day = true,
+                    // "soignants de nuit" among the colleagues is; "veilleur de nuit" is a trade.
+                    2 if after != "et" => night = true,
+                    _ => {}
+                }
+            });
+        self.shifts = match (night, day, alternating) {
+            (_, _, true) | (true, true, _) => SHIFT_ALTERNATING,
+            (true, false, _) => SHIFT_NIGHT,
+            (false, true, _) => SHIFT_DAY,
+            _ => 0,
+        };
+    }
+
+    fn read_places(&mut self, offer: &Offer) {
+        let (mut communes, mut departments, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        for place in &offer.places {
+            let precise = matches!(
+                place.precision,
+                PlacePrecision::Address | PlacePrecision::Commune
+            );
+            if let Some(insee) = &place.insee {
+                communes.push(text::hash(whole_city(insee).as_bytes()));
+            }
+            if let Some(department) = &place.department {
+                departments.push(text::hash(department.as_bytes()));
+            }
+            if precise && let Some(name) = &place.name {
+                names.extend(
+                    Words::of(name)
+                        .iter()
+                        .filter(|w| {
+                            w.len() > 3 && !matches!(*w, "saint" | "sainte" | "arrondissement")
+                        })
+                        .map(|w| (text::hash(w.as_bytes()) >> 32) as u32),
+                );
+            }
+            if precise
+                && self.point.is_none()
+                && let (Some(lat), Some(lon)) = (place.lat, place.lon)
+            {
+                self.point = Some(((lat * 1e4) as i32, (lon * 1e4) as i32));
+            }
+        }
+        self.communes = distinct(communes);
+        self.departments = distinct(departments);
+        self.place_words = distinct(names);
+    }
+
+    fn read_employer(&mut self, offer: &Offer) {
+        let Some(employer) = &offer.employer else {
+            return;
+        };
+        let name = employer
+            .name
+            .as_deref()
+            .or(employer.establishment.as_deref())
+            .unwrap_or_default();
+        let words = Words::of(name);
+        self.intermediary =
+            employer.intermediary.is_some() || (!self.own && SOURCES.is_agency(&words));
+        if let Some(siret) = &employer.siret
+            && let Some(siren) = siret.get(..9)
+        {
+            self.siren = text::hash(siren.as_bytes());
+        }
+        if self.intermediary && employer.intermediary.as_deref().is_none_or(|i| i == name) {
+            return;
+        }
+        self.employer_words = distinct(
+            words
+                .iter()
+                .filter(|w| w.len() > 2 && !EMPLOYER_NOISE.contains(w))
+                .map(text::stem)
+                .collect(),
+        );
+        if self.employer_words.is_empty() {
+            self.employer_words = distinct(words.iter().map(text::stem).collect());
+        }
+        self.employer_names = distinct(
+            words
+                .iter()
+                .filter(|w| {
+                    w.len() > 3 && !EMPLOYER_NOISE.contains(w) && *w != "saint" && *w != "sainte"
+                })
+                .map(|w| (text::hash(w.as_bytes()) >> 32) as u32)
+                .collect(),
+        );
+        if !self.employer_words.is_empty() {
+            self.employer = text::combine(&self.employer_words);
+        }
+    }
+
+    fn read_title(&mut self, offer: &Offer) {
+        let words = Words::of(&offer.title);
+        let hashes: Vec<u64> = words.iter().map(|w| text::hash(w.as_bytes())).collect();
+        let mut levels = 0_u32;
+        FACETS
+            .levels
+            .find_hashed(&hashes, &mut |number, _, _| levels |= 1 << number);
+        self.levels = levels;
+        let mut services = 0_u128;
+        let mut named = vec![false; words.len()];
+        FACETS
+            .services
+            .find_hashed(&hashes, &mut |number, at, length| {
+                services |= 1 << number;
+                named
+                    .iter_mut()
+                    .skip(at)
+                    .take(length)
+                    .for_each(|n| *n = true);
+            });
+        self.services |= services;
+        self.mentioned |= services;
+        let mut shift = 0;
+        for word in words.iter() {
+            match word {
+                "nuit" | "nuits" => shift |= SHIFT_NIGHT,
+                "jour" | "jours" => shift |= SHIFT_DAY,
+                "alterne" | "2x8" | "3x8" => shift |= SHIFT_ALTERNATING,
+                _ => {}
+            }
+        }
+        match shift {
+            0 => {}
+            SHIFT_NIGHT | SHIFT_DAY => self.shifts = shift,
+            _ => self.shifts = SHIFT_ALTERNATING,
+        }
+        self.shift_named = shift != 0;
+        let core: Vec<(&str, bool)> = words
+            .iter()
+            .enumerate()
+            .filter(|(at, w)| {
+                let hash = hashes.get(*at).copied().unwrap_or_default();
+                let short = (hash >> 32) as u32;
+                let number = w.len() <= 3 && w.bytes().all(|b| b.is_ascii_digit());
+                !number && !FACETS.noise.contains(&hash) && !self.place_words.contains(&short)
+            })
+            .map(|(at, w)| (w, named.get(at).copied().unwrap_or(false)))
+            .collect();
+        // The trade is looked up without what names the service.
+        let mut name = String::new();
+        for (word, _) in core.iter().filter(|(_, service)| !service) {
+            if !name.is_empty() {
+                name.push(' ');
+            }
+            name.push_str(word);
+        }
+        self.trade = FACETS.trades.get(&name).copied().unwrap_or(0);
+        self.title_words = distinct(core.iter().map(|(w, _)| text::stem(w)).collect());
+        self.title = text::combine(&self.title_words);
+        let occupation = offer.occupation.as_ref();
+        if let Some(code) = occupation.and_then(|o| o.rome_v3.as_deref().or(o.rome.as_deref())) {
+            self.occupation = text::hash(code.as_bytes());
+            self.occupation_family = text::hash(code.get(..3).unwrap_or(code).as_bytes());
+        }
+    }
+
+    fn read_terms(&mut self, offer: &Offer, words: &Words) {
+        let contract = offer.contract.as_ref();
+        self.contract = contract.and_then(|c| c.form);
+        let permanent = matches!(self.contract, Some(ContractForm::Cdi));
+        self.duration = contract
+            .and_then(months)
+            .or_else(|| if permanent { None } else { duration_in(words) });
+        let time = offer.working_time.as_ref();
+        let (part, share) = time_in(words);
+        self.part_time = time.and_then(|t| t.time).map(|t| t == Time::Part).or(part);
+        self.share = time
+            .and_then(|t| t.fte)
+            .map(|f| (f * 100.0) as u32)
+            .or(share);
+        let shifts = time.map(|t| t.shifts.as_slice()).unwrap_or_default();
+        if !self.shift_named && !shifts.is_empty() {
+            let has = |shift| shifts.contains(&shift);
+            let bits = match (has(Shift::Night), has(Shift::Day), has(Shift::Alternating)) {
+                (true, true, _) | (_, _, true) => SHIFT_ALTERNATING,
+                (true, false, _) => SHIFT_NIGHT,
+                (false, true, _) => SHIFT_DAY,
+                _ => 0,
+            };
+            if bits != 0 {
+                self.shifts = bits;
+                self.shift_named = true;
+            }
+        }
+        if let Some(service) = &offer.service {
+            let words = Words::of(service);
+            let mut bits = 0_u128;
+            FACETS
+                .services
+                .find(&words, |number, _, _| bits |= 1 << number);
+            self.services |= bits;
+            self.mentioned |= bits;
+            self.service_words = distinct(
+                words
+                    .iter()
+                    .filter(|w| w.len() > 3)
+                    .map(text::stem)
+                    .collect(),
+            );
+        }
+        self.pay = offer.pay.as_ref().and_then(|p| {
+            let low = p.monthly_min.or(p.monthly_max)?;
+            let high = p.monthly_max.unwrap_or(low);
+            Some((low as i64, high as i64))
+        });
+    }
+
+    fn read_links(&mut self, offer: &Offer) {
+        let origin = offer.origin.as_ref();
+        let all = offer
+            .apply
+            .iter()
+            .filter_map(|a| a.url.as_deref())
+            .chain(origin.into_iter().filter_map(|o| o.url.as_deref()))
+            .chain(
+                origin
+                    .into_iter()
+                    .flat_map(|o| &o.partners)
+                    .filter_map(|p| p.url.as_deref()),
+            );
+        let (links, hosts): (Vec<u64>, Vec<u64>) = all.filter_map(links::keys).unzip();
+        self.links = distinct(links);
+        self.hosts = distinct(hosts);
+    }
+
+    /// Whether this text has the word; an answer for sketched texts too, where it may be "no".
+    pub fn says(&self, word: u32) -> bool {
+        self.words.binary_search(&word).is_ok()
+    }
+}
+
+/// Words of an employer's name that half of the employers have.
+const EMPLOYER_NOISE: [&str; 14] = [
+    "centre",
+    "hospitalier",
+    "les",
+    "des",
+    "sas",
+    "sarl",
+    "groupe",
+    "association",
+    "residence",
+    "france",
+    "the",
+    "and",
+    "sante",
+    "dusein",
+];
+
+/// A day number; whole days are what publication dates are good for.
+fn day(at: jiff::Timestamp) -> i32 {
+    at.as_second().div_euclid(86_400) as i32
+}
+
+fn months(contract: &Contract) -> Option<u32> {
+    contract
+        .duration_months
+        .map(|m| (m * 10.0).clamp(0.0, 1e6) as u32)
+}
+
+/// Arrondissements are their city: sources use either code.
+fn whole_city(insee: &str) -> &str {
+    match insee {
+        code if code.starts_with("751") => "75056",
+        code if code.starts_with("6938") => "69123",
+        code if code.starts_with("132") => "13055",
+        code => code,
+    }
+}
+
+/// A reference without case and separators; 0 when it is too poor to identify anything.
+pub fn reference(text: &str) -> u64 {
+    let squeezed: String = text
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_uppercase())
+        .collect();
+    if squeezed.len() < 3 || squeezed.bytes().all(|b| b == b'0') {
+        0
+    } else {
+        text::hash(squeezed.as_bytes())
+    }
+}
+
+/// Runs of letters, digits and separators with at least three digits: what may be a reference.
+fn references(body: &str) -> Vec<u64> {
+    let mut found = Vec::new();
+    for run in body.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/'))) {
+        let run = run.trim_matches(['-', '_', '/']);
+        let digits = run.bytes().filter(u8::is_ascii_digit).count();
+        if digits >= 3 && (5..=32).contains(&run.len()) {
+            found.push(reference(run));
+        }
+    }
+    let mut found = distinct(found);
+    found.truncate(16);
+    found
+}
+
+/// "CDD de 8 mois", "6 mois renouvelable": the first number before the word, in tenths.
+fn duration_in(words: &Words) -> Option<u32> {
+    let mut previous: &str = "";
+    for word in words.iter() {
+        if matches!(word, "mois")
+            && let Ok(number) = previous.parse::<u32>()
+            && (1..=60).contains(&number)
+        {
+            return Some(number * 10);
+        }
+        previous = word;
+    }
+    None
+}
+
+/// Part time or full time as the text says, and the share in per cent.
+fn time_in(words: &Words) -> (Option<bool>, Option<u32>) {
+    let mut last = ("", "");
+    let mut part = None;
+    for (at, word) in words.iter().enumerate() {
+        let found = match (last.1, word) {
+            ("temps", "partiel") | ("mi", "temps") => Some(true),
+            ("temps", "plein" | "complet") => Some(false),
+            _ => None,
+        };
+        if let Some(found) = found {
+            if part == Some(!found) {
+                // Both: the text leaves it open.
+                return (None, None);
+            }
+            part = Some(found);
+            if found
+                && let Some(Ok(share)) = words.get(at + 1).map(str::parse::<u32>)
+                && (10..100).contains(&share)
+            {
+                return (part, Some(share));
+            }
+        }
+        last = (last.1, word);
+    }
+    (part, None)
+}
+
+fn close_sentence(sentences: &mut Vec<u64>, stems: &mut Vec<u64>) {
+    if stems.len() >= 4 {
+        stems.sort_unstable();
+        stems.dedup();
+        sentences.push(text::combine(stems));
+    }
+    stems.clear();
+}
+
+/// The `keep` smallest values, and the largest that the sketch would hold.
+fn sketch(values: Vec<u32>, keep: usize) -> (Vec<u32>, u32) {
+    let mut values = distinct(values);
+    if values.len() > keep {
+        values.truncate(keep);
+        values.shrink_to_fit();
+        let limit = values.last().copied().unwrap_or(u32::MAX);
+        (values, limit)
+    } else {
+        (values, u32::MAX)
+    }
+}

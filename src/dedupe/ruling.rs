@@ -1,0 +1,55 @@
+//! Decisions of people, reduced to what holds now.
+
+use crate::model::{Decision, DecisionKind, PostingId};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What people said last, by subject. A function of the set of decisions, not of its order.
+#[derive(Debug, Default)]
+pub struct Ruling {
+    /// Pairs, the smaller id first.
+    pub joined: BTreeSet<(PostingId, PostingId)>,
+    pub parted: BTreeSet<(PostingId, PostingId)>,
+    pub hidden: BTreeSet<PostingId>,
+    pub erased: BTreeMap<PostingId, Timestamp>,
+}
+
+impl Ruling {
+    pub fn of(decisions: &[Decision]) -> Self {
+        let mut sorted: Vec<&Decision> = decisions.iter().collect();
+        sorted.sort_by(|a, b| {
+            (a.at, a.kind, a.subject, a.object, &a.who, &a.why)
+                .cmp(&(b.at, b.kind, b.subject, b.object, &b.who, &b.why))
+        });
+        let mut ruling = Self::default();
+        for decision in sorted {
+            let subject = decision.subject;
+            let pair = decision.object.map(|o| (subject.min(o), subject.max(o)));
+            match (decision.kind, pair) {
+                (DecisionKind::Same | DecisionKind::Rekey, Some(pair)) => {
+                    ruling.parted.remove(&pair);
+                    ruling.joined.insert(pair);
+                }
+                (DecisionKind::Different, Some(pair)) => {
+                    ruling.joined.remove(&pair);
+                    ruling.parted.insert(pair);
+                }
+                (DecisionKind::Unsure, Some(pair)) => {
+                    ruling.joined.remove(&pair);
+                    ruling.parted.remove(&pair);
+                }
+                (DecisionKind::Hide, _) => {
+                    ruling.hidden.insert(subject);
+                }
+                (DecisionKind::Show, _) => {
+                    ruling.hidden.remove(&subject);
+                }
+                (DecisionKind::Erase, _) => {
+                    ruling.erased.entry(subject).or_insert(decision.at);
+                }
+                _ => {}
+            }
+        }
+        ruling
+    }
+}

@@ -1,0 +1,281 @@
+//! The scorecard: levels in, thousandths of a bit and words out.
+
+use super::signals::{LINES, Line, Signals};
+use crate::model::Outcome;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// Thresholds on a mean weight, in thousandths of a bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bands {
+    /// At least this: published as one vacancy.
+    pub same: i64,
+    /// At least this: a person is asked.
+    pub ask: i64,
+    /// A pair below this is *different*: it never stands in one vacancy.
+    pub different: i64,
+}
+
+/// On what the weights rest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FitRecord {
+    pub data: String,
+    pub date: String,
+    #[serde(default, flatten)]
+    pub figures: BTreeMap<String, toml::Value>,
+}
+
+/// `weights.toml` as it is written.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WeightFile {
+    pub fit: FitRecord,
+    pub bands: Bands,
+    pub lines: BTreeMap<String, BTreeMap<String, i64>>,
+}
+
+/// The scorecard, ready to be added up.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scorecard {
+    pub bands: Bands,
+    prior: i64,
+    weights: Vec<Vec<i64>>,
+}
+
+/// Why a weights table cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    #[error("the weights table cannot be read")]
+    Syntax(#[from] toml::de::Error),
+    #[error("the weights table has no weight for {line}.{level}")]
+    Missing { line: String, level: String },
+    #[error("the bands must rise: different {different}, ask {ask}, same {same}")]
+    Bands { different: i64, ask: i64, same: i64 },
+}
+
+impl Scorecard {
+    /// Reads a table in the form of `weights.toml`.
+    ///
+    /// # Errors
+    /// It is not TOML of that form, lacks a level, or its bands do not rise.
+    pub fn parse(text: &str) -> Result<Self, WeightsError> {
+        Self::of(&toml::from_str(text)?)
+    }
+
+    /// The scorecard of a table.
+    ///
+    /// # Errors
+    /// As [`Scorecard::parse`].
+    pub fn of(file: &WeightFile) -> Result<Self, WeightsError> {
+        let weight = |line: &str, level: &str| {
+            file.lines
+                .get(line)
+                .and_then(|levels| levels.get(level))
+                .copied()
+                .ok_or_else(|| WeightsError::Missing {
+                    line: line.to_owned(),
+                    level: level.to_owned(),
+                })
+        };
+        let Bands {
+            same,
+            ask,
+            different,
+        } = file.bands;
+        if !(different <= ask && ask <= same) {
+            return Err(WeightsError::Bands {
+                different,
+                ask,
+                same,
+            });
+        }
+        Ok(Self {
+            bands: file.bands,
+            prior: weight("prior", "prior")?,
+            weights: LINES
+                .iter()
+                .map(|(line, levels)| levels.iter().map(|level| weight(line, level)).collect())
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The weight of a pair in thousandths of a bit.
+    pub fn weigh(&self, signals: &Signals) -> i64 {
+        self.parts(signals)
+            .map(|(_, _, weight)| weight)
+            .sum::<i64>()
+            + self.prior
+    }
+
+    /// Line, level and weight of each line.
+    fn parts<'a>(&'a self, signals: &'a Signals) -> impl Iterator<Item = (usize, u8, i64)> + 'a {
+        self.weights
+            .iter()
+            .zip(signals)
+            .enumerate()
+            .map(|(line, (levels, level))| {
+                (
+                    line,
+                    *level,
+                    levels.get(usize::from(*level)).copied().unwrap_or(0),
+                )
+            })
+    }
+
+    /// What a pair gains when two postings of one own source turn out to have stood one after the
+    /// other, not side by side.
+    pub fn apart_bonus(&self, signals: &Signals) -> i64 {
+        let line = Line::sources as usize;
+        let of = |level: u8| {
+            self.weights
+                .get(line)
+                .and_then(|l| l.get(usize::from(level)))
+        };
+        let now = signals.get(line).and_then(|level| of(*level));
+        match (now, of(super::signals::SAME_OWN_APART)) {
+            (Some(now), Some(apart)) => (apart - now).max(0),
+            _ => 0,
+        }
+    }
+
+    /// The band of a weight.
+    pub fn outcome(&self, weight: i64) -> Outcome {
+        if weight >= self.bands.same {
+            Outcome::Same
+        } else if weight >= self.bands.different {
+            Outcome::Ask
+        } else {
+            Outcome::Different
+        }
+    }
+
+    /// What speaks for and against, the weightiest first: "same apply link (+9.0)".
+    pub fn evidence(&self, signals: &Signals) -> Vec<String> {
+        let mut parts: Vec<(usize, u8, i64)> = self
+            .parts(signals)
+            .filter(|(_, _, weight)| weight.abs() >= 200)
+            .collect();
+        parts.sort_by_key(|(line, _, weight)| (-weight.abs(), *line));
+        parts
+            .into_iter()
+            .filter_map(|(line, level, weight)| {
+                let (name, levels) = LINES.get(line)?;
+                let words = words(name, levels.get(usize::from(level))?)?;
+                Some(format!("{words} ({})", points(weight)))
+            })
+            .collect()
+    }
+}
+
+/// Thousandths of a bit as they are shown: "+9.0".
+pub fn points(weight: i64) -> String {
+    let tenths = (weight.abs() + 50) / 100;
+    let sign = if weight < 0 { '-' } else { '+' };
+    format!("{sign}{}.{}", tenths / 10, tenths % 10)
+}
+
+/// The chance that a pair of this weight is one vacancy, per mille; the weights are fitted so that
+/// they are log odds to the base two.
+pub fn probability(weight: i64) -> u32 {
+    let odds = (weight.clamp(-40_000, 40_000) as f64 / 1000.0).exp2();
+    (odds / (1.0 + odds) * 1000.0).round() as u32
+}
+
+type Phrases = BTreeMap<String, BTreeMap<String, [String; 2]>>;
+
+static EVIDENCE: LazyLock<Phrases> =
+    LazyLock::new(|| match toml::from_str(include_str!("evidence.toml")) {
+        Ok(phrases) => phrases,
+        Err(error) => panic!("the compiled-in table evidence.toml is damaged: {error}"),
+    });
+
+fn words(line: &str, level: &str) -> Option<String> {
+    if matches!(line, "containment" | "resemblance") {
+        let share = match level {
+            "none" => "under 10 %".to_owned(),
+            "all" => "100 %".to_owned(),
+            "empty" => return Some("texts too short to compare".to_owned()),
+            cut => format!("{} % or more", &cut[1..]),
+        };
+        return Some(match line {
+            "containment" => format!("of the shorter text, {share} is in the longer"),
+            _ => format!("of both texts together, {share} is common"),
+        });
+    }
+    EVIDENCE
+        .get(line)?
+        .get(level)
+        .map(|[english, _]| english.clone())
+}
+
+/// A sentence of evidence in French, for the review page; unknown ones as they are.
+pub fn in_french(evidence: &str) -> String {
+    static FRENCH: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
+        EVIDENCE
+            .values()
+            .flat_map(BTreeMap::values)
+            .map(|[english, french]| (english.as_str(), french.as_str()))
+            .collect()
+    });
+    let (words, points) = evidence.rsplit_once(" (").unwrap_or((evidence, ""));
+    let french = match FRENCH.get(words) {
+        Some(french) => (*french).to_owned(),
+        None => words
+            .replace("of the shorter text, ", "du texte court, ")
+            .replace("of both texts together, ", "des deux textes réunis, ")
+            .replace(" is in the longer", " se trouve dans le long")
+            .replace(" is common", " est commun")
+            .replace(" or more", " ou plus")
+            .replace("under", "moins de")
+            .replace(
+                "texts too short to compare",
+                "textes trop courts pour être comparés",
+            ),
+    };
+    if points.is_empty() {
+        french
+    } else {
+        format!("{french} ({}", points.replace('.', ","))
+    }
+}
+
+/// The shipped scorecard.
+pub static SCORECARD: LazyLock<Scorecard> =
+    LazyLock::new(|| match Scorecard::parse(include_str!("weights.toml")) {
+        Ok(card) => card,
+        Err(error) => panic!("the compiled-in table weights.toml is damaged: {error}"),
+    });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_tables_are_whole() {
+        assert!(SCORECARD.bands.ask < SCORECARD.bands.same);
+        for (line, levels) in EVIDENCE.iter() {
+            let known = LINES.iter().find(|(name, _)| name == line);
+            let known = known.unwrap_or_else(|| panic!("{line} is no line")).1;
+            for level in levels.keys() {
+                assert!(known.contains(&level.as_str()), "{line}.{level}");
+            }
+        }
+    }
+
+    #[test]
+    fn evidence_has_points_and_a_french_form() {
+        assert_eq!(points(-6640), "-6.6");
+        assert_eq!(in_french("same commune (+2.5)"), "même commune (+2,5)");
+        assert_eq!(
+            in_french("of the shorter text, 90 % or more is in the longer (+2.5)"),
+            "du texte court, 90 % ou plus se trouve dans le long (+2,5)"
+        );
+    }
+
+    #[test]
+    fn probability_is_the_logistic_of_the_weight() {
+        assert_eq!(probability(0), 500);
+        assert_eq!(probability(1000), 667);
+        assert_eq!(probability(-60_000), 0);
+    }
+}

@@ -1,0 +1,531 @@
+//! What two postings have in common, line by line: the levels that the scorecard weighs.
+
+use super::features::Features;
+use super::tables::{SHIFT_ALTERNATING, Trust};
+use super::text::shared;
+use crate::model::ContractForm;
+
+macro_rules! lines {
+    ($($line:ident: $($level:ident)*;)*) => {
+        /// The lines of the scorecard.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[allow(non_camel_case_types)]
+        pub enum Line { $($line,)* }
+
+        /// Name and levels of each line, in the order of [`Line`]. Names are those of the tables.
+        pub const LINES: &[(&str, &[&str])] = &[$((stringify!($line), &[$(stringify!($level),)*]),)*];
+
+        $(
+            #[allow(non_upper_case_globals, dead_code, non_snake_case)]
+            mod $line {
+                lines!(@levels 0; $($level)*);
+            }
+        )*
+    };
+    (@levels $n:expr; $head:ident $($tail:ident)*) => {
+        pub const $head: u8 = $n;
+        lines!(@levels $n + 1; $($tail)*);
+    };
+    (@levels $n:expr;) => {};
+}
+
+lines! {
+    link: unknown same other_same_host other;
+    reference: unknown same in_text shared other other_in_text;
+    employer: unknown same similar named intermediary both_unknown different doubtful;
+    place: unknown same near named department doubtful_other other_department other both_unknown;
+    title: same same_trade contained similar poor different doubtful;
+    occupation: unknown same near different;
+    level: same one_side different;
+    contract: unknown same compatible doubtful_other other;
+    duration: unknown same other;
+    shift: unknown same partly other;
+    service: unknown same mentioned absent other;
+    time: unknown same other_share other;
+    pay: unknown same overlap other;
+    start: unknown same other;
+    containment: none c10 c20 c30 c40 c50 c60 c70 c80 c90 c97 all empty;
+    resemblance: none r10 r20 r30 r40 r50 r60 r70 r80 r90 r97 all empty;
+    substitution: none s1 s2 s4 s8 s16 s32 s64 empty;
+    gap: unknown same_day days week month quarter long;
+    sources: own_aggregator same_own_apart same_own_overlap two_own same_aggregator two_aggregators;
+}
+
+/// Level of the line `sources` for an own source that showed one posting after the other.
+pub const SAME_OWN_APART: u8 = sources::same_own_apart;
+
+/// The level of each line.
+pub type Signals = [u8; LINES.len()];
+
+/// Reads a pair. Symmetric.
+pub fn read(a: &Features, b: &Features) -> Signals {
+    let mut signals = [0; LINES.len()];
+    let mut set = |line: Line, level: u8| signals[line as usize] = level;
+    let overlap = Overlap::of(a, b);
+    set(Line::link, link(a, b));
+    set(Line::reference, reference_of(a, b));
+    set(Line::employer, employer_of(a, b));
+    set(Line::place, place_of(a, b));
+    set(Line::title, title_of(a, b));
+    set(Line::occupation, occupation_of(a, b));
+    set(Line::level, level_of(a, b));
+    set(Line::contract, contract_of(a, b));
+    set(
+        Line::duration,
+        by(
+            a.duration,
+            b.duration,
+            [duration::unknown, duration::same, duration::other],
+        ),
+    );
+    set(Line::shift, shift_of(a, b));
+    set(Line::service, service_of(a, b));
+    set(Line::time, time_of(a, b));
+    set(Line::pay, pay_of(a, b));
+    set(
+        Line::start,
+        by(
+            a.starts,
+            b.starts,
+            [start::unknown, start::same, start::other],
+        ),
+    );
+    set(Line::containment, overlap.containment());
+    set(Line::resemblance, overlap.resemblance());
+    set(Line::substitution, substitution_of(a, b));
+    set(Line::gap, gap_of(a, b));
+    set(Line::sources, sources_of(a, b));
+    signals
+}
+
+fn by<T: PartialEq>(a: Option<T>, b: Option<T>, [unknown, same, other]: [u8; 3]) -> u8 {
+    match (a, b) {
+        (Some(a), Some(b)) if a == b => same,
+        (Some(_), Some(_)) => other,
+        _ => unknown,
+    }
+}
+
+fn link(a: &Features, b: &Features) -> u8 {
+    if a.links.is_empty() || b.links.is_empty() {
+        link::unknown
+    } else if shared(&a.links, &b.links) > 0 {
+        link::same
+    } else if shared(&a.hosts, &b.hosts) > 0 {
+        link::other_same_host
+    } else {
+        link::other
+    }
+}
+
+fn reference_of(a: &Features, b: &Features) -> u8 {
+    let (ra, rb) = (a.requisition, b.requisition);
+    if ra != 0 && ra == rb {
+        return reference::same;
+    }
+    let in_text =
+        |own: u64, other: &Features| own != 0 && other.references.binary_search(&own).is_ok();
+    if in_text(ra, b) || in_text(rb, a) {
+        return reference::in_text;
+    }
+    if ra != 0 && rb != 0 {
+        return reference::other;
+    }
+    if shared(&a.references, &b.references) > 0 {
+        return reference::shared;
+    }
+    if !a.references.is_empty() && !b.references.is_empty() {
+        return reference::other_in_text;
+    }
+    reference::unknown
+}
+
+fn employer_of(a: &Features, b: &Features) -> u8 {
+    if a.siren != 0 && a.siren == b.siren {
+        return employer::same;
+    }
+    if a.intermediary || b.intermediary {
+        // Two agencies, or an agency and an employer: neither agreement nor contradiction.
+        if a.intermediary && b.intermediary && a.employer == b.employer && a.employer != 0 {
+            return employer::same;
+        }
+        return employer::intermediary;
+    }
+    match (a.employer, b.employer) {
+        (0, 0) => employer::both_unknown,
+        (0, _) | (_, 0) => {
+            let (named, silent) = if a.employer == 0 { (b, a) } else { (a, b) };
+            if says_employer(silent, named) {
+                employer::named
+            } else {
+                employer::unknown
+            }
+        }
+        (x, y) if x == y => employer::same,
+        _ => {
+            let common = shared(&a.employer_words, &b.employer_words);
+            let least = a.employer_words.len().min(b.employer_words.len());
+            if common > 0 && common * 2 >= least {
+                employer::similar
+            } else if a.trust.employer.min(b.trust.employer) == 0 {
+                employer::doubtful
+            } else {
+                employer::different
+            }
+        }
+    }
+}
+
+/// Whether the text that names no employer has most words of the other's.
+fn says_employer(silent: &Features, named: &Features) -> bool {
+    let words = &named.employer_names;
+    !words.is_empty() && words.iter().filter(|w| silent.says(**w)).count() * 3 >= words.len() * 2
+}
+
+fn place_of(a: &Features, b: &Features) -> u8 {
+    let trusted = a.trust.place.min(b.trust.place) > 0;
+    if a.communes.is_empty() || b.communes.is_empty() {
+        if a.departments.is_empty() && b.departments.is_empty() {
+            return place::both_unknown;
+        }
+        let (known, silent) = if a.communes.is_empty() {
+            (b, a)
+        } else {
+            (a, b)
+        };
+        if !a.departments.is_empty()
+            && !b.departments.is_empty()
+            && shared(&a.departments, &b.departments) == 0
+        {
+            return if trusted {
+                place::other_department
+            } else {
+                place::doubtful_other
+            };
+        }
+        if !known.place_words.is_empty()
+            && silent.communes.is_empty()
+            && known.place_words.iter().all(|w| silent.says(*w))
+        {
+            return place::named;
+        }
+        return if a.departments.is_empty() || b.departments.is_empty() {
+            place::unknown
+        } else {
+            place::department
+        };
+    }
+    if shared(&a.communes, &b.communes) > 0 {
+        return place::same;
+    }
+    if !trusted {
+        return place::doubtful_other;
+    }
+    match (a.point, b.point) {
+        (Some(p), Some(q)) if near(p, q) => place::near,
+        _ if shared(&a.departments, &b.departments) == 0
+            && !a.departments.is_empty()
+            && !b.departments.is_empty() =>
+        {
+            place::other_department
+        }
+        _ => place::other,
+    }
+}
+
+/// Within about five kilometres at French latitudes (1e-4 degree is 11 m north, 7.5 m east).
+fn near((lat, lon): (i32, i32), (other_lat, other_lon): (i32, i32)) -> bool {
+    let north = i64::from(lat - other_lat) * 11;
+    let east = i64::from(lon - other_lon) * 15 / 2;
+    north * north + east * east < 5_000 * 5_000
+}
+
+fn title_of(a: &Features, b: &Features) -> u8 {
+    if a.title_words.is_empty() || b.title_words.is_empty() {
+        return title::poor;
+    }
+    if a.title == b.title {
+        return title::same;
+    }
+    if a.trade != 0 && a.trade == b.trade {
+        return title::same_trade;
+    }
+    let common = shared(&a.title_words, &b.title_words);
+    let (least, most) = (
+        a.title_words.len().min(b.title_words.len()),
+        a.title_words.len().max(b.title_words.len()),
+    );
+    if common == least {
+        title::contained
+    } else if common * 2 >= most {
+        title::similar
+    } else if a.trust.title.min(b.trust.title) == 0 {
+        title::doubtful
+    } else if common > 0 {
+        title::poor
+    } else {
+        title::different
+    }
+}
+
+fn occupation_of(a: &Features, b: &Features) -> u8 {
+    match (a.occupation, b.occupation) {
+        (0, _) | (_, 0) => {
+            if a.trade != 0 && b.trade != 0 && a.trade != b.trade {
+                occupation::different
+            } else {
+                occupation::unknown
+            }
+        }
+        (x, y) if x == y => occupation::same,
+        _ if a.occupation_family == b.occupation_family => occupation::near,
+        _ => occupation::different,
+    }
+}
+
+fn level_of(a: &Features, b: &Features) -> u8 {
+    if a.levels == b.levels || a.trust.title.min(b.trust.title) == 0 {
+        level::same
+    } else if a.levels == 0 || b.levels == 0 {
+        level::one_side
+    } else {
+        level::different
+    }
+}
+
+fn contract_of(a: &Features, b: &Features) -> u8 {
+    let (Some(x), Some(y)) = (a.contract, b.contract) else {
+        return contract::unknown;
+    };
+    if x == y {
+        return contract::same;
+    }
+    if compatible(x, y) {
+        return contract::compatible;
+    }
+    if a.trust.contract.min(b.trust.contract) == 0 {
+        contract::doubtful_other
+    } else {
+        contract::other
+    }
+}
+
+/// Forms that sources write for one another: a public-service post advertised as CDI or CDD, an
+/// agency's temporary job as CDD, a vacation as CDD.
+fn compatible(a: ContractForm, b: ContractForm) -> bool {
+    use ContractForm::{Cdd, Interim, Other, Vacation};
+    let short = |form| matches!(form, Cdd | Interim | Vacation);
+    a == Other || b == Other || (short(a) && short(b))
+}
+
+fn shift_of(a: &Features, b: &Features) -> u8 {
+    match (a.shifts, b.shifts) {
+        (0, _) | (_, 0) => shift::unknown,
+        (x, y) if x == y => shift::same,
+        (SHIFT_ALTERNATING, _) | (_, SHIFT_ALTERNATING) => shift::partly,
+        _ => shift::other,
+    }
+}
+
+fn service_of(a: &Features, b: &Features) -> u8 {
+    if a.services & b.services != 0
+        || (!a.service_words.is_empty() && a.service_words == b.service_words)
+    {
+        return service::same;
+    }
+    match (a.services, b.services) {
+        (0, 0) => service::unknown,
+        (0, known) => one_service(known, a),
+        (known, 0) => one_service(known, b),
+        (x, y) if x & b.mentioned != 0 || y & a.mentioned != 0 => service::mentioned,
+        _ => service::other,
+    }
+}
+
+fn one_service(known: u128, other: &Features) -> u8 {
+    if known & other.mentioned != 0 {
+        service::mentioned
+    } else if other.length >= 60 {
+        service::absent
+    } else {
+        service::unknown
+    }
+}
+
+fn time_of(a: &Features, b: &Features) -> u8 {
+    match (a.part_time, b.part_time) {
+        (Some(x), Some(y)) if x != y => time::other,
+        (Some(_), Some(_)) => match (a.share, b.share) {
+            (Some(x), Some(y)) if x != y => time::other_share,
+            _ => time::same,
+        },
+        _ => time::unknown,
+    }
+}
+
+fn pay_of(a: &Features, b: &Features) -> u8 {
+    match (a.pay, b.pay) {
+        (Some(x), Some(y)) if x == y => pay::same,
+        (Some((low, high)), Some((other_low, other_high))) => {
+            if low <= other_high && other_low <= high {
+                pay::overlap
+            } else {
+                pay::other
+            }
+        }
+        _ => pay::unknown,
+    }
+}
+
+/// How much of two texts is the same.
+struct Overlap {
+    common: usize,
+    a: usize,
+    b: usize,
+}
+
+impl Overlap {
+    fn of(a: &Features, b: &Features) -> Self {
+        let limit = a.shingle_limit.min(b.shingle_limit);
+        let cut = |s: &[u32]| s.partition_point(|v| *v <= limit);
+        let (na, nb) = (cut(&a.shingles), cut(&b.shingles));
+        let common = shared(
+            a.shingles.get(..na).unwrap_or_default(),
+            b.shingles.get(..nb).unwrap_or_default(),
+        );
+        Self {
+            common,
+            a: na,
+            b: nb,
+        }
+    }
+
+    fn is_poor(&self) -> bool {
+        self.a.min(self.b) < 12
+    }
+
+    fn containment(&self) -> u8 {
+        if self.is_poor() {
+            return containment::empty;
+        }
+        step(self.common * 100 / self.a.min(self.b).max(1))
+    }
+
+    fn resemblance(&self) -> u8 {
+        if self.is_poor() {
+            return resemblance::empty;
+        }
+        step(self.common * 100 / (self.a + self.b - self.common).max(1))
+    }
+}
+
+/// Per cent → level of containment or resemblance.
+fn step(share: usize) -> u8 {
+    match share {
+        0..90 => (share / 10) as u8,
+        90..97 => 9,
+        97..100 => 10,
+        _ => 11,
+    }
+}
+
+/// Words that only one side has, counted on the side that has fewer: a truncated or wrapped text
+/// has none on one side; a sibling that swaps its service or town has some on both.
+fn substitution_of(a: &Features, b: &Features) -> u8 {
+    let limit = a.word_limit.min(b.word_limit);
+    let cut = |w: &[u32]| w.partition_point(|v| *v <= limit);
+    let (na, nb) = (cut(&a.words), cut(&b.words));
+    if na.min(nb) < 12 {
+        return substitution::empty;
+    }
+    let common = shared(
+        a.words.get(..na).unwrap_or_default(),
+        b.words.get(..nb).unwrap_or_default(),
+    );
+    match na.min(nb).saturating_sub(common) {
+        0 => substitution::none,
+        1 => substitution::s1,
+        2..4 => substitution::s2,
+        4..8 => substitution::s4,
+        8..16 => substitution::s8,
+        16..32 => substitution::s16,
+        32..64 => substitution::s32,
+        _ => substitution::s64,
+    }
+}
+
+fn gap_of(a: &Features, b: &Features) -> u8 {
+    let (Some(x), Some(y)) = (a.published, b.published) else {
+        return gap::unknown;
+    };
+    match (x - y).unsigned_abs() {
+        0 => gap::same_day,
+        1..=4 => gap::days,
+        5..=14 => gap::week,
+        15..=35 => gap::month,
+        36..=100 => gap::quarter,
+        _ => gap::long,
+    }
+}
+
+fn sources_of(a: &Features, b: &Features) -> u8 {
+    if a.connector == b.connector {
+        if !a.own {
+            return sources::same_aggregator;
+        }
+        let ended = |end: Option<i32>, other: Option<i32>| matches!((end, other), (Some(e), Some(p)) if e < p);
+        return if ended(a.expires, b.published) || ended(b.expires, a.published) {
+            sources::same_own_apart
+        } else {
+            sources::same_own_overlap
+        };
+    }
+    match (a.own, b.own) {
+        (true, true) => sources::two_own,
+        (false, false) => sources::two_aggregators,
+        _ => sources::own_aggregator,
+    }
+}
+
+/// Contradictions that no evidence outweighs, where the sources are believed for the field.
+pub fn veto(a: &Features, b: &Features, signals: &Signals) -> Option<Line> {
+    let at = |line: Line| signals[line as usize];
+    let both = |field: fn(&Trust) -> u8| field(&a.trust).min(field(&b.trust)) >= 2;
+    if matches!(at(Line::place), place::other | place::other_department) && both(|t| t.place) {
+        return Some(Line::place);
+    }
+    if at(Line::contract) == contract::other && both(|t| t.contract) && hard_contract(a, b) {
+        return Some(Line::contract);
+    }
+    if at(Line::shift) == shift::other && a.shift_named && b.shift_named && both(|t| t.title) {
+        return Some(Line::shift);
+    }
+    if at(Line::sources) == sources::two_own && a.member != b.member && at(Line::link) != link::same
+    {
+        return Some(Line::sources);
+    }
+    None
+}
+
+/// Training against work, practice against salary: never one post. CDI against CDD neither, where
+/// both sources are believed.
+fn hard_contract(a: &Features, b: &Features) -> bool {
+    use ContractForm::{
+        Apprenticeship, Cdd, Cdi, Internship, Liberal, Professionalisation, Takeover,
+    };
+    let pair = |x: ContractForm, y: ContractForm| matches!((a.contract, b.contract), (Some(p), Some(q)) if (p, q) == (x, y) || (p, q) == (y, x));
+    let special = |form: Option<ContractForm>| {
+        matches!(
+            form,
+            Some(Apprenticeship | Professionalisation | Internship | Liberal | Takeover)
+        )
+    };
+    pair(Cdi, Cdd) || special(a.contract) || special(b.contract)
+}
+
+impl Line {
+    /// Its name in the tables.
+    pub fn name(self) -> &'static str {
+        LINES[self as usize].0
+    }
+}
