@@ -1,3 +1,4 @@
 //! The whole-system tests: one binary, a module a subject. They use loopback only.
 
 mod floors;
+mod store_contract;

@@ -1,0 +1,429 @@
+//! Runs: staged, planned, applied once, ended once.
+
+use super::backend::Backend;
+use super::fixtures::*;
+use passerelle::model::{CloseReason, ConnectorName, PostingId, Problem, Stage};
+use passerelle::store::{
+    ConnectorState, Counts, RecordVerdict, RunEnd, RunStatus, SnapshotKind, StoreError,
+};
+
+super::over_all_backends!(
+    a_new_connector_has_nothing,
+    one_worker_runs_a_connector,
+    a_run_from_staging_to_applied,
+    a_repeated_reference_replaces_the_earlier_record,
+    a_crash_while_applying_is_resumed,
+    told_twice_changes_nothing,
+    an_older_observation_is_skipped_with_its_events,
+    a_dead_staging_is_dropped,
+    a_failed_run_touches_nothing_but_the_error,
+    rejected_records_are_kept_until_a_run_mends_them,
+    misses_and_sightings_are_counted,
+    closing_by_another_road,
+    expiry_counts_for_the_newest_observation_only,
+    a_payload_is_stored_once_and_comes_back,
+    a_thousand_records_in_order,
+);
+
+async fn a_new_connector_has_nothing(backend: &Backend) {
+    let store = backend.open().await;
+    let state = store.connector_state(&connector()).await.unwrap();
+    assert_eq!(state, ConnectorState::default());
+    assert!(store.posting_states(&connector()).await.unwrap().is_empty());
+    assert_eq!(store.applying_run(&connector()).await.unwrap(), None);
+    assert!(store.runs(None, 10).await.unwrap().is_empty());
+}
+
+async fn one_worker_runs_a_connector(backend: &Backend) {
+    let store = backend.open().await;
+    let guard = store.lock_connector(&connector()).await.unwrap();
+    assert!(guard.is_some());
+    assert!(store.lock_connector(&connector()).await.unwrap().is_none());
+    let other = ConnectorName::from("other");
+    assert!(store.lock_connector(&other).await.unwrap().is_some());
+    drop(guard);
+    // Giving a lock back may take a moment where it lives in a server.
+    for _ in 0..100 {
+        if store.lock_connector(&connector()).await.unwrap().is_some() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("the lock was not given back");
+}
+
+async fn a_run_from_staging_to_applied(backend: &Backend) {
+    let store = backend.open().await;
+    let records = [record("A", "de nuit"), record("B", "de jour")];
+    let run = store.start_run(new_run(0)).await.unwrap();
+    store.stage(run, records.to_vec()).await.unwrap();
+    let staged = store.staged(run).await.unwrap();
+    let references: Vec<_> = staged.iter().map(|row| row.reference.as_str()).collect();
+    assert_eq!(references, ["A", "B"]);
+    assert_eq!(staged[0].hash, records[0].hash);
+
+    let counts = Counts {
+        pulled: 2,
+        new: 2,
+        ..Counts::default()
+    };
+    let mut plan = plan(SnapshotKind::Complete);
+    plan.counts = counts;
+    plan.state.etag = Some("\"v1\"".into());
+    plan.state.last_complete = Some(at(0));
+    store.plan_run(run, plan.clone()).await.unwrap();
+    // Validators are saved only with a full apply.
+    let before = store.connector_state(&connector()).await.unwrap();
+    assert_eq!(before.etag, None);
+    let applying = store.applying_run(&connector()).await.unwrap().unwrap();
+    assert_eq!(applying.plan.as_ref(), Some(&plan));
+
+    let batch: Vec<_> = records.iter().map(|r| change(state(r, 1))).collect();
+    store.apply(run, batch.clone()).await.unwrap();
+    let end = RunEnd {
+        ended: Some(at(2)),
+        ..RunEnd::default()
+    };
+    store.finish_run(run, end).await.unwrap();
+
+    let states = store.posting_states(&connector()).await.unwrap();
+    assert_eq!(states, [state(&records[0], 1), state(&records[1], 1)]);
+    assert_eq!(
+        store.connector_state(&connector()).await.unwrap(),
+        plan.state
+    );
+    let runs = store.runs(Some(&connector()), 10).await.unwrap();
+    assert_eq!(runs.len(), 1);
+    assert_eq!(runs[0].status, RunStatus::Applied);
+    assert_eq!(runs[0].snapshot, Some(SnapshotKind::Complete));
+    assert_eq!((runs[0].started, runs[0].ended), (at(0), Some(at(2))));
+    assert_eq!(runs[0].counts, counts);
+    assert!(store.staged(run).await.unwrap().is_empty());
+    assert_eq!(store.applying_run(&connector()).await.unwrap(), None);
+
+    let events = lease(&store, Stage::Normalise, 0).await;
+    let expected: Vec<_> = batch.into_iter().flat_map(|c| c.events).collect();
+    assert_eq!(events, expected);
+}
+
+async fn a_repeated_reference_replaces_the_earlier_record(backend: &Backend) {
+    let store = backend.open().await;
+    let run = store.start_run(new_run(0)).await.unwrap();
+    let (first, second) = (record("A", "de nuit"), record("A", "de jour"));
+    store
+        .stage(run, vec![first, record("B", "")])
+        .await
+        .unwrap();
+    store.stage(run, vec![second.clone()]).await.unwrap();
+    let staged = store.staged(run).await.unwrap();
+    assert_eq!(staged.len(), 2);
+    let a = staged.iter().find(|row| row.reference == "A").unwrap();
+    assert_eq!(a.hash, second.hash);
+}
+
+async fn a_crash_while_applying_is_resumed(backend: &Backend) {
+    let records = [record("A", ""), record("B", "")];
+    let store = backend.open().await;
+    let run = planned(&store, records.to_vec(), plan(SnapshotKind::Complete)).await;
+    store
+        .apply(run, vec![change(state(&records[0], 1))])
+        .await
+        .unwrap();
+    drop(store);
+
+    let store = backend.open().await;
+    let refused = store.start_run(new_run(60)).await;
+    assert!(matches!(refused, Err(StoreError::Permanent { .. })));
+    let resumed = store.applying_run(&connector()).await.unwrap().unwrap();
+    assert_eq!((resumed.id, resumed.status), (run, RunStatus::Applying));
+    assert_eq!(store.staged(run).await.unwrap().len(), 2);
+    // The resumed run does the same again, with messages of its own.
+    let batch = records.iter().map(|r| change(state(r, 1))).collect();
+    store.apply(run, batch).await.unwrap();
+    store.finish_run(run, RunEnd::default()).await.unwrap();
+    assert_eq!(store.posting_states(&connector()).await.unwrap().len(), 2);
+    assert_eq!(store.outbox_depth().await.unwrap().events, 2);
+    let loaded = store.load_pulled(&[id("A"), id("B")]).await.unwrap();
+    assert!(loaded.iter().all(|pulled| pulled.payload.is_some()));
+}
+
+async fn told_twice_changes_nothing(backend: &Backend) {
+    let store = backend.open().await;
+    let first = record("A", "");
+    let run = seen(&store, std::slice::from_ref(&first)).await;
+    let before = store.runs(None, 10).await.unwrap();
+    store
+        .apply(run, vec![change(state(&first, 1))])
+        .await
+        .unwrap();
+    let end = RunEnd {
+        ended: Some(at(9)),
+        events: vec![pulled(&state(&first, 1))],
+        ..RunEnd::default()
+    };
+    store.finish_run(run, end).await.unwrap();
+    assert_eq!(store.runs(None, 10).await.unwrap(), before);
+    assert_eq!(store.outbox_depth().await.unwrap().events, 1);
+}
+
+async fn an_older_observation_is_skipped_with_its_events(backend: &Backend) {
+    let store = backend.open().await;
+    seen(&store, &[record("A", "de nuit")]).await;
+    let newer = record("A", "de jour");
+    let run = planned(&store, vec![newer.clone()], plan(SnapshotKind::Complete)).await;
+    store
+        .apply(run, vec![change(state(&newer, 3))])
+        .await
+        .unwrap();
+    store
+        .apply(run, vec![change(state(&record("A", "de nuit"), 2))])
+        .await
+        .unwrap();
+    let states = store.posting_states(&connector()).await.unwrap();
+    assert_eq!(states, [state(&newer, 3)]);
+    assert_eq!(store.outbox_depth().await.unwrap().events, 2);
+    let loaded = store.load_pulled(&[id("A")]).await.unwrap();
+    assert_eq!(loaded[0].payload.as_deref(), Some(&*newer.payload));
+}
+
+async fn a_dead_staging_is_dropped(backend: &Backend) {
+    let store = backend.open().await;
+    let dead = store.start_run(new_run(0)).await.unwrap();
+    store.stage(dead, vec![record("A", "")]).await.unwrap();
+    drop(store);
+    let store = backend.open().await;
+    let next = store.start_run(new_run(30)).await.unwrap();
+    assert!(store.staged(dead).await.unwrap().is_empty());
+    let runs = store.runs(None, 10).await.unwrap();
+    assert_eq!((runs[0].id, runs[0].status), (next, RunStatus::Staging));
+    assert_eq!((runs[1].id, runs[1].status), (dead, RunStatus::Failed));
+    assert_eq!(runs[1].error.as_deref(), Some("interrupted"));
+    // What the dead run still sends is refused, not mixed in.
+    assert!(store.stage(dead, vec![record("B", "")]).await.is_err());
+}
+
+async fn a_failed_run_touches_nothing_but_the_error(backend: &Backend) {
+    let store = backend.open().await;
+    let first = record("A", "");
+    seen(&store, std::slice::from_ref(&first)).await;
+    let mut before = store.connector_state(&connector()).await.unwrap();
+    let run = store.start_run(new_run(60)).await.unwrap();
+    store.stage(run, vec![record("B", "")]).await.unwrap();
+    let failed = |at| {
+        let counts = Counts {
+            pulled: 1,
+            ..Counts::default()
+        };
+        store.fail_run(run, SnapshotKind::Failed, counts, "500 of the source", at)
+    };
+    failed(at(61)).await.unwrap();
+    failed(at(99)).await.unwrap();
+    before.error = Some("500 of the source".into());
+    assert_eq!(store.connector_state(&connector()).await.unwrap(), before);
+    let states = store.posting_states(&connector()).await.unwrap();
+    assert_eq!(states, [state(&first, 1)]);
+    let run = store.runs(None, 1).await.unwrap().remove(0);
+    assert_eq!(run.ended, Some(at(61)));
+    assert_eq!(run.counts.pulled, 1);
+    assert!(store.staged(run.id).await.unwrap().is_empty());
+    assert_eq!(store.outbox_depth().await.unwrap().events, 1);
+}
+
+async fn rejected_records_are_kept_until_a_run_mends_them(backend: &Backend) {
+    let store = backend.open().await;
+    let problem = Problem {
+        field: "title".into(),
+        rule: "record.title_missing".into(),
+        value: String::new(),
+        message: "a title is required".into(),
+    };
+    let rejected = |reference: &str| {
+        let mut record = record(reference, &"é".repeat(3000));
+        record.verdict = RecordVerdict::Rejected(vec![problem.clone()]);
+        record
+    };
+    ended_with(
+        &store,
+        vec![rejected("A"), rejected("B")],
+        SnapshotKind::Complete,
+    )
+    .await;
+    let kept = store.rejects(&connector(), 10).await.unwrap();
+    assert_eq!(kept.len(), 2);
+    assert_eq!(kept[0].reference, "A");
+    assert_eq!(kept[0].problems, std::slice::from_ref(&problem));
+    assert!(kept[0].payload.len() <= 4096 && kept[0].payload.ends_with('é'));
+
+    // A partial run speaks of what it saw only.
+    ended_with(&store, vec![record("A", "")], SnapshotKind::Partial).await;
+    let kept = store.rejects(&connector(), 10).await.unwrap();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].reference, "B");
+    ended_with(&store, vec![record("A", "")], SnapshotKind::Complete).await;
+    assert!(store.rejects(&connector(), 10).await.unwrap().is_empty());
+}
+
+async fn ended_with(
+    store: &passerelle::store::DynStore,
+    records: Vec<passerelle::store::StagedRecord>,
+    snapshot: SnapshotKind,
+) {
+    let run = planned(store, records, plan(snapshot)).await;
+    store.finish_run(run, RunEnd::default()).await.unwrap();
+}
+
+async fn misses_and_sightings_are_counted(backend: &Backend) {
+    let store = backend.open().await;
+    let records = [record("A", ""), record("B", "")];
+    seen(&store, &records).await;
+    let mut missed = state(&records[0], 1);
+    missed.misses = 1;
+    missed.last_miss = Some(at(60));
+    let mut outdated = state(&records[1], 0);
+    outdated.misses = 7;
+    let end = RunEnd {
+        misses: vec![missed.clone(), outdated],
+        ..RunEnd::default()
+    };
+    ended(&store, plan(SnapshotKind::Complete), end).await;
+    let states = store.posting_states(&connector()).await.unwrap();
+    // A count that was made of another observation is not taken.
+    assert_eq!(states, [missed, state(&records[1], 1)]);
+
+    let end = RunEnd {
+        seen: vec![id("A"), id("B"), id("unknown")],
+        ..RunEnd::default()
+    };
+    ended(&store, plan(SnapshotKind::Complete), end).await;
+    let states = store.posting_states(&connector()).await.unwrap();
+    assert_eq!(states, [state(&records[0], 1), state(&records[1], 1)]);
+    // Nothing but the first sight caused an event.
+    assert_eq!(store.outbox_depth().await.unwrap().events, 2);
+}
+
+async fn closing_by_another_road(backend: &Backend) {
+    let store = backend.open().await;
+    seen(&store, &[record("A", ""), record("B", "")]).await;
+    let unknown = PostingId::new(&connector(), "unknown");
+    let asked = [
+        (id("A"), CloseReason::Withdrawn),
+        (id("A"), CloseReason::Withdrawn),
+        (unknown, CloseReason::Withdrawn),
+    ];
+    assert_eq!(store.close(&asked, at(5)).await.unwrap(), 1);
+    assert_eq!(store.close(&asked, at(6)).await.unwrap(), 0);
+    let states = store.posting_states(&connector()).await.unwrap();
+    assert_eq!(states[0].closed, Some((at(5), CloseReason::Withdrawn)));
+    assert_eq!(states[0].observation, 2);
+    assert!(states[1].is_live());
+    let events = lease(&store, Stage::Normalise, 10).await;
+    assert_eq!(events.len(), 3);
+    assert_eq!(events[2].key, id("A").to_string());
+    assert_eq!(events[2].revision.observation, 2);
+    assert_eq!(events[2].payload, states[0].hash);
+}
+
+async fn expiry_counts_for_the_newest_observation_only(backend: &Backend) {
+    let store = backend.open().await;
+    seen(&store, &[record("A", "")]).await;
+    let mut dated = posting("A", "Aide-soignant");
+    dated.offer.expires = Some(at(100));
+    let none = inbox(Stage::Normalise, Vec::new());
+    let made = vec![output(dated.clone(), 1, &[])];
+    store.commit_normalised(made, &none).await.unwrap();
+    assert!(store.expired(at(99), 10).await.unwrap().is_empty());
+    let due = store.expired(at(100), 10).await.unwrap();
+    assert_eq!(due, [(id("A"), at(100))]);
+
+    // The source has changed the posting: its old date must not close the new text.
+    let newer = record("A", "prolongé");
+    let run = planned(&store, vec![newer.clone()], plan(SnapshotKind::Complete)).await;
+    store
+        .apply(run, vec![change(state(&newer, 2))])
+        .await
+        .unwrap();
+    assert!(store.expired(at(100), 10).await.unwrap().is_empty());
+    // A late output of the older observation does not bring it back.
+    let late = vec![output(dated.clone(), 1, &[])];
+    store.commit_normalised(late, &none).await.unwrap();
+    assert!(store.expired(at(100), 10).await.unwrap().is_empty());
+    let made = vec![output(dated, 2, &[])];
+    store.commit_normalised(made, &none).await.unwrap();
+    assert_eq!(store.expired(at(100), 10).await.unwrap().len(), 1);
+    store
+        .close(&[(id("A"), CloseReason::Expired)], at(100))
+        .await
+        .unwrap();
+    assert!(store.expired(at(100), 10).await.unwrap().is_empty());
+}
+
+async fn a_payload_is_stored_once_and_comes_back(backend: &Backend) {
+    let store = backend.open().await;
+    let (a, b) = (record("A", ""), record("B", ""));
+    seen(&store, &[a.clone(), b.clone()]).await;
+    // Unchanged in the next run, then B takes A's bytes: both find them.
+    let mut same = b.clone();
+    same.payload = a.payload.clone();
+    same.hash = a.hash.clone();
+    let run = planned(
+        &store,
+        vec![a.clone(), same.clone()],
+        plan(SnapshotKind::Complete),
+    )
+    .await;
+    store
+        .apply(run, vec![change(state(&same, 2))])
+        .await
+        .unwrap();
+    store.finish_run(run, RunEnd::default()).await.unwrap();
+    let loaded = store
+        .load_pulled(&[id("B"), id("A"), id("unknown"), id("B")])
+        .await
+        .unwrap();
+    assert_eq!(loaded.len(), 2);
+    for pulled in &loaded {
+        assert_eq!(pulled.payload.as_deref(), Some(&*a.payload));
+        assert_eq!(pulled.made_from, None);
+    }
+    // B's first bytes have no owner left.
+    store.prune(at(0), at(0)).await.unwrap();
+    let loaded = store.load_pulled(&[id("A")]).await.unwrap();
+    assert_eq!(loaded[0].payload.as_deref(), Some(&*a.payload));
+    let run = planned(&store, vec![b.clone()], plan(SnapshotKind::Partial)).await;
+    store.apply(run, vec![change(state(&b, 3))]).await.unwrap();
+    let loaded = store.load_pulled(&[id("B")]).await.unwrap();
+    assert_eq!(loaded[0].payload.as_deref(), Some(&*b.payload));
+}
+
+async fn a_thousand_records_in_order(backend: &Backend) {
+    let store = backend.open().await;
+    let records: Vec<_> = (0..1000).map(|n| record(&format!("{n:04}"), "")).collect();
+    let run = store.start_run(new_run(0)).await.unwrap();
+    for batch in records.chunks(300) {
+        store.stage(run, batch.to_vec()).await.unwrap();
+    }
+    let staged = store.staged(run).await.unwrap();
+    let in_order = staged
+        .iter()
+        .zip(&records)
+        .all(|(row, record)| row.reference == record.reference && row.hash == record.hash);
+    assert!(staged.len() == 1000 && in_order);
+    store
+        .plan_run(run, plan(SnapshotKind::Complete))
+        .await
+        .unwrap();
+    for batch in records.chunks(300) {
+        let batch = batch.iter().map(|r| change(state(r, 1))).collect();
+        store.apply(run, batch).await.unwrap();
+    }
+    store.finish_run(run, RunEnd::default()).await.unwrap();
+    assert_eq!(
+        store.posting_states(&connector()).await.unwrap().len(),
+        1000
+    );
+    assert_eq!(
+        store.posting_ids(Some(&connector())).await.unwrap().len(),
+        1000
+    );
+    assert_eq!(lease(&store, Stage::Normalise, 0).await.len(), 1000);
+}

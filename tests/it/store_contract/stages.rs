@@ -1,0 +1,177 @@
+//! What the stages load and commit.
+
+use super::backend::Backend;
+use super::fixtures::*;
+use passerelle::model::{ConnectorName, Edge, Outcome, PostingId, RULES, Revision, Stage};
+use passerelle::store::PublicCommit;
+
+super::over_all_backends!(
+    an_older_output_is_skipped_with_its_events,
+    a_commit_settles_its_messages,
+    an_output_of_an_unknown_posting_is_skipped,
+    candidates_share_a_key,
+    a_common_key_contributes_nothing,
+    keys_follow_the_newest_output,
+    what_was_deduped_is_remembered,
+    a_posting_is_traced,
+);
+
+async fn an_older_output_is_skipped_with_its_events(backend: &Backend) {
+    let store = backend.open().await;
+    seen(&store, &[record("A", "")]).await;
+    let none = inbox(Stage::Normalise, Vec::new());
+    let commit = |title: &str, observation, rules| {
+        let mut output = output(posting("A", title), observation, &[]);
+        output.revision.rules = rules;
+        store.commit_normalised(vec![output], &none)
+    };
+    commit("premier", 2, 5).await.unwrap();
+    commit("ancien", 1, 5).await.unwrap();
+    commit("vieilles règles", 2, 4).await.unwrap();
+    let loaded = store.load_normalised(&[id("A")]).await.unwrap();
+    assert_eq!(loaded[0].posting.offer.title, "premier");
+    assert_eq!(lease(&store, Stage::Dedupe, 1).await.len(), 1);
+    // The same pair again: a recheck, whose event counts even where the body is the same.
+    commit("premier", 2, 5).await.unwrap();
+    commit("relu", 2, 5).await.unwrap();
+    commit("nouveau", 3, 5).await.unwrap();
+    let loaded = store.load_normalised(&[id("A")]).await.unwrap();
+    assert_eq!(loaded[0].posting, posting("A", "nouveau"));
+    let made_from = Revision {
+        observation: 3,
+        rules: 5,
+    };
+    assert_eq!(loaded[0].made_from, made_from);
+    assert_eq!(lease(&store, Stage::Dedupe, 1).await.len(), 3);
+    let pulled = store.load_pulled(&[id("A")]).await.unwrap();
+    assert_eq!(pulled[0].made_from, Some(made_from));
+}
+
+async fn a_commit_settles_its_messages(backend: &Backend) {
+    let store = backend.open().await;
+    seen(&store, &[record("A", ""), record("B", "")]).await;
+    let events = lease(&store, Stage::Normalise, 0).await;
+    let settled = inbox(Stage::Normalise, events.iter().map(|e| e.id).collect());
+    let outputs = vec![output(posting("A", "Aide-soignant"), 1, &[])];
+    store
+        .commit_normalised(outputs.clone(), &settled)
+        .await
+        .unwrap();
+    assert_eq!(lease(&store, Stage::Normalise, 600).await, []);
+    // Delivered again, committed again: nothing but the event of a recheck.
+    store.commit_normalised(outputs, &settled).await.unwrap();
+    assert_eq!(store.load_normalised(&[id("A")]).await.unwrap().len(), 1);
+    assert_eq!(lease(&store, Stage::Dedupe, 1).await.len(), 1);
+}
+
+async fn an_output_of_an_unknown_posting_is_skipped(backend: &Backend) {
+    let store = backend.open().await;
+    let outputs = vec![output(posting("A", "Aide-soignant"), 1, &[7])];
+    let none = inbox(Stage::Normalise, Vec::new());
+    store.commit_normalised(outputs, &none).await.unwrap();
+    assert!(store.load_normalised(&[id("A")]).await.unwrap().is_empty());
+    assert_eq!(store.outbox_depth().await.unwrap().events, 0);
+}
+
+async fn candidates_share_a_key(backend: &Backend) {
+    let store = backend.open().await;
+    let top = u64::MAX;
+    normalised(
+        &store,
+        &[
+            ("A", &[1, top]),
+            ("B", &[1, top]),
+            ("C", &[2]),
+            ("D", &[1, 2]),
+        ],
+    )
+    .await;
+    let mut expected = vec![(id("A"), id("B")), (id("A"), id("D"))];
+    expected.sort();
+    assert_eq!(store.candidates(&[id("A")], 10).await.unwrap(), expected);
+    // Two of the asked ids make a pair both ways.
+    let mut expected = vec![
+        (id("C"), id("D")),
+        (id("D"), id("C")),
+        (id("D"), id("A")),
+        (id("D"), id("B")),
+    ];
+    expected.sort();
+    let asked = [id("C"), id("D"), id("C"), id("unknown")];
+    assert_eq!(store.candidates(&asked, 10).await.unwrap(), expected);
+    let mut tx = store.lock_public().await.unwrap();
+    assert_eq!(tx.candidates(&asked, 10).await.unwrap(), expected);
+}
+
+async fn a_common_key_contributes_nothing(backend: &Backend) {
+    let store = backend.open().await;
+    normalised(
+        &store,
+        &[("A", &[1]), ("B", &[1]), ("C", &[1, 2]), ("D", &[2])],
+    )
+    .await;
+    assert_eq!(store.candidates(&[id("A")], 3).await.unwrap().len(), 2);
+    assert_eq!(store.candidates(&[id("A")], 2).await.unwrap(), []);
+    let kept = store.candidates(&[id("C")], 2).await.unwrap();
+    assert_eq!(kept, [(id("C"), id("D"))]);
+}
+
+async fn keys_follow_the_newest_output(backend: &Backend) {
+    let store = backend.open().await;
+    normalised(&store, &[("A", &[1]), ("B", &[1])]).await;
+    let none = inbox(Stage::Normalise, Vec::new());
+    let moved = vec![output(posting("A", "Aide-soignant"), 2, &[9])];
+    store.commit_normalised(moved, &none).await.unwrap();
+    assert_eq!(store.candidates(&[id("A")], 10).await.unwrap(), []);
+    assert_eq!(store.candidates(&[id("B")], 10).await.unwrap(), []);
+}
+
+async fn what_was_deduped_is_remembered(backend: &Backend) {
+    let store = backend.open().await;
+    normalised(&store, &[("A", &[])]).await;
+    let revision = Revision {
+        observation: 1,
+        rules: RULES,
+    };
+    let commit = PublicCommit {
+        deduped: vec![(id("A"), revision)],
+        ..PublicCommit::default()
+    };
+    assert_eq!(
+        store.load_normalised(&[id("A")]).await.unwrap()[0].deduped,
+        None
+    );
+    publish(&store, commit).await;
+    let loaded = store.load_normalised(&[id("A")]).await.unwrap();
+    assert_eq!(loaded[0].deduped, Some(revision));
+}
+
+async fn a_posting_is_traced(backend: &Backend) {
+    let store = backend.open().await;
+    let unknown = PostingId::new(&ConnectorName::from("x"), "y");
+    assert!(store.trace(unknown).await.unwrap().is_none());
+    normalised(&store, &[("A", &[]), ("B", &[])]).await;
+    let edge = Edge {
+        a: id("A").min(id("B")),
+        b: id("A").max(id("B")),
+        outcome: Outcome::Same,
+        weight: -12,
+        evidence: vec!["même lien de candidature".into()],
+    };
+    let commit = PublicCommit {
+        edges: vec![edge.clone()],
+        clusters: vec![(id("A"), id("A").vacancy()), (id("B"), id("A").vacancy())],
+        vacancies: vec![upsert("A", "Aide-soignant", 5)],
+        ..PublicCommit::default()
+    };
+    publish(&store, commit).await;
+    let trace = store.trace(id("B")).await.unwrap().unwrap();
+    assert!(trace.pulled.payload.is_some());
+    assert_eq!(
+        trace.normalised.unwrap().posting,
+        posting("B", "Aide-soignant")
+    );
+    assert_eq!(trace.edges, [edge]);
+    assert_eq!(trace.vacancy.unwrap().id, id("A").vacancy());
+    assert_eq!(trace.runs.len(), 1);
+}
