@@ -1,0 +1,210 @@
+//! `holds`: what a guard kept back, and what a person says of it.
+
+use super::{Exit, Who, out, table};
+use crate::daemon::Hub;
+use crate::model::HoldId;
+use crate::store::{Hold, HoldStatus};
+use anyhow::bail;
+use clap::Subcommand;
+use serde::Serialize;
+
+#[derive(Debug, Subcommand)]
+pub enum Holds {
+    /// Holds that wait for a decision
+    List {
+        /// Decided ones too
+        #[arg(long)]
+        all: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// One hold: what it keeps back, and why
+    Show {
+        id: i64,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let the newest state of the source through
+    Release {
+        id: i64,
+        #[command(flatten)]
+        who: Who,
+    },
+    /// Keep the offers as they are
+    Reject {
+        id: i64,
+        #[command(flatten)]
+        who: Who,
+    },
+}
+
+/// One hold on one line, `id` first.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: i64,
+    connector: &'a str,
+    status: HoldStatus,
+    guard: &'a str,
+    why: &'a str,
+    postings: u64,
+    opened: jiff::Timestamp,
+    run: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided: Option<Decided<'a>>,
+}
+
+#[derive(Serialize)]
+struct Decided<'a> {
+    at: jiff::Timestamp,
+    who: &'a str,
+    why: &'a str,
+}
+
+impl<'a> Row<'a> {
+    fn new(hold: &'a Hold) -> Self {
+        Self {
+            id: hold.id.0,
+            connector: hold.connector.as_str(),
+            status: hold.status,
+            guard: &hold.doubt.guard,
+            why: &hold.doubt.why,
+            postings: hold.doubt.postings,
+            opened: hold.opened,
+            run: hold.run.0,
+            decided: hold.decided.as_ref().map(|(at, who, why)| Decided {
+                at: *at,
+                who,
+                why,
+            }),
+        }
+    }
+}
+
+pub async fn run(hub: &Hub, command: Holds) -> anyhow::Result<Exit> {
+    match command {
+        Holds::List { all, json } => list(hub, all, json).await,
+        Holds::Show { id, json } => show(hub, id, json).await,
+        Holds::Release { id, who } => decide(hub, id, true, &who).await,
+        Holds::Reject { id, who } => decide(hub, id, false, &who).await,
+    }
+}
+
+async fn list(hub: &Hub, all: bool, json: bool) -> anyhow::Result<Exit> {
+    let holds = hub.store.holds(!all).await?;
+    if json {
+        for hold in &holds {
+            out::json(&Row::new(hold))?;
+        }
+    } else if holds.is_empty() {
+        out::line("no hold waits")?;
+    } else {
+        let rows = holds
+            .iter()
+            .map(|hold| {
+                vec![
+                    hold.id.to_string(),
+                    hold.connector.to_string(),
+                    status(hold.status).into(),
+                    hold.doubt.guard.clone(),
+                    hold.doubt.postings.to_string(),
+                    out::instant(hold.opened),
+                    table::cut(&hold.doubt.why, 90),
+                ]
+            })
+            .collect();
+        out::line(table::table(
+            &["id", "connector", "status", "guard", "postings", "opened", "why"],
+            rows,
+            &[0, 4],
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn find(hub: &Hub, id: i64) -> anyhow::Result<Hold> {
+    match hub.store.hold(HoldId(id)).await? {
+        Some(hold) => Ok(hold),
+        None => bail!("there is no hold {id}: `passerelle holds list --all` shows them"),
+    }
+}
+
+async fn show(hub: &Hub, id: i64, json: bool) -> anyhow::Result<Exit> {
+    let hold = find(hub, id).await?;
+    if json {
+        out::json(&hold)?;
+        return Ok(Exit::Done);
+    }
+    let doubt = &hold.doubt;
+    out::line(format!(
+        "hold {} of {} · {} · {} guard · {} postings · opened {} by run {}",
+        hold.id,
+        hold.connector,
+        status(hold.status),
+        doubt.guard,
+        doubt.postings,
+        out::instant(hold.opened),
+        hold.run
+    ))?;
+    out::line(&doubt.why)?;
+    if let Some((at, who, why)) = &hold.decided {
+        let why = if why.is_empty() {
+            String::new()
+        } else {
+            format!(": {why}")
+        };
+        out::line(format!("decided {} by {who}{why}", out::instant(*at)))?;
+    }
+    for (old, new) in &doubt.rekey {
+        out::line(format!("  {old} became {new}?"))?;
+    }
+    for (kind, references) in [
+        ("new", &doubt.new),
+        ("changed", &doubt.changed),
+        ("missing", &doubt.missing),
+        ("closed", &doubt.closed),
+    ] {
+        for reference in references {
+            out::line(format!("  {kind:<8}{reference}"))?;
+        }
+    }
+    if hold.status == HoldStatus::Open {
+        out::line(format!(
+            "next: `passerelle holds release {id}` applies the newest state of the source, `passerelle holds reject {id}` keeps the offers"
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn decide(hub: &Hub, id: i64, released: bool, who: &Who) -> anyhow::Result<Exit> {
+    let hold = find(hub, id).await?;
+    let decided = hub
+        .store
+        .decide_hold(HoldId(id), released, &who.name(), &who.why, hub.clock.now())
+        .await?;
+    if !decided {
+        bail!(
+            "hold {id} is {} already: only an open one can be decided",
+            status(hold.status)
+        );
+    }
+    out::line(if released {
+        format!(
+            "hold {id} released: the next run of {} applies the newest state (a running daemon does so at once, else `passerelle sync {}`)",
+            hold.connector, hold.connector
+        )
+    } else {
+        format!("hold {id} rejected: the offers of {} stay as they are", hold.connector)
+    })?;
+    Ok(Exit::Done)
+}
+
+fn status(status: HoldStatus) -> &'static str {
+    match status {
+        HoldStatus::Open => "open",
+        HoldStatus::Released => "released",
+        HoldStatus::Rejected => "rejected",
+        HoldStatus::Cleared => "cleared",
+        HoldStatus::Replaced => "replaced",
+        HoldStatus::Applied => "applied",
+    }
+}
