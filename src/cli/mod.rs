@@ -1,16 +1,34 @@
 //! Floor 5: the command line.
 //!
 //! Exit codes: 0 done, 1 error, 2 usage, 3 done but something needs a human. Results go to standard
-//! output, everything else to standard error.
+//! output, everything else to standard error. Reading commands read, deciding commands write their
+//! decision and its outbox row; the pipeline itself runs in `run`, `sync` and `demo` only.
 
+mod connectors;
+mod decide;
+mod demo;
+mod holds;
+mod normalise;
+mod operations;
 mod out;
+mod parked;
+mod progress;
+mod publish;
+mod replay;
+mod run;
 mod schema;
+mod sync;
+mod table;
+mod trace;
 
-use crate::settings;
-use anyhow::Context as _;
+use crate::daemon::{Access, Hub};
+use crate::settings::{self, Loaded};
+use crate::telemetry;
 use clap::{Parser, Subcommand};
-use std::path::PathBuf;
+use std::future::Future;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,36 +52,154 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The whole product on a synthetic network, in a temporary folder
+    Demo(demo::Args),
+    /// The daemon: schedules, stages, portal, API, exports
+    Run(run::Args),
+    /// Pull every source once, and follow what comes of it to the end
+    Sync(sync::Args),
+    /// Connector files: list, check, preview
+    #[command(subcommand)]
+    Connectors(connectors::Connectors),
+    /// What a guard kept back, because it looks like a bad feed
+    #[command(subcommand)]
+    Holds(holds::Holds),
+    /// Messages that could not be processed after their retries
+    #[command(subcommand)]
+    Parked(parked::Parked),
+    /// Keep one offer from the public, or show it again
+    Hide(decide::Hide),
+    /// Everything known of a vacancy or posting, from bytes to feed
+    Trace(trace::Args),
+    /// Normalise raw records (JSON lines) with a connector, without a hub
+    Normalise(normalise::Args),
+    /// Apply the present rules and files to stored postings again
+    Replay(replay::Args),
+    /// Write an export, such as linkedin
+    Export(publish::Export),
+    /// For each vacancy: ready for an export, or blocked and why
+    Preflight(publish::Preflight),
+    /// Check settings, files, store and bus
+    Doctor(operations::Doctor),
+    /// Bring the store to this program's schema
+    Migrate(operations::Migrate),
     /// Print a JSON Schema: connector, member, settings, posting, vacancy, event
     Schema(schema::Args),
+}
+
+/// Who decides, and why: kept with the decision.
+#[derive(Debug, clap::Args)]
+pub struct Who {
+    /// Who decides [default: the system's user]
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    /// The reason, for whoever looks at it later
+    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    why: String,
+}
+
+impl Who {
+    fn name(&self) -> String {
+        self.by
+            .clone()
+            .or_else(|| std::env::var("USER").ok().filter(|user| !user.is_empty()))
+            .unwrap_or_else(|| "operator".into())
+    }
 }
 
 /// Reads the arguments, does the command, and gives the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli) {
+    telemetry::init(match cli.command {
+        Command::Run(_) => "info",
+        _ => "error",
+    });
+    match dispatch(cli) {
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::Attention) => ExitCode::from(3),
         Err(error) if out::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", crate::telemetry::chain(error.as_ref()));
+            eprintln!("error: {}", telemetry::chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<Exit> {
+fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    let config = cli.config.as_deref();
     match cli.command {
         Command::Schema(args) => schema::run(&args),
+        Command::Normalise(args) => normalise::run(config, &args),
+        Command::Demo(args) => wait(demo::run(config, args)),
+        Command::Run(args) => wait(run::run(load(config)?, args)),
+        Command::Doctor(args) => wait(operations::doctor(config, args)),
+        Command::Migrate(args) => wait(operations::migrate(load(config)?, args)),
+        Command::Connectors(command) => wait(connectors::run(load(config)?, command)),
+        Command::Sync(args) => wait(async {
+            let hub = Hub::open(load(config)?, Access::PipelineIfFree).await?;
+            sync::run(&hub, &args).await
+        }),
+        other => wait(async {
+            let hub = Hub::open(load(config)?, Access::Beside).await?;
+            match other {
+                Command::Holds(command) => holds::run(&hub, command).await,
+                Command::Parked(command) => parked::run(&hub, command).await,
+                Command::Hide(args) => decide::hide(&hub, &args).await,
+                Command::Trace(args) => trace::run(&hub, &args).await,
+                Command::Replay(args) => replay::run(&hub, &args).await,
+                Command::Export(args) => publish::export(&hub, &args).await,
+                Command::Preflight(args) => publish::preflight(&hub, &args).await,
+                _ => unreachable!("dispatched above"),
+            }
+        }),
     }
 }
 
-/// The settings of this command, with their warnings said.
-#[expect(dead_code)]
-fn load(config: Option<&std::path::Path>) -> anyhow::Result<settings::Loaded> {
-    let loaded = settings::load(config).context("nothing was done")?;
+/// Runs `work` on the program's runtime.
+fn wait(work: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(work);
+    // Blocking work that was given up must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+/// The settings of this command, their warnings logged.
+fn load(config: Option<&Path>) -> anyhow::Result<Loaded> {
+    let loaded = settings::load(config)?;
     for warning in &loaded.warnings {
         tracing::warn!(key = warning.key, "{}", warning.message);
     }
     Ok(loaded)
+}
+
+/// `90s`, `10m`, `1h`, or a number of seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no duration: write such as 90s, 10m or 1h");
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let span: jiff::SignedDuration = text.parse().map_err(|_| wrong())?;
+    Duration::try_from(span).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_written_as_people_write_them() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
+        assert_eq!(duration("45"), Ok(Duration::from_secs(45)));
+        assert!(duration("-3m").is_err() && duration("soon").is_err());
+    }
 }

@@ -1,0 +1,68 @@
+//! `/healthz`, `/readyz`, `/metrics`.
+
+use super::metrics;
+use crate::model::Clock;
+use crate::store::DynStore;
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Clone)]
+pub struct Health {
+    pub store: DynStore,
+    pub clock: Clock,
+    /// Cancelled once the process drains: it is alive, but wants no new work.
+    pub stop: CancellationToken,
+}
+
+pub fn router(health: Health) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(scrape))
+        .with_state(health)
+}
+
+/// The process is alive: nothing else is asked.
+async fn healthz() -> Json<serde_json::Value> {
+    Json(json!({ "status": "ok" }))
+}
+
+/// Work may be sent here: the store answers, its schema is this program's, no shutdown is under way.
+async fn readyz(State(health): State<Health>) -> Response {
+    let unready = |why: String| {
+        let body = Json(json!({ "status": "unready", "why": why }));
+        (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+    };
+    if health.stop.is_cancelled() {
+        return unready("the process is stopping".into());
+    }
+    match health.store.migrate(false).await {
+        Ok((current, known)) if current < known => {
+            unready(format!("the store has schema {current}, this program wants {known}: run `passerelle migrate`"))
+        }
+        Ok(_) => Json(json!({ "status": "ready" })).into_response(),
+        Err(error) => unready(crate::telemetry::chain(&error)),
+    }
+}
+
+async fn scrape(State(health): State<Health>) -> Response {
+    match metrics::render(&health.store, &health.clock).await {
+        Ok(text) => (
+            [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+            text,
+        )
+            .into_response(),
+        Err(error) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            crate::telemetry::chain(&error),
+        )
+            .into_response(),
+    }
+}

@@ -1,0 +1,128 @@
+//! A hub as one process opens it: settings, clock, store, bus, files.
+
+use super::files::Files;
+use crate::bus::{Bus, EmbeddedBus};
+use crate::fetch::{FetchSettings, Fetcher};
+use crate::model::{Clock, Network};
+use crate::pull::source::{Secrets, SourceEnv};
+use crate::settings::{self, BusUrl, Loaded, Settings, StoreUrl};
+use crate::store::{DynStore, PipelineLock, SqliteOptions, SqliteStore, StoreError};
+use anyhow::{Context as _, bail};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What a command wants of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Reads and decisions, beside whoever runs the pipeline.
+    Beside,
+    /// The pipeline; another process that has it is an error.
+    Pipeline,
+    /// The pipeline, unless another process has it.
+    PipelineIfFree,
+}
+
+/// Everything that the commands and the daemon work with.
+pub struct Hub {
+    pub loaded: Loaded,
+    pub clock: Clock,
+    pub store: DynStore,
+    pub bus: Arc<dyn Bus>,
+    pub env: SourceEnv,
+    files: watch::Sender<Arc<Files>>,
+    network: watch::Sender<Arc<Network>>,
+    /// Held for as long as the hub where this process runs the pipeline of an embedded store.
+    lock: Option<PipelineLock>,
+}
+
+impl Hub {
+    /// Opens what the settings name.
+    ///
+    /// # Errors
+    /// A store or bus that cannot be opened, or a pipeline that another process runs.
+    pub async fn open(loaded: Loaded, access: Access) -> anyhow::Result<Self> {
+        let clock = settings::clock()?;
+        let settings = &loaded.settings;
+        let (store, bus, lock) = match (settings.store_url()?, settings.bus_url()?) {
+            (StoreUrl::Sqlite(path), BusUrl::Embedded) => embedded(&path, access, &clock).await?,
+            (StoreUrl::Postgres(_), BusUrl::Amqp(_)) => {
+                bail!("this build has no PostgreSQL and RabbitMQ yet: use the embedded defaults")
+            }
+            // The settings' own check says so with the remedy.
+            _ => bail!("the store and the bus do not go together"),
+        };
+        let fetcher = Fetcher::new(FetchSettings {
+            allow_hosts: settings.fetch.allow_hosts.clone(),
+            ..FetchSettings::default()
+        })
+        .context("fetching cannot start")?;
+        let env = SourceEnv {
+            fetcher,
+            clock: clock.clone(),
+            secrets: Secrets::from_process(),
+        };
+        let files = Arc::new(Files::load(settings));
+        let network = watch::Sender::new(Arc::clone(&files.network));
+        Ok(Self {
+            loaded,
+            clock,
+            store,
+            bus,
+            env,
+            files: watch::Sender::new(files),
+            network,
+            lock,
+        })
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.loaded.settings
+    }
+
+    /// Connector and member files as they were read last.
+    pub fn files(&self) -> Arc<Files> {
+        self.files.borrow().clone()
+    }
+
+    /// The network, and what becomes of it on reload.
+    pub fn network(&self) -> watch::Receiver<Arc<Network>> {
+        self.network.subscribe()
+    }
+
+    /// Whether this process runs the pipeline.
+    pub fn has_pipeline(&self) -> bool {
+        self.lock.is_some()
+    }
+}
+
+async fn embedded(
+    path: &Path,
+    access: Access,
+    clock: &Clock,
+) -> anyhow::Result<(DynStore, Arc<dyn Bus>, Option<PipelineLock>)> {
+    let lock = match access {
+        Access::Beside => None,
+        _ => match PipelineLock::acquire(path) {
+            Ok(lock) => Some(lock),
+            Err(StoreError::Locked { .. }) if access == Access::PipelineIfFree => None,
+            Err(error) => return Err(error.into()),
+        },
+    };
+    let fresh = !path.exists();
+    let options = SqliteOptions {
+        // Beside another process the schema is that process's affair.
+        migrate: lock.is_some() || fresh,
+        ..SqliteOptions::default()
+    };
+    let store: DynStore = Arc::new(SqliteStore::open(path, &options)?);
+    let (current, known) = store.migrate(false).await?;
+    if current < known {
+        bail!(
+            "the store {} has schema {current}, this program wants {known}: run `passerelle migrate`",
+            path.display()
+        );
+    }
+    let bus = Arc::new(EmbeddedBus::new(Arc::clone(&store), clock.clone()));
+    Ok((store, bus, lock))
+}
