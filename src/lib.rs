@@ -6,6 +6,7 @@
 
 pub mod bus;
 pub mod cli;
+pub mod daemon;
 pub mod dedupe;
 pub mod fetch;
 pub mod model;

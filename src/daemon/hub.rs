@@ -76,6 +76,17 @@ impl Hub {
         })
     }
 
+    /// The store alone, as it stands: for `migrate`.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub async fn open_store(settings: &Settings) -> anyhow::Result<DynStore> {
+        match settings.store_url()? {
+            StoreUrl::Sqlite(path) => sqlite(&path, false),
+            StoreUrl::Postgres(_) => bail!("this build has no PostgreSQL yet: use SQLite"),
+        }
+    }
+
     pub fn settings(&self) -> &Settings {
         &self.loaded.settings
     }
@@ -109,13 +120,8 @@ async fn embedded(
             Err(error) => return Err(error.into()),
         },
     };
-    let fresh = !path.exists();
-    let options = SqliteOptions {
-        // Beside another process the schema is that process's affair.
-        migrate: lock.is_some() || fresh,
-        ..SqliteOptions::default()
-    };
-    let store: DynStore = Arc::new(SqliteStore::open(path, &options)?);
+    // Beside another process the schema is that process's affair.
+    let store = sqlite(path, lock.is_some() || !path.exists())?;
     let (current, known) = store.migrate(false).await?;
     if current < known {
         bail!(
@@ -125,4 +131,12 @@ async fn embedded(
     }
     let bus = Arc::new(EmbeddedBus::new(Arc::clone(&store), clock.clone()));
     Ok((store, bus, lock))
+}
+
+fn sqlite(path: &Path, migrate: bool) -> anyhow::Result<DynStore> {
+    let options = SqliteOptions {
+        migrate,
+        ..SqliteOptions::default()
+    };
+    Ok(Arc::new(SqliteStore::open(path, &options)?))
 }

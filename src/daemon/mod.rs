@@ -1,0 +1,14 @@
+//! Floor 5: one process of the hub, from opening to an orderly end.
+
+pub mod alerts;
+mod files;
+pub mod health;
+mod hub;
+pub mod metrics;
+mod roles;
+pub mod shutdown;
+mod watched;
+
+pub use files::Files;
+pub use hub::{Access, Hub};
+pub use roles::{Role, Roles};
