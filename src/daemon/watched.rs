@@ -3,7 +3,7 @@
 
 use crate::model::{ConnectorName, Draft, Problem};
 use crate::pull::connector::Guards;
-use crate::pull::run::Source;
+use crate::pull::run::{Map, Source};
 use crate::pull::source::{ReadEnd, RecordSink, SourceRecord};
 use crate::store::ConnectorState;
 use async_trait::async_trait;
@@ -20,6 +20,16 @@ pub struct Watched {
     pub forget_validators: bool,
 }
 
+impl Map for Watched {
+    fn map(&self, record: &Value) -> Result<Draft, Vec<Problem>> {
+        self.inner.map(record)
+    }
+
+    fn reference(&self, record: &Value) -> Option<String> {
+        self.inner.reference(record)
+    }
+}
+
 #[async_trait]
 impl Source for Watched {
     fn name(&self) -> &ConnectorName {
@@ -28,14 +38,6 @@ impl Source for Watched {
 
     fn guards(&self) -> &Guards {
         self.inner.guards()
-    }
-
-    fn map(&self, record: &Value) -> Result<Draft, Vec<Problem>> {
-        self.inner.map(record)
-    }
-
-    fn reference(&self, record: &Value) -> Option<String> {
-        self.inner.reference(record)
     }
 
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd {
