@@ -11,5 +11,6 @@ pub mod connector;
 pub mod diff;
 pub mod guards;
 pub mod run;
+pub mod schedule;
 pub mod source;
 pub(crate) mod stage;
