@@ -1,0 +1,73 @@
+//! The servers that `.ci/services` started: tests that need one say so when it is not there.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A virtual host of its own on the test broker.
+pub struct Broker {
+    /// Address with credentials and virtual host.
+    pub url: String,
+    /// Host, port and credentials without the virtual host.
+    pub base: String,
+    folder: PathBuf,
+}
+
+fn script() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".ci/services")
+}
+
+fn order(arguments: &[&str]) {
+    let output = Command::new("bash")
+        .arg(script())
+        .args(arguments)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// `None`, said on standard error, where no private broker runs.
+pub fn broker(test: &str) -> Option<Broker> {
+    let (Ok(url), Ok(folder)) = (
+        std::env::var("PASSERELLE_TEST_AMQP"),
+        std::env::var("PASSERELLE_TEST_SERVICES"),
+    ) else {
+        eprintln!("{test}: skipped, no broker (run `.ci/test`, which starts one)");
+        return None;
+    };
+    let base = url.rsplit_once('/')?.0.to_owned();
+    let vhost = format!("{test}_{}", std::process::id());
+    order(&["vhost", &folder, &vhost]);
+    Some(Broker {
+        url: format!("{base}/{vhost}"),
+        base,
+        folder: folder.into(),
+    })
+}
+
+impl Broker {
+    /// An order of `rabbitmqctl`; panics when it fails.
+    pub fn control(&self, arguments: &[&str]) {
+        let folder = self.folder.to_string_lossy().into_owned();
+        let mut all = vec!["rabbitmqctl", folder.as_str()];
+        all.extend(arguments);
+        order(&all);
+    }
+}
+
+/// Held for reading by tests that use the broker, for writing by the one that kills it.
+pub static BROKER: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
+
+impl Broker {
+    /// kill -9.
+    pub fn kill(&self) {
+        order(&["kill-rabbit", &self.folder.to_string_lossy()]);
+    }
+
+    pub fn start(&self) {
+        order(&["start-rabbit", &self.folder.to_string_lossy()]);
+    }
+}
