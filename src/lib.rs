@@ -8,6 +8,7 @@ pub mod bus;
 pub mod cli;
 pub mod daemon;
 pub mod dedupe;
+pub mod demo;
 pub mod fetch;
 pub mod model;
 pub mod normalise;

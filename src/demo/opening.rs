@@ -285,11 +285,13 @@ impl Opening {
 
     /// Whether the member's ads show an amount.
     pub fn shows_pay(&self) -> bool {
-        !matches!(self.form, Form::Liberal | Form::Apprentice | Form::Professional)
-            && !matches!(
-                self.member,
-                "departement-mille-etangs" | "association-grand-chene"
-            )
+        !matches!(
+            self.form,
+            Form::Liberal | Form::Apprentice | Form::Professional
+        ) && !matches!(
+            self.member,
+            "departement-mille-etangs" | "association-grand-chene"
+        )
     }
 }
 

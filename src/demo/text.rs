@@ -54,7 +54,11 @@ impl Ad {
         Self {
             company: voice.intro.clone(),
             team,
-            tasks: opening.tasks.iter().map(|task| format!("{task}.")).collect(),
+            tasks: opening
+                .tasks
+                .iter()
+                .map(|task| format!("{task}."))
+                .collect(),
             profile,
             conditions,
             closing: voice.closing.clone(),

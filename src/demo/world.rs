@@ -234,7 +234,11 @@ mod tests {
         assert_eq!(again.openings.last().unwrap().reference(), added);
         assert!(again.openings[0].closed);
         assert_eq!(again.openings.len(), world.openings.len());
-        assert!(again.shown("gh-monts-de-saone").all(|o| o.reference() != closed));
+        assert!(
+            again
+                .shown("gh-monts-de-saone")
+                .all(|o| o.reference() != closed)
+        );
     }
 
     #[test]

@@ -33,7 +33,12 @@ pub fn offers(world: &World) -> Vec<Listed> {
         .filter(|opening| !world.silenced.contains(&opening.reference()))
         .filter_map(|opening| opening.echo.map(|echo| copy(world, opening, echo)))
         .collect();
-    found.extend(OUTSIDERS.iter().enumerate().map(|(n, row)| outsider(world, n, row)));
+    found.extend(
+        OUTSIDERS
+            .iter()
+            .enumerate()
+            .map(|(n, row)| outsider(world, n, row)),
+    );
     found.push(untitled(world));
     found.sort_by(|one, other| {
         other
@@ -86,14 +91,21 @@ fn copy(world: &World, opening: &Opening, echo: Echo) -> Listed {
         "secteurActivite": opening.voice.naf[0].get(..2),
         "secteurActiviteLibelle": opening.voice.naf[1],
     });
-    common(&mut offer, opening.job, opening.form, opening.share, opening.shift);
+    common(
+        &mut offer,
+        opening.job,
+        opening.form,
+        opening.share,
+        opening.shift,
+    );
     if rng.below(4) != 0 {
         offer["lieuTravail"]["latitude"] = json!(site.lat);
         offer["lieuTravail"]["longitude"] = json!(site.lon);
     }
     if opening.shows_pay() && opening.member == "relais-interim-sante" {
         let amount = hourly(opening);
-        offer["salaire"] = json!({ "libelle": format!("Horaire de {amount} Euros à {amount} Euros") });
+        offer["salaire"] =
+            json!({ "libelle": format!("Horaire de {amount} Euros à {amount} Euros") });
     } else if opening.shows_pay() && rng.below(3) != 0 {
         let [low, high] = opening.pay;
         offer["salaire"] = json!({
@@ -127,7 +139,10 @@ fn copy(world: &World, opening: &Opening, echo: Echo) -> Listed {
             offer["origineOffre"] = origin(&id, Some(("STAFFSANTE", url)));
         }
         Echo::Native => {
-            let way = format!("Pour postuler, utiliser le lien suivant : {}", opening.url());
+            let way = format!(
+                "Pour postuler, utiliser le lien suivant : {}",
+                opening.url()
+            );
             offer["contact"] = json!({
                 "nom": opening.voice.name,
                 "coordonnees1": way,
@@ -137,7 +152,8 @@ fn copy(world: &World, opening: &Opening, echo: Echo) -> Listed {
             offer["origineOffre"] = origin(&id, None);
         }
         Echo::Reference | Echo::Named => {
-            let page = format!("https://candidat.francetravail.example/offres/recherche/detail/{id}");
+            let page =
+                format!("https://candidat.francetravail.example/offres/recherche/detail/{id}");
             let way = format!("Pour postuler, utiliser le lien suivant : {page}");
             offer["contact"] = json!({
                 "nom": opening.voice.name,
@@ -254,7 +270,12 @@ fn description(opening: &Opening, ad: &Ad, echo: Echo, rng: &mut Rng) -> String 
             opening.site.postal,
             tasks(4),
             ad.profile.join(" "),
-            ad.conditions.iter().take(2).cloned().collect::<Vec<_>>().join(" ")
+            ad.conditions
+                .iter()
+                .take(2)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(" ")
         ),
     }
 }
@@ -385,7 +406,13 @@ fn outsider(world: &World, number: usize, row: &Outsider) -> Listed {
         },
         "origineOffre": origin(&id, None),
     });
-    common(&mut offer, job, Form::parse(&row.contract), row.time, &row.shift);
+    common(
+        &mut offer,
+        job,
+        Form::parse(&row.contract),
+        row.time,
+        &row.shift,
+    );
     Listed {
         offer,
         created,

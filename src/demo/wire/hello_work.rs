@@ -33,7 +33,18 @@ fn record(world: &World, opening: &Opening) -> String {
         ("cpc", "0,00".into()),
         ("title", opening.title.clone()),
         ("url", opening.url()),
-        ("description", format!("{}\n\n{}", ad.team, ad.tasks.iter().map(|task| format!("-  {task}")).collect::<Vec<_>>().join("\n"))),
+        (
+            "description",
+            format!(
+                "{}\n\n{}",
+                ad.team,
+                ad.tasks
+                    .iter()
+                    .map(|task| format!("-  {task}"))
+                    .collect::<Vec<_>>()
+                    .join("\n")
+            ),
+        ),
         ("profile", ad.profile.join("\n")),
         ("benefits", ad.conditions.join("\n")),
         ("salary", format!("{} € par heure", hourly(opening))),
@@ -44,15 +55,33 @@ fn record(world: &World, opening: &Opening) -> String {
         ("department", department.into()),
         ("postal_code", site.postal.clone()),
         ("country", "FR".into()),
-        ("publication_date", local(opening.published, "%Y-%m-%d %H:%M:%S")),
+        (
+            "publication_date",
+            local(opening.published, "%Y-%m-%d %H:%M:%S"),
+        ),
         ("updated_date", local(opening.updated, "%Y-%m-%d %H:%M:%S")),
         ("contract", contract.into()),
-        ("contract_period_value", opening.form.months().map(|m| m.to_string()).unwrap_or_default()),
+        (
+            "contract_period_value",
+            opening
+                .form
+                .months()
+                .map(|m| m.to_string())
+                .unwrap_or_default(),
+        ),
         ("contract_period_unit", "mois".into()),
         ("qualification", "RJ/Qualif/Employe".into()),
         ("experience", String::new()),
         ("function", "Sante_social".into()),
-        ("job_time", if opening.is_full_time() { "Full time" } else { "Part time" }.into()),
+        (
+            "job_time",
+            if opening.is_full_time() {
+                "Full time"
+            } else {
+                "Part time"
+            }
+            .into(),
+        ),
         ("education", String::new()),
         ("language", String::new()),
         ("remote", "Pas_teletravail".into()),
@@ -60,7 +89,10 @@ fn record(world: &World, opening: &Opening) -> String {
         ("company_title", opening.voice.name.clone()),
         ("company_description", opening.voice.intro.clone()),
         ("logo", format!("https://{}/logo.png", opening.voice.host)),
-        ("company_logo", format!("https://{}/logo.png", opening.voice.host)),
+        (
+            "company_logo",
+            format!("https://{}/logo.png", opening.voice.host),
+        ),
         ("siret", String::new()),
         ("naf_code", "7820Z".into()),
         ("company_sector", "Intérim".into()),

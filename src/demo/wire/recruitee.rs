@@ -32,7 +32,7 @@ fn record(world: &World, opening: &Opening, position: usize) -> Value {
     let id: u64 = opening.reference().parse().unwrap_or(0);
     let description = ad.job_html();
     let requirements = format!("{}{}", ad.profile_html(), ad.conditions_html());
-    json!({
+    let mut offer = json!({
         "id": id,
         "guid": format!("c{id:x}"),
         "slug": format!("{}-{}", opening.job_key, opening.site_key),
@@ -54,12 +54,6 @@ fn record(world: &World, opening: &Opening, position: usize) -> Value {
         "max_hours": opening.hours(),
         "min_hours_per_week": opening.hours(),
         "max_hours_per_week": opening.hours(),
-        "salary": {
-            "min": opening.shows_pay().then(|| opening.pay[0].to_string()),
-            "max": opening.shows_pay().then(|| opening.pay[1].to_string()),
-            "period": "month",
-            "currency": "EUR",
-        },
         "location": format!("{}, {}, France", site.city, department.0),
         "city": site.city,
         "postal_code": site.postal,
@@ -67,6 +61,23 @@ fn record(world: &World, opening: &Opening, position: usize) -> Value {
         "state_code": department.1,
         "country": "France",
         "country_code": "FR",
+        "remote": false,
+        "hybrid": false,
+        "on_site": true,
+        "created_at": opening.published.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        "published_at": opening.published.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        "updated_at": opening.updated.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        "close_at": null,
+        "careers_url": opening.url(),
+        "careers_apply_url": opening.apply_url(),
+    });
+    let more = json!({
+        "salary": {
+            "min": opening.shows_pay().then(|| opening.pay[0].to_string()),
+            "max": opening.shows_pay().then(|| opening.pay[1].to_string()),
+            "period": "month",
+            "currency": "EUR",
+        },
         "locations": [{
             "id": site.insee.parse::<u32>().unwrap_or(0),
             "name": site.name,
@@ -80,15 +91,6 @@ fn record(world: &World, opening: &Opening, position: usize) -> Value {
             "note": "",
             "translations": { "fr": { "name": site.name, "city": site.city, "postal_code": site.postal, "street": site.street, "note": "" } },
         }],
-        "remote": false,
-        "hybrid": false,
-        "on_site": true,
-        "created_at": opening.published.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
-        "published_at": opening.published.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
-        "updated_at": opening.updated.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
-        "close_at": null,
-        "careers_url": opening.url(),
-        "careers_apply_url": opening.apply_url(),
         "mailbox_email": "candidatures@fondation-claire-fontaine.example",
         "tags": [],
         "dynamic_fields": [],
@@ -96,5 +98,9 @@ fn record(world: &World, opening: &Opening, position: usize) -> Value {
         "options_cv": "required",
         "options_phone": "optional",
         "translations": { "fr": { "title": opening.title, "description": description, "requirements": requirements, "highlight": null } },
-    })
+    });
+    if let (Some(offer), Value::Object(more)) = (offer.as_object_mut(), more) {
+        offer.extend(more);
+    }
+    offer
 }

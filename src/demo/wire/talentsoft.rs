@@ -137,5 +137,7 @@ fn strip(html: &str) -> String {
             _ => out.push(c),
         }
     }
-    out.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+    out.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
 }

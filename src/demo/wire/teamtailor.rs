@@ -21,7 +21,9 @@ pub fn page(world: &World, base: &str, number: usize, size: usize) -> Value {
         .copied()
         .collect();
     let link = |page: usize| {
-        format!("{base}/v1/jobs?include=department%2Clocations&page%5Bnumber%5D={page}&page%5Bsize%5D={size}")
+        format!(
+            "{base}/v1/jobs?include=department%2Clocations&page%5Bnumber%5D={page}&page%5Bsize%5D={size}"
+        )
     };
     let mut links = json!({ "first": link(1), "last": link(pages) });
     if number < pages {
