@@ -10,9 +10,11 @@
 
 mod opening;
 mod rng;
+pub mod server;
 mod tables;
 mod text;
 mod wire;
 mod world;
 
+pub use opening::{Echo, Opening};
 pub use world::{Change, Story, World};
