@@ -9,6 +9,7 @@ pub mod cli;
 pub mod daemon;
 pub mod dedupe;
 pub mod demo;
+pub mod fault;
 pub mod fetch;
 pub mod model;
 pub mod normalise;
