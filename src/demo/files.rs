@@ -135,7 +135,10 @@ mod tests {
             assert_eq!(member.name, voice.name);
             for site in voice.sites.values() {
                 assert!(
-                    member.establishments.iter().any(|one| one.name == site.name),
+                    member
+                        .establishments
+                        .iter()
+                        .any(|one| one.name == site.name),
                     "{name}: {}",
                     site.name
                 );
