@@ -368,9 +368,11 @@ impl Running<'_> {
         let states = self.store.posting_states(self.source.name()).await;
         let states = states.map_err(self.step.failed("read its postings"))?;
         let diff = Diff::new(&states, &staged, plan.snapshot, false);
+        crate::fault::point("pull.planned");
         for batch in batches(self.source.name(), &diff, plan, self.started) {
             let applied = self.store.apply(self.id, batch).await;
             applied.map_err(self.step.failed("apply a batch"))?;
+            crate::fault::point("pull.batch");
         }
         let empties = self.empties(plan.snapshot).await?;
         let may_close = may_close(&diff, plan, &empties, self.started);
@@ -387,6 +389,7 @@ impl Running<'_> {
             events: Vec::new(),
         };
         let finished = self.store.finish_run(self.id, end).await;
+        crate::fault::point("pull.finished");
         finished.map_err(self.step.failed("finish"))
     }
 

@@ -149,6 +149,11 @@ impl Pipeline {
         let count = deliveries.len() as u64;
         let events: Vec<Event> = deliveries.iter().map(|d| d.event.clone()).collect();
         let verdicts = isolate(worker, &events).await;
+        crate::fault::point(match stage {
+            Stage::Normalise => "normalise.committed",
+            Stage::Dedupe => "dedupe.committed",
+            Stage::Publish => "publish.committed",
+        });
         let ended: Vec<_> = deliveries.into_iter().zip(verdicts).collect();
         for (delivery, verdict) in &ended {
             if let Verdict::Retry(error) | Verdict::Park(error) = verdict {
