@@ -71,11 +71,10 @@ impl<'a> Row<'a> {
             postings: hold.doubt.postings,
             opened: hold.opened,
             run: hold.run.0,
-            decided: hold.decided.as_ref().map(|(at, who, why)| Decided {
-                at: *at,
-                who,
-                why,
-            }),
+            decided: hold
+                .decided
+                .as_ref()
+                .map(|(at, who, why)| Decided { at: *at, who, why }),
         }
     }
 }
@@ -113,7 +112,15 @@ async fn list(hub: &Hub, all: bool, json: bool) -> anyhow::Result<Exit> {
             })
             .collect();
         out::line(table::table(
-            &["id", "connector", "status", "guard", "postings", "opened", "why"],
+            &[
+                "id",
+                "connector",
+                "status",
+                "guard",
+                "postings",
+                "opened",
+                "why",
+            ],
             rows,
             &[0, 4],
         ))?;
@@ -193,7 +200,10 @@ async fn decide(hub: &Hub, id: i64, released: bool, who: &Who) -> anyhow::Result
             hold.connector, hold.connector
         )
     } else {
-        format!("hold {id} rejected: the offers of {} stay as they are", hold.connector)
+        format!(
+            "hold {id} rejected: the offers of {} stay as they are",
+            hold.connector
+        )
     })?;
     Ok(Exit::Done)
 }

@@ -66,7 +66,12 @@ pub struct Who {
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
     /// The reason, for whoever looks at it later
-    #[arg(long, default_value = "", value_name = "TEXT", hide_default_value = true)]
+    #[arg(
+        long,
+        default_value = "",
+        value_name = "TEXT",
+        hide_default_value = true
+    )]
     why: String,
 }
 

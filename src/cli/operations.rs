@@ -142,7 +142,9 @@ pub async fn migrate(loaded: Loaded, args: Migrate) -> anyhow::Result<Exit> {
     if current == known {
         out::line(format!("the store has schema {current}: nothing to do"))?;
     } else if args.dry_run {
-        out::line(format!("the store has schema {current}, this program wants {known}"))?;
+        out::line(format!(
+            "the store has schema {current}, this program wants {known}"
+        ))?;
     } else {
         store.migrate(true).await?;
         out::line(format!("the store went from schema {current} to {known}"))?;

@@ -57,13 +57,19 @@ fn status(status: &VacancyStatus) -> String {
     match status {
         VacancyStatus::Live => "live and public".into(),
         VacancyStatus::Private => "live, kept inside (no mandate, internal or hidden)".into(),
-        VacancyStatus::Closed { at, reason } => format!("closed {} ({reason:?})", out::instant(*at)),
+        VacancyStatus::Closed { at, reason } => {
+            format!("closed {} ({reason:?})", out::instant(*at))
+        }
         VacancyStatus::Merged { into } => format!("merged into {into}"),
     }
 }
 
 fn say_vacancy(stored: &StoredVacancy) -> std::io::Result<()> {
-    out::line(format!("vacancy {} · {}", stored.id, status(&stored.status)))?;
+    out::line(format!(
+        "vacancy {} · {}",
+        stored.id,
+        status(&stored.status)
+    ))?;
     if let Some(vacancy) = &stored.vacancy {
         out::line(format!("  title     {}", vacancy.offer.title))?;
         if let Some(member) = &vacancy.member {
@@ -98,7 +104,11 @@ fn say_vacancy(stored: &StoredVacancy) -> std::io::Result<()> {
                 ]
             })
             .collect();
-        out::line(table::table(&["  field", "source", "raw", "rule"], rows, &[]))?;
+        out::line(table::table(
+            &["  field", "source", "raw", "rule"],
+            rows,
+            &[],
+        ))?;
     }
     Ok(())
 }

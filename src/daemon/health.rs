@@ -44,9 +44,9 @@ async fn readyz(State(health): State<Health>) -> Response {
         return unready("the process is stopping".into());
     }
     match health.store.migrate(false).await {
-        Ok((current, known)) if current < known => {
-            unready(format!("the store has schema {current}, this program wants {known}: run `passerelle migrate`"))
-        }
+        Ok((current, known)) if current < known => unready(format!(
+            "the store has schema {current}, this program wants {known}: run `passerelle migrate`"
+        )),
         Ok(_) => Json(json!({ "status": "ready" })).into_response(),
         Err(error) => unready(crate::telemetry::chain(&error)),
     }
@@ -55,7 +55,10 @@ async fn readyz(State(health): State<Health>) -> Response {
 async fn scrape(State(health): State<Health>) -> Response {
     match metrics::render(&health.store, &health.clock).await {
         Ok(text) => (
-            [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+            [(
+                header::CONTENT_TYPE,
+                "text/plain; version=0.0.4; charset=utf-8",
+            )],
             text,
         )
             .into_response(),

@@ -80,11 +80,7 @@ pub async fn render(store: &DynStore, clock: &Clock) -> crate::store::Result<Str
     metrics::gauge!("passerelle_parked_messages").set(statistics.parked as f64);
     metrics::gauge!("passerelle_outbox_events").set(depth.events as f64);
     let age = depth.oldest.map_or(0.0, |oldest| {
-        clock
-            .now()
-            .duration_since(oldest)
-            .as_secs_f64()
-            .max(0.0)
+        clock.now().duration_since(oldest).as_secs_f64().max(0.0)
     });
     metrics::gauge!("passerelle_outbox_oldest_seconds").set(age);
     metrics::gauge!("passerelle_change_head").set(statistics.head as f64);

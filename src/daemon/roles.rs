@@ -78,7 +78,9 @@ impl FromStr for Roles {
                     .into_iter()
                     .find(|role| role.name() == name)
                     .ok_or_else(|| {
-                        format!("{name:?} is no role: there are pull, normalise, dedupe, publish, serve")
+                        format!(
+                            "{name:?} is no role: there are pull, normalise, dedupe, publish, serve"
+                        )
                     })
             })
             .collect::<Result<BTreeSet<_>, _>>()?;
@@ -98,7 +100,12 @@ mod tests {
         let roles: Roles = "pull, serve".parse().unwrap();
         assert!(roles.has(Role::Pull) && roles.has(Role::Serve) && !roles.are_all());
         assert!(roles.stages().is_empty());
-        assert!("pull,cook".parse::<Roles>().unwrap_err().contains("\"cook\""));
+        assert!(
+            "pull,cook"
+                .parse::<Roles>()
+                .unwrap_err()
+                .contains("\"cook\"")
+        );
         assert!(",".parse::<Roles>().is_err());
     }
 }

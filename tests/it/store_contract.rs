@@ -1,6 +1,6 @@
 //! One suite for every store: what the trait promises, whatever is behind it.
 
-mod backend;
+pub mod backend;
 pub mod fixtures;
 mod outbox;
 mod people;

@@ -135,7 +135,7 @@ fn group(connection: &Connection, first: Box<dyn Job>, queue: &mpsc::Receiver<Bo
         })
     };
     for job in done {
-        job.end(committed.as_ref().map(|()| ()).map_err(String::as_str));
+        job.end(committed.as_ref().copied().map_err(String::as_str));
     }
 }
 

@@ -1,0 +1,18 @@
+//! One suite for every bus: what a stage may rely on, whatever carries its events.
+
+mod backend;
+mod delivery;
+mod retries;
+
+/// Runs each function over each backend, every one on a bus of its own.
+macro_rules! over_all_buses {
+    ($($name:ident),* $(,)?) => {
+        mod embedded {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(&crate::bus_contract::backend::Backend::embedded()).await;
+            })*
+        }
+    };
+}
+use over_all_buses;
