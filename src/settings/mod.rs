@@ -42,8 +42,17 @@ pub struct Store {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Bus {
-    /// `embedded`, or `amqp://…`, `amqps://…` (which ask for a PostgreSQL store).
+    /// `embedded`, or `amqp://…`, `amqps://…` (which ask for a PostgreSQL store). Several nodes of
+    /// one cluster are separated by commas.
     pub url: Secret,
+    /// Messages that one stage of one process holds at most without having settled them.
+    pub prefetch: u16,
+    /// PEM file of the authorities to trust for `amqps`, besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM file of this client's certificate, for mutual TLS.
+    pub client_certificate: Option<PathBuf>,
+    /// PEM file of its private key.
+    pub client_key: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -112,6 +121,10 @@ impl Default for Bus {
     fn default() -> Self {
         Self {
             url: Secret::clear("embedded"),
+            prefetch: 1000,
+            ca_file: None,
+            client_certificate: None,
+            client_key: None,
         }
     }
 }
@@ -187,7 +200,8 @@ pub enum StoreUrl {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BusUrl {
     Embedded,
-    Amqp(String),
+    /// The addresses of the cluster's nodes.
+    Amqp(Vec<String>),
 }
 
 impl Settings {
@@ -232,7 +246,9 @@ impl Settings {
         if url == "embedded" {
             Ok(BusUrl::Embedded)
         } else if url.starts_with("amqp://") || url.starts_with("amqps://") {
-            Ok(BusUrl::Amqp(url))
+            Ok(BusUrl::Amqp(
+                url.split(',').map(|one| one.trim().to_owned()).collect(),
+            ))
         } else {
             Err(SettingsProblem::new(
                 "bus.url",

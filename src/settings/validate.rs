@@ -23,6 +23,18 @@ pub(super) fn check(
         }
         _ => {}
     }
+    if settings.bus.client_certificate.is_some() != settings.bus.client_key.is_some() {
+        problems.push(SettingsProblem::new(
+            "bus.client_certificate",
+            "mutual TLS needs both: set bus.client_certificate and bus.client_key, or neither",
+        ));
+    }
+    if settings.bus.prefetch == 0 {
+        problems.push(SettingsProblem::new(
+            "bus.prefetch",
+            "0 would mean without bound: write a number such as 1000",
+        ));
+    }
     if settings.server.listen.to_socket_addrs().is_err() {
         problems.push(SettingsProblem::new(
             "server.listen",
