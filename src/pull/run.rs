@@ -522,3 +522,10 @@ impl Steps {
         }
     }
 }
+
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+pub(crate) mod support;
+#[cfg(test)]
+mod tests;

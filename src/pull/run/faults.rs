@@ -1,0 +1,154 @@
+//! Whatever the feed does, and wherever the process dies.
+
+use super::support::{Bench, Shot, offer, offers};
+use crate::model::{PostingState, Stage};
+use crate::pull::connector::Guards;
+use crate::store::{Doubt, SnapshotKind, SqliteStore};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+fn bench() -> Bench {
+    Bench::new(
+        Arc::new(SqliteStore::temporary().unwrap()),
+        Guards::default(),
+    )
+}
+
+/// A future that dies at its `left`th poll, as a process would between two calls of the store.
+struct Dies<F> {
+    future: Pin<Box<F>>,
+    left: usize,
+}
+
+impl<F: Future> Future for Dies<F> {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.left == 0 {
+            return Poll::Ready(false);
+        }
+        self.left -= 1;
+        self.future.as_mut().poll(cx).map(|_| true)
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct World {
+    states: Vec<PostingState>,
+    events: Vec<(String, u64)>,
+    doubts: Vec<Doubt>,
+    etag: Option<String>,
+}
+
+async fn world(hub: &Bench) -> World {
+    let now = hub.clock().now();
+    let until = now + SignedDuration::from_hours(1);
+    let stage = Stage::Normalise;
+    let leased = hub.store.lease_outbox(stage, 10_000, now, until).await;
+    let leased = leased.unwrap().into_iter();
+    let mut events: Vec<_> = leased
+        .map(|l| (l.event.key, l.event.revision.observation))
+        .collect();
+    events.sort();
+    let holds = hub.store.holds(true).await.unwrap();
+    let state = hub.store.connector_state(&"ats".into()).await.unwrap();
+    World {
+        states: hub.states().await,
+        events,
+        doubts: holds.into_iter().map(|h| h.doubt).collect(),
+        etag: state.etag,
+    }
+}
+
+/// Three runs that touch everything: births, changes, a closing, misses, and a hold.
+fn story() -> Vec<Shot> {
+    let mut second = offers(0..640);
+    second[5]["text"] = json!("autre");
+    second[6]["status"] = json!("closed");
+    second.remove(7);
+    let mut third = offers(0..630);
+    third[5]["text"] = json!("encore autre");
+    third.remove(7);
+    vec![
+        Shot::complete(offers(0..600)).etag("one"),
+        Shot::complete(second).etag("two"),
+        Shot::complete(third).etag("three"),
+        Shot::complete(offers(300..640)).etag("four"),
+    ]
+}
+
+#[tokio::test]
+async fn a_crash_anywhere_leaves_no_trace() {
+    let whole = bench();
+    for shot in story() {
+        whole.hourly(shot).await;
+    }
+    let whole = world(&whole).await;
+    assert_eq!(whole.doubts.len(), 1);
+    let mut died = 0;
+    for step in (1..90).step_by(4) {
+        let hub = bench();
+        for (at, shot) in story().into_iter().enumerate() {
+            hub.pass(SignedDuration::from_hours(1));
+            let dies = Dies {
+                future: Box::pin(hub.run(shot.clone())),
+                left: step + at,
+            };
+            if !dies.await {
+                died += 1;
+                hub.run(shot).await;
+            }
+        }
+        assert_eq!(world(&hub).await, whole, "died at poll {step}");
+    }
+    assert!(died > 20, "only {died} crashes");
+}
+
+/// A snapshot that must close nothing, whatever came before it.
+fn harmless() -> impl Strategy<Value = Shot> {
+    let subset = prop::collection::vec(0usize..40, 0..40);
+    prop_oneof![
+        Just(Shot::of(SnapshotKind::Failed)),
+        Just(Shot::of(SnapshotKind::Empty)),
+        Just(Shot::of(SnapshotKind::Unchanged)),
+        Just(Shot::complete(Vec::new())),
+        subset.prop_map(|some| Shot::cut(some.into_iter().map(offer).collect())),
+        (0usize..27).prop_map(|n| Shot::complete(offers(0..n))),
+        (0usize..40).prop_map(|n| {
+            let nameless = (0..n).map(|n| json!({ "id": n }));
+            Shot::complete(nameless.collect::<Vec<Value>>())
+        }),
+        Just(Shot::complete(
+            offers(0..40)
+                .into_iter()
+                .map(|o| json!({ "ref": o["ref"] }))
+                .collect()
+        )),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn no_sequence_of_bad_feeds_closes_anything(
+        shots in prop::collection::vec((harmless(), 0i64..200), 1..15),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let hub = bench();
+            hub.run(Shot::complete(offers(0..40)).etag("one")).await;
+            for (shot, minutes) in shots {
+                hub.pass(SignedDuration::from_mins(minutes));
+                hub.run(shot).await;
+            }
+            assert_eq!(hub.live().await.len(), 40);
+            hub.hourly(Shot::complete(offers(0..40))).await;
+            assert!(hub.store.holds(true).await.unwrap().is_empty());
+        });
+    }
+}
