@@ -5,6 +5,7 @@ use crate::bus::{Bus, EmbeddedBus};
 use crate::fetch::{FetchSettings, Fetcher};
 use crate::model::{Clock, Network};
 use crate::pull::source::{Secrets, SourceEnv};
+use crate::stages::CurrentFiles;
 use crate::settings::{self, BusUrl, Loaded, Settings, StoreUrl};
 use crate::store::{DynStore, PipelineLock, SqliteOptions, SqliteStore, StoreError};
 use anyhow::{Context as _, bail};
@@ -30,8 +31,10 @@ pub struct Hub {
     pub store: DynStore,
     pub bus: Arc<dyn Bus>,
     pub env: SourceEnv,
-    files: watch::Sender<Arc<Files>>,
-    network: watch::Sender<Arc<Network>>,
+    pub(super) files: watch::Sender<Arc<Files>>,
+    pub(super) network: watch::Sender<Arc<Network>>,
+    /// The same files as the stages take them.
+    pub(super) stage_files: CurrentFiles,
     /// Held for as long as the hub where this process runs the pipeline of an embedded store.
     lock: Option<PipelineLock>,
 }
@@ -54,6 +57,7 @@ impl Hub {
         };
         let fetcher = Fetcher::new(FetchSettings {
             allow_hosts: settings.fetch.allow_hosts.clone(),
+            base_folder: Some(settings.paths.connectors.clone()),
             ..FetchSettings::default()
         })
         .context("fetching cannot start")?;
@@ -70,6 +74,7 @@ impl Hub {
             store,
             bus,
             env,
+            stage_files: Self::stage_files(&files),
             files: watch::Sender::new(files),
             network,
             lock,

@@ -1,14 +1,17 @@
 //! Floor 5: one process of the hub, from opening to an orderly end.
 
 pub mod alerts;
+mod engine;
 mod files;
 pub mod health;
 mod hub;
 pub mod metrics;
+mod pulling;
 mod roles;
 pub mod shutdown;
 mod watched;
 
+pub use engine::{Observer, Unwatched};
 pub use files::Files;
 pub use hub::{Access, Hub};
 pub use roles::{Role, Roles};
