@@ -8,7 +8,11 @@ mod holds;
 mod operations;
 mod out;
 mod parked;
+mod progress;
+mod replay;
+mod run;
 mod schema;
+mod sync;
 mod table;
 mod trace;
 
@@ -19,6 +23,7 @@ use clap::{Parser, Subcommand};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a command ended.
@@ -43,6 +48,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The daemon: schedules, stages, portal, API, exports
+    Run(run::Args),
+    /// Pull every source once, and follow what comes of it to the end
+    Sync(sync::Args),
     /// What a guard kept back, because it looks like a bad feed
     #[command(subcommand)]
     Holds(holds::Holds),
@@ -51,6 +60,8 @@ enum Command {
     Parked(parked::Parked),
     /// Everything known of a vacancy or posting, from bytes to feed
     Trace(trace::Args),
+    /// Apply the present rules and files to stored postings again
+    Replay(replay::Args),
     /// Check settings, files, store and bus
     Doctor(operations::Doctor),
     /// Bring the store to this program's schema
@@ -87,7 +98,10 @@ impl Who {
 /// Reads the arguments, does the command, and gives the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::init("error");
+    telemetry::init(match cli.command {
+        Command::Run(_) => "info",
+        _ => "error",
+    });
     match dispatch(cli) {
         Ok(Exit::Done) => ExitCode::SUCCESS,
         Ok(Exit::Attention) => ExitCode::from(3),
@@ -105,12 +119,18 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Schema(args) => schema::run(&args),
         Command::Doctor(args) => wait(operations::doctor(config, args)),
         Command::Migrate(args) => wait(operations::migrate(load(config)?, args)),
+        Command::Run(args) => wait(run::run(load(config)?, args)),
+        Command::Sync(args) => wait(async {
+            let hub = Arc::new(Hub::open(load(config)?, Access::PipelineIfFree).await?);
+            sync::run(&hub, &args).await
+        }),
         other => wait(async {
             let hub = Hub::open(load(config)?, Access::Beside).await?;
             match other {
                 Command::Holds(command) => holds::run(&hub, command).await,
                 Command::Parked(command) => parked::run(&hub, command).await,
                 Command::Trace(args) => trace::run(&hub, &args).await,
+                Command::Replay(args) => replay::run(&hub, &args).await,
                 _ => unreachable!("dispatched above"),
             }
         }),

@@ -1,5 +1,6 @@
 //! One line a connector: live on a terminal, plain otherwise; always on standard error.
 
+use crate::daemon::Observer;
 use crate::model::ConnectorName;
 use crate::store::Run;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -29,10 +30,9 @@ impl Progress {
             .map(|name| name.as_str().chars().count())
             .max()
             .unwrap_or(0);
-        let style = ProgressStyle::with_template(&format!(
-            "{{spinner}} {{prefix:{width}}}  {{msg}}"
-        ))
-        .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let style =
+            ProgressStyle::with_template(&format!("{{spinner}} {{prefix:{width}}}  {{msg}}"))
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bars = connectors
             .iter()
             .map(|name| {
@@ -50,23 +50,38 @@ impl Progress {
         }
     }
 
-    pub fn started(&self, connector: &ConnectorName) {
+    /// Leaves the last lines in place.
+    pub fn finish(&self) {
+        for bar in self.bars.values() {
+            if !bar.is_finished() {
+                bar.abandon();
+            }
+        }
+        self.all.set_move_cursor(false);
+    }
+}
+
+impl Observer for Progress {
+    fn started(&self, connector: &ConnectorName) {
         if let Some(bar) = self.bars.get(connector) {
             bar.set_message("reads");
             bar.enable_steady_tick(Duration::from_millis(120));
         }
     }
 
-    pub fn records(&self, connector: &ConnectorName, records: u64) {
+    fn records(&self, connector: &ConnectorName, records: u64) {
         if let Some(bar) = self.bars.get(connector) {
             bar.set_message(format!("{records} records"));
         }
     }
 
-    pub fn ended(&self, run: &Run) {
+    fn ended(&self, run: &Run) {
         let counts = run.counts;
         let line = match &run.error {
-            Some(error) => format!("{}: {error}", crate::daemon::metrics::snapshot(run.snapshot)),
+            Some(error) => format!(
+                "{}: {error}",
+                crate::daemon::metrics::snapshot(run.snapshot)
+            ),
             None => format!(
                 "{}: {} pulled, {} new, {} changed, {} missing, {} held, {} rejected",
                 crate::daemon::metrics::snapshot(run.snapshot),
@@ -84,15 +99,5 @@ impl Progress {
         if let Some(bar) = self.bars.get(&run.connector) {
             bar.finish_with_message(line);
         }
-    }
-
-    /// Leaves the last lines in place.
-    pub fn finish(&self) {
-        for bar in self.bars.values() {
-            if !bar.is_finished() {
-                bar.abandon();
-            }
-        }
-        self.all.set_move_cursor(false);
     }
 }

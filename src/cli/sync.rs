@@ -1,12 +1,13 @@
 //! `sync`: pulls every source once and follows what comes of it to the end.
 
 use super::{Exit, out, progress::Progress, table};
-use crate::daemon::Hub;
-use crate::model::{ConnectorName, VacancyId};
-use crate::store::{ChangeOp, Run, RunId, SnapshotKind};
+use crate::daemon::{Hub, Observer};
+use crate::model::{ConnectorName, RunId, VacancyId};
+use crate::store::{ChangeOp, Run, SnapshotKind};
 use anyhow::bail;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[derive(Debug, clap::Args)]
@@ -116,22 +117,25 @@ impl Before {
     }
 }
 
-pub async fn run(hub: &Hub, args: &Args) -> anyhow::Result<Exit> {
+pub async fn run(hub: &Arc<Hub>, args: &Args) -> anyhow::Result<Exit> {
     let started = Instant::now();
     let files = hub.files();
     let wanted = wanted(hub, &args.connectors)?;
     let before = Before::read(hub).await?;
     let newest = newest_runs(hub, &wanted).await?;
-    let progress = Progress::new(&wanted, args.json);
+    let progress = Arc::new(Progress::new(&wanted, args.json));
+    let mut left = false;
     if hub.has_pipeline() {
-        hub.sync_here(&wanted, &progress).await?;
+        let observer: Arc<dyn Observer> = Arc::clone(&progress) as _;
+        let drained = hub.sync_here(&wanted, &observer, args.timeout).await?;
+        left = !drained.idle;
     } else {
         beside_a_daemon(hub, &wanted, &newest, args.timeout, &progress).await?;
     }
     progress.finish();
     let runs = runs_since(hub, &wanted, &newest).await?;
     let problems: Vec<String> = if args.connectors.is_empty() {
-        files.problems.iter().map(ToString::to_string).collect()
+        files.problems.clone()
     } else {
         Vec::new()
     };
@@ -142,7 +146,8 @@ pub async fn run(hub: &Hub, args: &Args) -> anyhow::Result<Exit> {
         problems,
     };
     let missing = wanted.len() - runs.len();
-    let attention = missing > 0
+    let attention = left
+        || missing > 0
         || !report.problems.is_empty()
         || runs.iter().any(|run| {
             run.counts.held > 0 || matches!(run.snapshot, None | Some(SnapshotKind::Failed))
@@ -152,7 +157,11 @@ pub async fn run(hub: &Hub, args: &Args) -> anyhow::Result<Exit> {
     } else {
         say(&report)?;
     }
-    Ok(if attention { Exit::Attention } else { Exit::Done })
+    Ok(if attention {
+        Exit::Attention
+    } else {
+        Exit::Done
+    })
 }
 
 /// The connectors asked for, in order of name.
@@ -297,7 +306,14 @@ fn say(report: &Report) -> std::io::Result<()> {
         .collect();
     out::line(table::table(
         &[
-            "connector", "snapshot", "pulled", "new", "changed", "missing", "closed", "held",
+            "connector",
+            "snapshot",
+            "pulled",
+            "new",
+            "changed",
+            "missing",
+            "closed",
+            "held",
             "rejected",
         ],
         rows,

@@ -6,6 +6,7 @@ mod files;
 pub mod health;
 mod hub;
 pub mod metrics;
+pub mod process;
 mod pulling;
 mod roles;
 pub mod shutdown;

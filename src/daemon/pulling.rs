@@ -71,11 +71,7 @@ impl Timetable {
         Ok(due)
     }
 
-    async fn ask(
-        &mut self,
-        hub: &Hub,
-        name: &ConnectorName,
-    ) -> anyhow::Result<Option<Timestamp>> {
+    async fn ask(&mut self, hub: &Hub, name: &ConnectorName) -> anyhow::Result<Option<Timestamp>> {
         let runs = hub.store.runs(Some(name), 1).await?;
         let last = runs.first().map(|run| run.started);
         self.last.insert(name.clone(), last);
@@ -131,7 +127,9 @@ pub async fn pull(hub: Arc<Hub>, stop: CancellationToken) {
             let (hub, observer) = (Arc::clone(&hub), Arc::clone(&observer));
             runs.spawn(async move {
                 let run = AssertUnwindSafe(one(&hub, &name, trigger, &observer)).catch_unwind();
-                let ran = run.await.unwrap_or_else(|_| Err(anyhow::anyhow!("it broke down")));
+                let ran = run
+                    .await
+                    .unwrap_or_else(|_| Err(anyhow::anyhow!("it broke down")));
                 (name, trigger, ran)
             });
         }
@@ -186,7 +184,10 @@ async fn one(
     let Some(connector) = files.connectors.iter().find(|c| c.name == *name) else {
         anyhow::bail!("there is no connector {name} (any more)");
     };
-    Ok(hub.pull(connector, trigger.name(), observer).await?.is_some())
+    Ok(hub
+        .pull(connector, trigger.name(), observer)
+        .await?
+        .is_some())
 }
 
 /// Answers a request that has been run; gives the connector's name.

@@ -1,0 +1,212 @@
+//! The daemon's process: its loops, its server, its orderly end.
+
+use super::alerts::Alerts;
+use super::{Hub, Role, Roles, health, metrics, pulling, shutdown};
+use crate::stages;
+use crate::store::StoreError;
+use anyhow::Context as _;
+use axum::Router;
+use jiff::ToSpan as _;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::time::MissedTickBehavior;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// What only time causes is looked for this often: a closing is published within the minute.
+const SWEEP: Duration = Duration::from_secs(10);
+const ALERTS: Duration = Duration::from_secs(2);
+/// How often the files' folders are looked at.
+const RELOAD: Duration = Duration::from_secs(5);
+const PRUNE: Duration = Duration::from_secs(3600);
+
+/// A process that is running.
+pub struct Process {
+    /// Where it listens, if it serves.
+    pub address: Option<SocketAddr>,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Process {
+    /// Waits until the process is told to stop, then for its work in flight. Gives whether all of
+    /// it ended in time.
+    pub async fn wait(self) -> bool {
+        self.stop.cancelled().await;
+        shutdown::wait(&self.tracker).await
+    }
+}
+
+/// Starts what `roles` say; `stop` ends it.
+///
+/// # Errors
+/// The address is taken, or a part cannot start.
+pub async fn start(
+    hub: Arc<Hub>,
+    roles: &Roles,
+    stop: CancellationToken,
+) -> anyhow::Result<Process> {
+    metrics::start();
+    let tracker = TaskTracker::new();
+    let address = if roles.has(Role::Serve) {
+        Some(serve(&hub, &tracker, &stop).await?)
+    } else {
+        None
+    };
+    if roles.has(Role::Pull) {
+        hub.follow_files().await?;
+        tracker.spawn(pulling::pull(Arc::clone(&hub), stop.clone()));
+        every(
+            &tracker,
+            &stop,
+            SWEEP,
+            "sweep",
+            Arc::clone(&hub),
+            |hub| async move {
+                stages::sweep(&hub.work(), hub.clock.now()).await?;
+                Ok(())
+            },
+        );
+        every(
+            &tracker,
+            &stop,
+            PRUNE,
+            "prune",
+            Arc::clone(&hub),
+            |hub| async move {
+                prune(&hub).await?;
+                Ok(())
+            },
+        );
+        let settings = hub.settings();
+        let alerts = Alerts::new(
+            settings.alerts.webhook.as_ref(),
+            settings.alerts.command.as_deref(),
+        )?;
+        let alerts = Arc::new(alerts);
+        every(
+            &tracker,
+            &stop,
+            ALERTS,
+            "alerts",
+            Arc::clone(&hub),
+            move |hub| {
+                let alerts = Arc::clone(&alerts);
+                async move {
+                    let files = hub.files();
+                    let names: Vec<_> = files.connectors.iter().map(|c| c.name.clone()).collect();
+                    alerts.look(&hub.store, &names, &hub.clock).await
+                }
+            },
+        );
+    }
+    let own = roles.stages();
+    if !own.is_empty() {
+        let pipeline = hub.pipeline(&own);
+        let stop = stop.clone();
+        tracker.spawn(async move { pipeline.run(stop).await });
+    }
+    every(&tracker, &stop, RELOAD, "reload", hub, |hub| async move {
+        hub.reload().await?;
+        Ok(())
+    });
+    Ok(Process {
+        address,
+        tracker,
+        stop,
+    })
+}
+
+/// Does `work` at once and then every `period`, until `stop`. What fails is logged when it begins
+/// to fail and tried again.
+fn every<F, W>(
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+    period: Duration,
+    name: &'static str,
+    hub: Arc<Hub>,
+    work: F,
+) where
+    F: Fn(Arc<Hub>) -> W + Send + 'static,
+    W: Future<Output = anyhow::Result<()>> + Send,
+{
+    let stop = stop.clone();
+    tracker.spawn(async move {
+        let mut tick = tokio::time::interval(period);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failing = 0_u32;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = tick.tick() => {}
+            }
+            match work(Arc::clone(&hub)).await {
+                Ok(()) => failing = 0,
+                Err(error) => {
+                    if failing == 0 {
+                        tracing::warn!(
+                            work = name,
+                            error = format!("{error:#}"),
+                            "will be tried again"
+                        );
+                    }
+                    failing = failing.saturating_add(1);
+                    // Twice, four times … as patient, up to a minute.
+                    let pause = period * 2_u32.saturating_pow(failing.min(6));
+                    let pause = pause.min(Duration::from_secs(60));
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                }
+            }
+        }
+    });
+}
+
+/// Binds the address and serves until the process stops.
+async fn serve(
+    hub: &Arc<Hub>,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+) -> anyhow::Result<SocketAddr> {
+    let listen = &hub.settings().server.listen;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("server.listen: {listen} cannot be listened on"))?;
+    let address = listener.local_addr()?;
+    let router = routes(hub, stop);
+    let stop = stop.clone();
+    tracker.spawn(async move {
+        let served = axum::serve(listener, router)
+            .with_graceful_shutdown(stop.cancelled_owned())
+            .await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the server has ended");
+        }
+    });
+    Ok(address)
+}
+
+fn routes(hub: &Hub, stop: &CancellationToken) -> Router {
+    health::router(health::Health {
+        store: Arc::clone(&hub.store),
+        clock: hub.clock.clone(),
+        stop: stop.clone(),
+    })
+}
+
+/// Drops what retention no longer asks for.
+async fn prune(hub: &Hub) -> Result<u64, StoreError> {
+    let retention = &hub.settings().retention;
+    let now = hub.clock.now();
+    let days_ago = |days: u32| now - (i64::from(days) * 24).hours();
+    hub.store
+        .prune(
+            days_ago(retention.runs_days),
+            days_ago(retention.closed_days),
+        )
+        .await
+}
