@@ -78,6 +78,10 @@ fn failed(doing: &str) -> impl FnOnce(StoreError) -> BusError + use<> {
 
 #[async_trait]
 impl Bus for EmbeddedBus {
+    fn exclusive(&self) -> bool {
+        true
+    }
+
     async fn receive(
         &self,
         stage: Stage,

@@ -65,6 +65,10 @@ pub trait Bus: Send + Sync + 'static {
     fn wake(&self, stage: Stage);
     /// Whether messages wait or are being worked on, of any stage.
     async fn idle(&self) -> Result<bool, BusError>;
+    /// Whether this process alone works on every stage, so that what it remembers stays true.
+    fn exclusive(&self) -> bool {
+        false
+    }
     /// Message ids go into the commit's inbox.
     fn message_ids(deliveries: &[Delivery]) -> Vec<MessageId>
     where

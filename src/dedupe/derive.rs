@@ -73,23 +73,11 @@ impl<'a> Component<'a> {
         super::compare::weight(self.features(a), self.features(b)) + self.replaced(a, b)
     }
 
-    /// What the closings add to the verdict on two postings of one own source: open side by side
-    /// speaks against one vacancy, one after the other does not.
     fn replaced(&self, a: usize, b: usize) -> i64 {
-        let (p, q) = (self.postings[a], self.postings[b]);
-        if p.state.connector != q.state.connector || !p.posting.is_own() {
+        if !one_after_the_other(self.postings[a], self.postings[b]) {
             return 0;
         }
-        let gone = |old: &StoredPosting, new: &StoredPosting| {
-            old.state
-                .closed
-                .is_some_and(|(at, _)| at <= new.state.first_seen + REPLACED_WITHIN)
-        };
-        if gone(p, q) || gone(q, p) {
-            SCORECARD.apart_bonus(&signals::read(self.features(a), self.features(b)))
-        } else {
-            0
-        }
+        SCORECARD.apart_bonus(&signals::read(self.features(a), self.features(b)))
     }
 
     fn clusters(&self, among: &[usize], same: i64) -> Vec<Vec<usize>> {
@@ -286,6 +274,30 @@ fn tombstone(reason: CloseReason) -> TombstoneReason {
         CloseReason::Withdrawn => TombstoneReason::Withdrawn,
         CloseReason::Erased => TombstoneReason::Erased,
     }
+}
+
+/// Whether two postings of one own source stood one after the other: open side by side speaks
+/// against one vacancy, one after the other does not.
+fn one_after_the_other(p: &StoredPosting, q: &StoredPosting) -> bool {
+    if p.state.connector != q.state.connector || !p.posting.is_own() {
+        return false;
+    }
+    let gone = |old: &StoredPosting, new: &StoredPosting| {
+        let closed = old.state.closed;
+        closed.is_some_and(|(at, _)| at <= new.state.first_seen + REPLACED_WITHIN)
+    };
+    gone(p, q) || gone(q, p)
+}
+
+/// Whether `edge` may bring its two postings into one cluster, with their states as they are. What
+/// may not, connects no components.
+pub fn may_join(edge: &Edge, p: &StoredPosting, q: &StoredPosting) -> bool {
+    let same = SCORECARD.bands.same;
+    edge.weight >= same
+        || one_after_the_other(p, q) && {
+            let (p, q) = (Features::of(&p.posting), Features::of(&q.posting));
+            edge.weight + SCORECARD.apart_bonus(&signals::read(&p, &q)) >= same
+        }
 }
 
 pub fn derive(

@@ -24,7 +24,7 @@ mod tables;
 mod tests;
 mod text;
 
-pub use derive::derive;
+pub use derive::{derive, may_join};
 pub use features::Features;
 pub use scorecard::{Bands, in_french, probability};
 

@@ -4,9 +4,7 @@ use super::Rules;
 use super::dedupe::Postings;
 use super::verdicts::Broken;
 use crate::dedupe::Derived;
-use crate::model::{
-    Decision, DecisionKind, Edge, Network, Outcome, PostingId, StoredPosting, VacancyId,
-};
+use crate::model::{Decision, DecisionKind, Edge, Network, PostingId, StoredPosting, VacancyId};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -165,11 +163,6 @@ impl Component {
         let own = self.edges.iter();
         own.filter(move |e| due.contains(&e.a) || due.contains(&e.b))
     }
-}
-
-/// Whether the stored verdict alone may join its two: the rule without the states.
-pub(super) fn same(edge: &Edge, _: &StoredPosting, _: &StoredPosting) -> bool {
-    edge.outcome == Outcome::Same
 }
 
 /// Disjoint sets of `0..n`.

@@ -120,6 +120,9 @@ impl Worker for Dedupe {
         let mut exceptions = Exceptions::new();
         let wanted = wanted(events, &mut exceptions);
         let ids: Vec<PostingId> = wanted.keys().copied().collect();
+        if !self.hub.bus.exclusive() || wanted.values().any(|recheck| *recheck) {
+            self.verdicts.forget();
+        }
         self.score_ahead(&ids).await?;
         let mut tx = self.hub.store.lock_public().await?;
         let loaded = tx.load_normalised(&ids).await?;

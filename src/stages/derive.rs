@@ -3,7 +3,7 @@
 use super::Failure;
 use super::component::Component;
 use crate::bus::Verdict;
-use crate::dedupe::Derived;
+use crate::dedupe::{Derived, public_body, tombstone};
 use crate::model::{
     Event, EventKind, PostingId, Revision, TombstoneReason, VacancyId, VacancyStatus,
     canonical_json,
@@ -68,14 +68,16 @@ fn vacancy_row(
         Failure::Poison(Verdict::Park(text))
     };
     let live = derived.status == VacancyStatus::Live;
-    let body = live.then(|| canonical_json(&derived.vacancy));
-    let body = body.transpose().map_err(unwritable)?;
+    let body = live.then(|| public_body(&derived.vacancy));
     let provenance = canonical_json(&derived.provenance).map_err(unwritable)?;
     let was = stored.and_then(|s| s.body.as_ref());
     let change = match (&body, was) {
         (Some(new), Some(old)) if new[..] == old[..] => None,
         (Some(_), _) => Some(upsert(now)),
-        (None, Some(_)) => Some(delete(reason(&derived.status), None, now)),
+        (None, Some(_)) => {
+            let reason = tombstone(&derived.status).unwrap_or(TombstoneReason::Hidden);
+            Some(delete(reason, None, now))
+        }
         (None, None) => None,
     };
     let same = stored.is_some_and(|s| {
@@ -126,13 +128,5 @@ fn delete(reason: TombstoneReason, into: Option<VacancyId>, at: Timestamp) -> Ch
         at,
         delete: Some(reason),
         into,
-    }
-}
-
-fn reason(status: &VacancyStatus) -> TombstoneReason {
-    match status {
-        VacancyStatus::Closed { reason, .. } => *reason,
-        VacancyStatus::Merged { .. } => TombstoneReason::Merged,
-        VacancyStatus::Live | VacancyStatus::Private => TombstoneReason::Hidden,
     }
 }

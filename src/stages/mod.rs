@@ -23,7 +23,7 @@ pub use replay::{follow_files, recheck, replay};
 pub use sweep::{Swept, sweep};
 
 use crate::bus::{Bus, Verdict};
-use crate::dedupe::Derived;
+use crate::dedupe::{Derived, Features};
 use crate::model::{
     Clock, ConnectorName, Decision, Draft, Edge, Event, MessageId, Network, Posting, Stage,
     StoredPosting,
@@ -71,7 +71,8 @@ impl CurrentFiles {
 pub struct Rules {
     pub normalise: fn(&Draft, &Context<'_>) -> Posting,
     pub block_keys: fn(&Posting) -> Vec<u64>,
-    pub compare: fn(&Posting, &Posting) -> Edge,
+    pub features: fn(&Posting) -> Features,
+    pub compare: fn(&Features, &Features) -> Edge,
     /// Whether a verdict may join its two postings, with their states as they are.
     pub joins: fn(&Edge, &StoredPosting, &StoredPosting) -> bool,
     pub derive: fn(&[StoredPosting], &[Edge], &[Decision], &Network, Timestamp) -> Vec<Derived>,
@@ -82,8 +83,9 @@ impl Default for Rules {
         Self {
             normalise: crate::normalise::normalise,
             block_keys: crate::dedupe::block_keys,
-            compare: crate::dedupe::compare,
-            joins: component::same,
+            features: Features::of,
+            compare: crate::dedupe::compare_features,
+            joins: crate::dedupe::may_join,
             derive: crate::dedupe::derive,
         }
     }

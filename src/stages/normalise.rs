@@ -85,7 +85,7 @@ impl Worker for Normalise {
                     }
                 },
             };
-            outputs.push(output(&state, made, now));
+            outputs.push(output(&state, made, wanted[&state.id], now));
         }
         let inbox = inbox(Stage::Normalise, events, &exceptions, now);
         self.hub.store.commit_normalised(outputs, &inbox).await?;
@@ -199,9 +199,20 @@ fn keys(rules: &Rules, posting: &Posting) -> Vec<u64> {
     caught(|| (rules.block_keys)(posting)).unwrap_or_default()
 }
 
-fn output(state: &PostingState, made: (Posting, Vec<u64>), now: Timestamp) -> NormalisedOutput {
+/// A recheck goes on as a recheck: its revision may be one that dedupe has seen.
+fn output(
+    state: &PostingState,
+    made: (Posting, Vec<u64>),
+    recheck: bool,
+    now: Timestamp,
+) -> NormalisedOutput {
     let revision = revision(state);
-    let mut event = Event::new(EventKind::PostingNormalised, state.id, revision, now);
+    let kind = if recheck {
+        EventKind::VacancyRecheck
+    } else {
+        EventKind::PostingNormalised
+    };
+    let mut event = Event::new(kind, state.id, revision, now);
     event.payload.clone_from(&state.hash);
     NormalisedOutput {
         revision,
