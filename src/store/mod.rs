@@ -6,6 +6,7 @@
 //! numbers are given only under [`Store::lock_public`], so they are commit order.
 
 mod codec;
+mod prepared;
 mod sqlite;
 mod types;
 

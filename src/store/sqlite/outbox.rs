@@ -14,9 +14,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// A retry that lies further ahead than any step of the ladder was timed by a clock that has been
+/// A retry that lies further ahead than any wait of a bus was timed by a clock that has been
 /// set back since: it is due.
-const FAR: Duration = Duration::from_secs(2 * 3600);
+const FAR: Duration = Duration::from_secs(6 * 3600);
 
 /// Leased messages, and when their leases end: by the caller's clock or by the real one.
 #[derive(Default)]

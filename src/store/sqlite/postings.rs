@@ -7,7 +7,8 @@ use crate::model::{
     CloseReason, ConnectorName, Event, EventKind, PostingId, PostingState, RULES, Revision, RunId,
     StoredPosting,
 };
-use crate::store::{Inbox, NormalisedOutput, PostingChange, Pulled, codec};
+use crate::store::prepared::{PackedOutput, distinct};
+use crate::store::{Inbox, PostingChange, Pulled, codec};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -193,33 +194,11 @@ fn revision(column: &'static str, row: &Row<'_>, at: usize) -> Result<Option<Rev
     Ok(codec::revision(column, row.get(at)?, row.get(at + 1)?)?)
 }
 
-/// `ids` without repetitions, in their order.
-pub(super) fn distinct(ids: &[PostingId]) -> impl Iterator<Item = PostingId> + '_ {
-    let mut met = BTreeSet::new();
-    ids.iter().copied().filter(move |id| met.insert(*id))
-}
-
-/// An output with its body packed off the writer's thread.
-pub(super) struct Packed {
-    pub output: NormalisedOutput,
-    pub body: Vec<u8>,
-    pub digest: [u8; 16],
-}
-
-impl Packed {
-    pub fn new(output: NormalisedOutput) -> Result<Self> {
-        let plain = codec::json("normalised.body", &output.posting)?;
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&blake3::hash(plain.as_bytes()).as_bytes()[..16]);
-        Ok(Self {
-            body: codec::pack("normalised.body", plain.as_bytes())?,
-            digest,
-            output,
-        })
-    }
-}
-
-pub(super) fn commit_normalised(c: &Connection, outputs: &[Packed], inbox: &Inbox) -> Result<()> {
+pub(super) fn commit_normalised(
+    c: &Connection,
+    outputs: &[PackedOutput],
+    inbox: &Inbox,
+) -> Result<()> {
     // The revision never goes back; the source's expiry counts while its observation is the newest.
     let mut update = c.prepare_cached(
         "UPDATE posting SET made_observation = ?2, made_rules = ?3, made_digest = ?4, \
@@ -231,7 +210,7 @@ pub(super) fn commit_normalised(c: &Connection, outputs: &[Packed], inbox: &Inbo
         "INSERT INTO normalised (posting, body) VALUES (?1, ?2) \
          ON CONFLICT (posting) DO UPDATE SET body = excluded.body",
     )?;
-    for Packed {
+    for PackedOutput {
         output,
         body: frame,
         digest,

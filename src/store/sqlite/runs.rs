@@ -4,17 +4,13 @@ use super::failure::{Failure, Result};
 use super::rows::{all, one, run};
 use super::{outbox, people, postings};
 use crate::model::{ConnectorName, RunId};
+use crate::store::prepared::{PackedRecord, REJECTS, cut};
 use crate::store::{
     ConnectorState, Counts, NewRun, Plan, RecordVerdict, Reject, Run, RunEnd, RunStatus,
-    SnapshotKind, StagedRecord, StagedRow, codec,
+    SnapshotKind, StagedRow, codec,
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
-
-/// Rejected records kept of one run; their number is in its counters.
-const REJECTS: i64 = 1000;
-/// Bytes of a rejected record that are kept.
-const REJECT_BYTES: usize = 4096;
 
 pub(super) fn connector_state(c: &Connection, connector: &ConnectorName) -> Result<ConnectorState> {
     let stored = one(
@@ -170,13 +166,7 @@ pub(super) fn unknown_payloads(c: &Connection, hashes: &[String]) -> Result<Vec<
         .collect()
 }
 
-/// A staged record, its payload compressed where it was not stored at the time of looking.
-pub(super) struct Packed {
-    pub record: StagedRecord,
-    pub frame: Option<Vec<u8>>,
-}
-
-pub(super) fn stage(c: &Connection, id: RunId, records: Vec<Packed>) -> Result<()> {
+pub(super) fn stage(c: &Connection, id: RunId, records: Vec<PackedRecord>) -> Result<()> {
     if expect(c, id, RunStatus::Staging)?.is_none() {
         return Err(Failure::refused(format!("run {id} has ended")));
     }
@@ -185,7 +175,7 @@ pub(super) fn stage(c: &Connection, id: RunId, records: Vec<Packed>) -> Result<(
         "INSERT OR REPLACE INTO staging (run, reference, hash, verdict, payload) \
          VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
-    for Packed { record, frame } in records {
+    for PackedRecord { record, frame } in records {
         // Retention may have dropped the payload since it was looked for.
         let frame = match frame {
             None if !known.exists([&record.hash])? => {
@@ -367,18 +357,6 @@ fn keep_rejects(c: &Connection, found: &Run, kind: SnapshotKind, at: Timestamp) 
         )?;
     }
     Ok(())
-}
-
-/// At most [`REJECT_BYTES`], cut between characters.
-fn cut(payload: &[u8]) -> String {
-    let head = payload.get(..REJECT_BYTES).unwrap_or(payload);
-    let text = String::from_utf8_lossy(head);
-    // A character that the cut split shows as one replacement sign at the very end.
-    if head.len() < payload.len() {
-        text.trim_end_matches('\u{fffd}').to_owned()
-    } else {
-        text.into_owned()
-    }
 }
 
 pub(super) fn rejects(

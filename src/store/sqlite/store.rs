@@ -1,11 +1,13 @@
 //! The trait, method by method: each hands its work to the writer or to a reader.
 
+use super::failure::Failure;
 use super::public_tx::SqlitePublicTx;
 use super::{SqliteStore, lock, migrate, operations, outbox, people, postings, runs, vacancies};
 use crate::model::{
     CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState, RunId,
     Stage, StoredPosting, VacancyId,
 };
+use crate::store::prepared::{PackedOutput, PackedRecord};
 use crate::store::{
     Change, ConnectorState, Counts, Guard, Hold, Inbox, Leased, NewRun, NormalisedOutput,
     OutboxDepth, Parked, Plan, PostingChange, PublicTx, PublicVacancy, Pulled, Reject, Result, Run,
@@ -88,7 +90,7 @@ impl Store for SqliteStore {
                     let frame = unknown
                         .then(|| codec::pack("staging.payload", &record.payload))
                         .transpose()?;
-                    packed.push(runs::Packed { record, frame });
+                    packed.push(PackedRecord { record, frame });
                 }
                 Ok(packed)
             })
@@ -186,11 +188,12 @@ impl Store for SqliteStore {
         let packed = tokio::task::spawn_blocking(move || {
             outputs
                 .into_iter()
-                .map(postings::Packed::new)
-                .collect::<super::failure::Result<Vec<_>>>()
+                .map(PackedOutput::new)
+                .collect::<Result<Vec<_>, codec::Unreadable>>()
         })
         .await
-        .unwrap_or_else(|error| Err(super::failure::Failure::refused(error.to_string())))
+        .map_err(|error| Failure::refused(error.to_string()))
+        .and_then(|packed| Ok(packed?))
         .map_err(|failure| failure.told(doing))?;
         let inbox = inbox.clone();
         let settled = inbox.messages.clone();
@@ -502,7 +505,7 @@ impl Store for SqliteStore {
             let path = self.inner.path.clone();
             tokio::task::spawn_blocking(move || migrate::apply_at(&path))
                 .await
-                .unwrap_or_else(|error| Err(super::failure::Failure::refused(error.to_string())))
+                .unwrap_or_else(|error| Err(Failure::refused(error.to_string())))
                 .map_err(|failure| failure.told("migrate the store"))?;
         }
         let current = self

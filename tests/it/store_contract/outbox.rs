@@ -183,7 +183,7 @@ async fn an_undecodable_message_keeps_its_bytes(backend: &Backend) {
     };
     store.park(parked.clone()).await.unwrap();
     store.park(parked.clone()).await.unwrap();
-    assert_eq!(store.parked().await.unwrap(), [parked.clone()]);
+    assert_eq!(store.parked().await.unwrap(), std::slice::from_ref(&parked));
     assert!(store.retry_parked(parked.id, None, at(4)).await.is_err());
     assert_eq!(store.parked().await.unwrap().len(), 1);
 }

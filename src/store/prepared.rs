@@ -1,0 +1,68 @@
+//! What is worked out before a backend writes: compressing and hashing off its writing path.
+
+use super::codec::{self, Result};
+use super::{NormalisedOutput, StagedRecord};
+use crate::model::PostingId;
+use std::collections::BTreeSet;
+
+/// Rejected records kept of one run; their number is in its counters.
+pub(super) const REJECTS: i64 = 1000;
+/// Bytes of a rejected record that are kept.
+const REJECT_BYTES: usize = 4096;
+
+/// A staged record, its payload compressed where it was not stored at the time of looking.
+pub(super) struct PackedRecord {
+    pub record: StagedRecord,
+    pub frame: Option<Vec<u8>>,
+}
+
+/// An output with its body compressed.
+pub(super) struct PackedOutput {
+    pub output: NormalisedOutput,
+    pub body: Vec<u8>,
+    /// Of the plain body: an equal one is not written again.
+    pub digest: [u8; 16],
+}
+
+impl PackedOutput {
+    pub fn new(output: NormalisedOutput) -> Result<Self> {
+        let plain = codec::json("normalised.body", &output.posting)?;
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&blake3::hash(plain.as_bytes()).as_bytes()[..16]);
+        Ok(Self {
+            body: codec::pack("normalised.body", plain.as_bytes())?,
+            digest,
+            output,
+        })
+    }
+}
+
+/// `ids` without repetitions, in their order.
+pub(super) fn distinct(ids: &[PostingId]) -> impl Iterator<Item = PostingId> + '_ {
+    let mut met = BTreeSet::new();
+    ids.iter().copied().filter(move |id| met.insert(*id))
+}
+
+/// The head of a rejected record that is kept, cut between characters.
+pub(super) fn cut(payload: &[u8]) -> String {
+    let head = payload.get(..REJECT_BYTES).unwrap_or(payload);
+    let text = String::from_utf8_lossy(head);
+    // A character that the cut split shows as one replacement sign at the very end.
+    if head.len() < payload.len() {
+        text.trim_end_matches('\u{fffd}').to_owned()
+    } else {
+        text.into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn cutting_splits_no_character() {
+        assert_eq!(cut("é".as_bytes()), "é");
+        let long = "a".to_owned() + &"é".repeat(3000);
+        assert_eq!(cut(long.as_bytes()), "a".to_owned() + &"é".repeat(2047));
+    }
+}
