@@ -13,6 +13,18 @@ macro_rules! over_all_buses {
                 super::$name(&crate::bus_contract::backend::Backend::embedded()).await;
             })*
         }
+
+        mod rabbitmq {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let _shared = crate::services::BROKER.read().await;
+                let test = concat!("contract_", stringify!($name));
+                let Some(backend) = crate::bus_contract::backend::Backend::rabbitmq(test) else {
+                    return;
+                };
+                super::$name(&backend).await;
+            })*
+        }
     };
 }
 use over_all_buses;

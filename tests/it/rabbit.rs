@@ -11,7 +11,7 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use passerelle::bus::rabbit::{
     BusHealth, PUBLIC, RabbitBus, RabbitConfig, retry_queue, work_queue,
 };
-use passerelle::bus::{Bus, Delivery, Verdict};
+use passerelle::bus::{Bus, Delivery, LADDER, Verdict};
 use passerelle::model::{
     Clock, Event, EventKind, PostingId, Revision, Stage, TombstoneReason, VacancyId, VacancyStatus,
 };
@@ -177,7 +177,10 @@ async fn a_failed_message_climbs_the_ladder_with_its_attempt_counted() {
     rig.end(batch, Verdict::Retry("the store is away".into()))
         .await;
     let (_connection, channel) = channel(&broker).await;
-    assert_eq!(depth(&channel, &retry_queue(Stage::Normalise, 0)).await, 1);
+    assert_eq!(
+        depth(&channel, &retry_queue(Stage::Normalise, LADDER[0])).await,
+        1
+    );
     assert!(
         !rig.bus.idle().await.unwrap(),
         "a message on the ladder is not done"

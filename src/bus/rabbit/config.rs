@@ -1,6 +1,6 @@
 //! How to reach the broker.
 
-use crate::bus::BusError;
+use crate::bus::{BusError, LADDER};
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
 use lapin::uri::AMQPUri;
 use std::path::PathBuf;
@@ -21,6 +21,8 @@ pub struct RabbitConfig {
     pub window: usize,
     pub confirm_timeout: Duration,
     pub heartbeat: Duration,
+    /// Waits before the 1st, 2nd, … retry: a queue a stage and step, whose names say them.
+    pub ladder: Vec<Duration>,
     /// Shown in the broker's list of connections.
     pub name: String,
 }
@@ -35,6 +37,7 @@ impl Default for RabbitConfig {
             window: 256,
             confirm_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(15),
+            ladder: LADDER.to_vec(),
             name: "passerelle".to_owned(),
         }
     }

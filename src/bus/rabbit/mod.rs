@@ -19,7 +19,7 @@ pub use config::RabbitConfig;
 pub use sink::PublicSink;
 pub use topology::{PARKED, PUBLIC, declare, queues, retry_queue, work_queue};
 
-use super::{Bus, BusError, Delivery, LADDER, Verdict};
+use super::{Bus, BusError, Delivery, Verdict};
 use crate::bus::cloudevent;
 use crate::model::{Clock, Stage};
 use crate::store::{DynStore, Settlement, SettlementOutcome};
@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, watch};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// A confirmed event whose stage has still not committed it is sent again after this time: longer
 /// than the whole ladder's last wait, since a broker loses messages only with its disk.
@@ -52,6 +52,8 @@ pub struct RabbitBus {
     shared: Arc<Shared>,
     incoming: HashMap<Stage, AsyncMutex<mpsc::Receiver<Delivery>>>,
     health: watch::Receiver<BusHealth>,
+    /// Ends the supervisor with the bus.
+    _running: DropGuard,
 }
 
 /// What the supervisor's tasks and the bus's callers share.
@@ -128,12 +130,15 @@ impl RabbitBus {
             broken: Notify::new(),
             health: health_sender,
         });
+        let cancel = cancel.child_token();
+        let running = cancel.clone().drop_guard();
         let first = session::connect_until(&shared, &cancel).await?;
         tokio::spawn(session::supervise(shared.clone(), outgoing, first, cancel));
         Ok(Arc::new(Self {
             shared,
             incoming,
             health,
+            _running: running,
         }))
     }
 
@@ -148,13 +153,19 @@ impl RabbitBus {
 
     async fn climb(&self, stage: Stage, delivery: &Delivery) -> Result<(), String> {
         let step = delivery.attempt as usize;
+        let wait = self
+            .shared
+            .config
+            .ladder
+            .get(step)
+            .ok_or("the ladder ends")?;
         let publisher = self
             .shared
             .publisher()
             .ok_or("no connection to the broker")?;
         let message = Outgoing {
             exchange: "",
-            routing_key: topology::retry_queue(stage, step),
+            routing_key: topology::retry_queue(stage, *wait),
             body: cloudevent::encode(&delivery.event),
             message_id: delivery.event.id.to_string(),
             type_name: delivery.event.kind.type_name(),
@@ -210,7 +221,9 @@ impl Bus for RabbitBus {
             let outcome = match verdict {
                 Verdict::Done => SettlementOutcome::Done,
                 Verdict::Park(error) => SettlementOutcome::Park { error },
-                Verdict::Retry(error) if delivery.attempt as usize >= LADDER.len() => {
+                Verdict::Retry(error)
+                    if delivery.attempt as usize >= self.shared.config.ladder.len() =>
+                {
                     SettlementOutcome::Park { error }
                 }
                 Verdict::Retry(error) => match self.climb(stage, &delivery).await {

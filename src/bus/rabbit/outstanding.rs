@@ -14,6 +14,9 @@ struct Entry {
 /// One map a stage, since each has a channel of its own; tokens grow in order of delivery.
 #[derive(Default)]
 pub struct Outstanding {
+    /// Acknowledgements leave one after the other: a later one of several messages that overtakes
+    /// an earlier one would make the earlier one unknown, and the broker close the channel.
+    turn: tokio::sync::Mutex<()>,
     stages: Mutex<HashMap<Stage, BTreeMap<u64, Entry>>>,
 }
 
@@ -54,6 +57,7 @@ impl Outstanding {
     /// # Errors
     /// The channel is gone; the broker delivers again, and the store knows what is done.
     pub async fn acknowledge(&self, stage: Stage, tokens: &[u64]) -> lapin::Result<()> {
+        let _turn = self.turn.lock().await;
         let last = {
             let mut stages = self.lock();
             let Some(entries) = stages.get_mut(&stage) else {

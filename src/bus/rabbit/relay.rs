@@ -44,7 +44,7 @@ pub(super) async fn run(
                             "no queue takes the events of this stage: a binding is missing"
                         );
                     }
-                    if let Err(error) = topology::declare(&declaring).await {
+                    if let Err(error) = topology::declare(&declaring, &shared.config.ladder).await {
                         return format!("{error}: {}", error.source);
                     }
                 }

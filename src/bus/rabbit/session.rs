@@ -56,7 +56,12 @@ async fn connect_to(shared: &Shared, address: &str) -> Result<Session, NoSession
         .create_channel()
         .await
         .map_err(|e| judge(address, e))?;
-    match tokio::time::timeout(Duration::from_secs(60), topology::declare(&channel)).await {
+    match tokio::time::timeout(
+        Duration::from_secs(60),
+        topology::declare(&channel, &shared.config.ladder),
+    )
+    .await
+    {
         Ok(Ok(())) => {}
         Ok(Err(refusal)) => {
             return Err(if is_refusal(&refusal.source) {

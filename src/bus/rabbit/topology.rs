@@ -4,11 +4,11 @@
 //! The ladder is entered by our own confirmed publish: a message that a broker dead-letters in a
 //! circle without a rejection is dropped in silence.
 
-use crate::bus::LADDER;
 use crate::model::{EventKind, Stage};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, ExchangeKind};
+use std::time::Duration;
 
 /// Events between the stages. Mandatory and an alternate exchange cancel each other: it has none.
 pub const EVENTS: &str = "passerelle.events";
@@ -36,13 +36,14 @@ pub fn work_queue(stage: Stage) -> String {
     format!("passerelle.{}", stage.name())
 }
 
-/// The queue in which a message of `stage` waits before its `step`th retry, from 0.
-pub fn retry_queue(stage: Stage, step: usize) -> String {
-    format!(
-        "passerelle.{}.retry.{}s",
-        stage.name(),
-        LADDER[step].as_secs()
-    )
+/// The queue in which a message of `stage` waits for `wait` before its next try.
+pub fn retry_queue(stage: Stage, wait: Duration) -> String {
+    let millis = wait.as_millis();
+    let span = match millis % 1000 {
+        0 => format!("{}s", millis / 1000),
+        _ => format!("{millis}ms"),
+    };
+    format!("passerelle.{}.retry.{span}", stage.name())
 }
 
 /// A queue as it is declared.
@@ -66,8 +67,8 @@ fn quorum(extra: Vec<(&'static str, AMQPValue)>) -> Vec<(&'static str, AMQPValue
     arguments
 }
 
-/// The whole table.
-pub fn queues() -> Vec<Queue> {
+/// The whole table, with a retry queue a stage and step of `ladder`.
+pub fn queues(ladder: &[Duration]) -> Vec<Queue> {
     let mut queues = vec![Queue {
         name: PARKED.to_owned(),
         arguments: quorum(vec![("x-delivery-limit", AMQPValue::LongInt(1_000_000))]),
@@ -87,10 +88,10 @@ pub fn queues() -> Vec<Queue> {
                 .map(|kind| (EVENTS, kind.routing_key()))
                 .collect(),
         });
-        for (step, wait) in LADDER.iter().enumerate() {
+        for &wait in ladder {
             let millis = i32::try_from(wait.as_millis()).unwrap_or(i32::MAX);
             queues.push(Queue {
-                name: retry_queue(stage, step),
+                name: retry_queue(stage, wait),
                 arguments: quorum(vec![
                     ("x-message-ttl", AMQPValue::LongInt(millis)),
                     ("x-dead-letter-exchange", text("")),
@@ -119,7 +120,7 @@ pub struct DeclareError {
 ///
 /// # Errors
 /// The refusal, with the thing that was declared; the broker's text names the argument.
-pub async fn declare(channel: &Channel) -> Result<(), DeclareError> {
+pub async fn declare(channel: &Channel, ladder: &[Duration]) -> Result<(), DeclareError> {
     for (name, kind) in [
         (EVENTS, ExchangeKind::Topic),
         (PUBLIC, ExchangeKind::Topic),
@@ -139,7 +140,7 @@ pub async fn declare(channel: &Channel) -> Result<(), DeclareError> {
                 source,
             })?;
     }
-    for queue in queues() {
+    for queue in queues(ladder) {
         let mut arguments = FieldTable::default();
         for (key, value) in queue.arguments {
             arguments.insert(key.into(), value);
@@ -182,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_table_is_what_the_docs_say() {
-        let table: Vec<String> = queues()
+        let table: Vec<String> = queues(&crate::bus::LADDER)
             .into_iter()
             .map(|queue| {
                 let arguments: Vec<String> = queue
