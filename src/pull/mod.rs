@@ -10,6 +10,7 @@ mod apply;
 pub mod connector;
 pub mod diff;
 pub mod guards;
+pub mod mapping;
 pub mod run;
 pub mod schedule;
 pub mod source;

@@ -1,14 +1,35 @@
 //! Reading a source: authentication, paging, parsing, one record after the other.
+//!
+//! `session` sends requests and turns answers into records; `paging` and `france_travail` reach
+//! all of them; `outlet` counts, filters and hands over; `parse` reads documents.
+//!
+//! **Invariant (law 1):** a snapshot is complete only when its end was seen and its declared
+//! totals reconcile; whatever went wrong makes it partial or failed, never less than it seems.
 
+mod auth;
+mod detail;
+mod france_travail;
+mod outlet;
+mod paging;
+pub mod parse;
 mod secrets;
+mod session;
+mod text;
 
-pub use secrets::Secrets;
+#[cfg(test)]
+mod tests;
+
+pub use secrets::{SecretError, Secrets};
+pub use text::html_entity;
 
 use super::connector::Connector;
+use super::connector::file::{Paging, Semantics};
 use crate::fetch::Fetcher;
 use crate::model::Clock;
 use crate::store::{ConnectorState, SnapshotKind};
 use async_trait::async_trait;
+use outlet::Outlet;
+use session::Session;
 
 /// One record as the source shows it.
 #[derive(Clone, Debug)]
@@ -56,6 +77,16 @@ pub trait RecordSink: Send {
     async fn push(&mut self, records: Vec<SourceRecord>) -> anyhow::Result<()>;
 }
 
+/// What reading all pages came to.
+#[derive(Debug)]
+enum Outcome {
+    /// The end was seen and everything reconciles.
+    Whole,
+    Unchanged,
+    Partial(String),
+    Failed(String),
+}
+
 /// Reads `connector` once. Never fails: what went wrong is in the end, beside what was read.
 pub async fn read(
     connector: &Connector,
@@ -63,6 +94,69 @@ pub async fn read(
     env: &SourceEnv,
     sink: &mut dyn RecordSink,
 ) -> ReadEnd {
-    let _ = (connector, before, env, sink);
-    unimplemented!()
+    let mut state = before.clone();
+    let mut session = match Session::new(connector, env) {
+        Ok(session) => session,
+        Err(error) => {
+            return ReadEnd {
+                snapshot: SnapshotKind::Failed,
+                error: Some(error),
+                state,
+                requests: 0,
+                bytes: 0,
+            };
+        }
+    };
+    let mut outlet = Outlet::new(connector, sink);
+    let outcome = match &connector.source.paging {
+        Paging::FranceTravail {
+            departments,
+            origins,
+            rome,
+            since,
+        } => {
+            let wanted = france_travail::Wanted {
+                departments,
+                origins,
+                rome,
+                since: since.as_deref(),
+            };
+            france_travail::read(&mut session, &mut outlet, &wanted).await
+        }
+        Paging::None => paging::one_document(&mut session, &mut outlet, &mut state).await,
+        paging => paging::pages(&mut session, &mut outlet, paging).await,
+    };
+    let outcome = match outlet.flush(&mut session).await {
+        Ok(()) => outcome,
+        Err(error) => Outcome::Failed(error),
+    };
+    let seen = outlet.seen();
+    let (mut snapshot, mut error) = match outcome {
+        Outcome::Unchanged => (SnapshotKind::Unchanged, None),
+        Outcome::Partial(why) => (SnapshotKind::Partial, Some(why)),
+        Outcome::Failed(why) => (SnapshotKind::Failed, Some(why)),
+        Outcome::Whole => match outlet.trouble() {
+            Some(why) => (SnapshotKind::Partial, Some(why)),
+            None if connector.semantics == Semantics::Window => (SnapshotKind::Partial, None),
+            None if seen == 0 => (SnapshotKind::Empty, None),
+            None => (SnapshotKind::Complete, None),
+        },
+    };
+    if let Some(why) = outlet.sink_error() {
+        snapshot = SnapshotKind::Failed;
+        error = Some(why);
+    }
+    if !matches!(snapshot, SnapshotKind::Complete | SnapshotKind::Unchanged) {
+        // Validators of something that was not whole would hide the rest for ever.
+        state.etag = None;
+        state.last_modified = None;
+        state.body_hash = None;
+    }
+    ReadEnd {
+        snapshot,
+        error: error.map(|text| session.redacted(&text)),
+        state,
+        requests: session.requests(),
+        bytes: session.bytes(),
+    }
 }

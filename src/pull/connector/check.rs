@@ -1,0 +1,326 @@
+//! Checks a file's tree against the schema of the language, and finds all that is wrong at once.
+//!
+//! A small validator for the part of JSON Schema that `schemars` writes for these types; its
+//! messages are for the admin: what stands there, what was expected, what was perhaps meant.
+
+use serde_json::Value;
+
+/// One breach: the keys that lead to it, what is wrong, what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Breach {
+    pub key: Vec<String>,
+    pub message: String,
+    pub remedy: String,
+}
+
+/// Every breach of `schema` in `value`.
+pub fn breaches(schema: &Value, value: &Value) -> Vec<Breach> {
+    let checker = Checker { root: schema };
+    let mut out = Vec::new();
+    checker.check(schema, value, &mut Vec::new(), &mut out);
+    out
+}
+
+struct Checker<'s> {
+    root: &'s Value,
+}
+
+impl<'s> Checker<'s> {
+    fn resolve(&self, schema: &'s Value) -> &'s Value {
+        match schema.get("$ref").and_then(Value::as_str) {
+            Some(reference) => reference
+                .strip_prefix('#')
+                .and_then(|pointer| self.root.pointer(pointer))
+                .unwrap_or(schema),
+            None => schema,
+        }
+    }
+
+    fn check(
+        &self,
+        schema: &'s Value,
+        value: &Value,
+        key: &mut Vec<String>,
+        out: &mut Vec<Breach>,
+    ) {
+        let schema = self.resolve(schema);
+        for word in ["anyOf", "oneOf"] {
+            if let Some(variants) = schema.get(word).and_then(Value::as_array) {
+                self.check_variants(variants, value, key, out);
+            }
+        }
+        if let Some(expected) = schema.get("const")
+            && value != expected
+        {
+            out.push(wrong(key, value, &format!("expected {expected}")));
+            return;
+        }
+        if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
+            && !allowed.contains(value)
+        {
+            out.push(not_among(key, value, &texts(allowed)));
+            return;
+        }
+        if let Some(kinds) = schema.get("type") {
+            let kinds = match kinds {
+                Value::String(one) => vec![one.as_str()],
+                Value::Array(many) => many.iter().filter_map(Value::as_str).collect(),
+                _ => Vec::new(),
+            };
+            if !kinds.iter().any(|kind| is_kind(kind, value)) {
+                let expected: Vec<&str> = kinds
+                    .iter()
+                    .filter(|k| **k != "null")
+                    .map(|k| kind_name(k))
+                    .collect();
+                out.push(wrong(
+                    key,
+                    value,
+                    &format!("expected {}", expected.join(" or ")),
+                ));
+                return;
+            }
+        }
+        self.check_range(schema, value, key, out);
+        if let Some(items) = schema.get("items")
+            && let Value::Array(members) = value
+        {
+            for (index, member) in members.iter().enumerate() {
+                key.push(index.to_string());
+                self.check(items, member, key, out);
+                key.pop();
+            }
+        }
+        if let Value::Object(map) = value {
+            self.check_object(schema, map, key, out);
+        }
+    }
+
+    fn check_range(&self, schema: &Value, value: &Value, key: &[String], out: &mut Vec<Breach>) {
+        let Some(number) = value.as_f64() else { return };
+        if let Some(min) = schema.get("minimum").and_then(Value::as_f64)
+            && number < min
+        {
+            out.push(wrong(key, value, &format!("expected at least {min}")));
+        }
+        if let Some(max) = schema.get("maximum").and_then(Value::as_f64)
+            && number > max
+        {
+            out.push(wrong(key, value, &format!("expected at most {max}")));
+        }
+    }
+
+    fn check_object(
+        &self,
+        schema: &'s Value,
+        map: &serde_json::Map<String, Value>,
+        key: &mut Vec<String>,
+        out: &mut Vec<Breach>,
+    ) {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        for (name, member) in map {
+            key.push(name.clone());
+            match properties.and_then(|p| p.get(name)) {
+                Some(inner) => self.check(inner, member, key, out),
+                None => match schema.get("additionalProperties") {
+                    Some(Value::Bool(false)) => {
+                        let known: Vec<String> = properties
+                            .map(|p| p.keys().cloned().collect())
+                            .unwrap_or_default();
+                        out.push(unknown(key, name, &known));
+                    }
+                    Some(inner @ Value::Object(_)) => self.check(inner, member, key, out),
+                    _ => {}
+                },
+            }
+            key.pop();
+        }
+        for name in schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            if let Some(name) = name.as_str()
+                && !map.contains_key(name)
+            {
+                let mut missing = key.clone();
+                missing.push(name.to_owned());
+                out.push(Breach {
+                    key: missing,
+                    message: format!("`{name}` is missing"),
+                    remedy: format!("add `{name} = …`"),
+                });
+            }
+        }
+    }
+
+    /// Of several forms the value must have one. A tagged table is checked against the variant of
+    /// its tag; otherwise against the form that comes nearest.
+    fn check_variants(
+        &self,
+        variants: &'s [Value],
+        value: &Value,
+        key: &mut Vec<String>,
+        out: &mut Vec<Breach>,
+    ) {
+        let mut tags = Vec::new();
+        let mut literals = Vec::new();
+        let mut best: Option<Vec<Breach>> = None;
+        for variant in variants {
+            let variant = self.resolve(variant);
+            if let Some(tag) = variant.pointer("/properties/kind/const") {
+                tags.extend(tag.as_str().map(str::to_owned));
+                if let Some(given) = value.get("kind")
+                    && given != tag
+                {
+                    continue;
+                }
+            }
+            if let Some(one) = variant.get("const").and_then(Value::as_str) {
+                literals.push(one.to_owned());
+            }
+            if let Some(many) = variant.get("enum").and_then(Value::as_array) {
+                literals.extend(texts(many));
+            }
+            let mut found = Vec::new();
+            self.check(variant, value, key, &mut found);
+            if found.is_empty() {
+                return;
+            }
+            // A breach inside the value says more than "the whole is of another type".
+            let depth = |list: &[Breach]| list.iter().map(|b| b.key.len()).min().unwrap_or(0);
+            let nearer = best.as_ref().is_none_or(|known| {
+                (depth(&found), std::cmp::Reverse(found.len()))
+                    > (depth(known), std::cmp::Reverse(known.len()))
+            });
+            if nearer {
+                best = Some(found);
+            }
+        }
+        if !literals.is_empty() && value.is_string() {
+            out.push(not_among(key, value, &literals));
+        } else if let (false, Some(Value::String(_))) = (tags.is_empty(), value.get("kind"))
+            && best.is_none()
+        {
+            let given = value.get("kind").cloned().unwrap_or_default();
+            key.push("kind".to_owned());
+            out.push(not_among(key, &given, &tags));
+            key.pop();
+        } else if !tags.is_empty() && value.is_object() && value.get("kind").is_none() {
+            let mut missing = key.clone();
+            missing.push("kind".to_owned());
+            out.push(Breach {
+                key: missing,
+                message: "`kind` is missing".to_owned(),
+                remedy: format!("one of {}", tags.join(", ")),
+            });
+        } else {
+            out.extend(best.unwrap_or_default());
+        }
+    }
+}
+
+fn texts(values: &[Value]) -> Vec<String> {
+    values
+        .iter()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
+}
+
+fn is_kind(kind: &str, value: &Value) -> bool {
+    match kind {
+        "null" => value.is_null(),
+        "boolean" => value.is_boolean(),
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "number" => value.is_number(),
+        "string" => value.is_string(),
+        "integer" => value.is_i64() || value.is_u64(),
+        _ => true,
+    }
+}
+
+fn kind_name(kind: &str) -> &str {
+    match kind {
+        "boolean" => "true or false",
+        "object" => "a table",
+        "array" => "a list",
+        "number" => "a number",
+        "string" => "a text in quotation marks",
+        "integer" => "a whole number",
+        other => other,
+    }
+}
+
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::Object(_) => "a table".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        other => other.to_string(),
+    };
+    text.chars().take(60).collect()
+}
+
+fn wrong(key: &[String], value: &Value, expected: &str) -> Breach {
+    Breach {
+        key: key.to_vec(),
+        message: format!("{} stands here, {expected}", shown(value)),
+        remedy: String::new(),
+    }
+}
+
+fn not_among(key: &[String], value: &Value, allowed: &[String]) -> Breach {
+    let meant = value.as_str().and_then(|text| nearest(text, allowed));
+    Breach {
+        key: key.to_vec(),
+        message: format!("{} is not one of {}", shown(value), allowed.join(", ")),
+        remedy: meant
+            .map(|m| format!("perhaps `{m}` is meant"))
+            .unwrap_or_default(),
+    }
+}
+
+fn unknown(key: &[String], name: &str, known: &[String]) -> Breach {
+    let remedy = match nearest(name, known) {
+        Some(meant) => format!("perhaps `{meant}` is meant"),
+        None if known.len() <= 20 && !known.is_empty() => {
+            format!("known here: {}", known.join(", "))
+        }
+        None => "remove it".to_owned(),
+    };
+    Breach {
+        key: key.to_vec(),
+        message: format!("`{name}` is not known here"),
+        remedy,
+    }
+}
+
+/// The known word that differs least, if by little.
+pub fn nearest<'k>(word: &str, known: &'k [String]) -> Option<&'k str> {
+    let limit = (word.chars().count() / 3).max(1);
+    known
+        .iter()
+        .map(|k| (distance(word, k), k.as_str()))
+        .filter(|(d, k)| *d <= limit || k.starts_with(word) || word.starts_with(*k))
+        .min()
+        .map(|(_, k)| k)
+}
+
+/// Levenshtein distance of two short words.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, ca) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, cb) in b.iter().enumerate() {
+            let next = (diagonal + usize::from(ca != *cb))
+                .min(row[j] + 1)
+                .min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], next);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

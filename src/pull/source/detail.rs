@@ -1,0 +1,150 @@
+//! A second request for each record, a few at a time.
+
+use super::SourceRecord;
+use super::outlet::shown;
+use super::session::{Ask, Session, broken};
+use crate::fetch::{FetchError, Fetcher, Request};
+use crate::pull::connector::file::Detail;
+use crate::pull::mapping::Path;
+use futures::StreamExt;
+use serde_json::Value;
+
+/// Largest detail.
+const DETAIL_BYTES: u64 = 16 << 20;
+
+/// What became of one record's detail.
+enum Fetched {
+    Merged(Value),
+    /// The offer went while the list was read.
+    Gone,
+    Failed(String),
+}
+
+/// The records of `batch` with their details. One that is gone is left out; one whose detail
+/// fails is handed over as broken, under its reference, so that it is not taken for missing.
+pub async fn fetch(
+    session: &mut Session<'_>,
+    detail: &Detail,
+    batch: Vec<SourceRecord>,
+) -> Vec<SourceRecord> {
+    let mut prepared = Vec::with_capacity(batch.len());
+    for record in batch {
+        let asked = match &record {
+            SourceRecord::Tree(tree) => match address(session, detail, tree) {
+                Ok(url) => {
+                    let ask = Ask {
+                        url: Some(url),
+                        ..Ask::default()
+                    };
+                    Some(session.prepared(&ask).await)
+                }
+                Err(why) => Some(Err(why)),
+            },
+            SourceRecord::Broken { .. } => None,
+        };
+        prepared.push((record, asked));
+    }
+    let connector = session.connector;
+    let results: Vec<(Option<SourceRecord>, u64)> = futures::stream::iter(prepared)
+        .map(|(record, asked)| async move {
+            let (SourceRecord::Tree(tree), Some(asked)) = (&record, asked) else {
+                return (Some(record), 0);
+            };
+            let (fetched, bytes) = match asked {
+                Ok((fetcher, request)) => one(&fetcher, &request, detail, tree).await,
+                Err(why) => (Fetched::Failed(why), 0),
+            };
+            let record = match fetched {
+                Fetched::Merged(merged) => Some(SourceRecord::Tree(merged)),
+                Fetched::Gone => None,
+                Fetched::Failed(why) => Some(broken(
+                    connector.reference(tree),
+                    &shown(tree),
+                    format!("its detail cannot be read: {why}"),
+                )),
+            };
+            (record, bytes)
+        })
+        .buffered(detail.concurrency.clamp(1, 32))
+        .collect()
+        .await;
+    session.add_bytes(results.iter().map(|(_, bytes)| bytes).sum());
+    results
+        .into_iter()
+        .filter_map(|(record, _)| record)
+        .collect()
+}
+
+fn address(session: &Session<'_>, detail: &Detail, record: &Value) -> Result<String, String> {
+    let url = session
+        .connector
+        .mapping()
+        .render(&detail.url, record)
+        .map_err(|error| format!("the address cannot be made: {error}"))?;
+    if session.is_local() {
+        return Ok(url);
+    }
+    session.absolute(url.trim())
+}
+
+async fn one(
+    fetcher: &Fetcher,
+    request: &Request,
+    detail: &Detail,
+    record: &Value,
+) -> (Fetched, u64) {
+    let answer = match fetcher.open(request).await {
+        Ok(answer) => answer,
+        Err(FetchError::Status { status, .. }) if detail.gone.contains(&status) => {
+            return (Fetched::Gone, 0);
+        }
+        Err(error) => return (Fetched::Failed(error.chain()), 0),
+    };
+    if detail.gone.contains(&answer.status) {
+        return (Fetched::Gone, 0);
+    }
+    let bytes = match answer.bytes(DETAIL_BYTES).await {
+        Ok(bytes) => bytes,
+        Err(error) => return (Fetched::Failed(error.chain()), 0),
+    };
+    let size = bytes.len() as u64;
+    let text = super::text::Decoding::default().text(&bytes).into_owned();
+    let parsed: Result<Value, String> = if text.trim_start().starts_with('<') {
+        super::parse::xml_tree(text.trim_start().trim_start_matches('\u{feff}'))
+    } else {
+        serde_json::from_str(&text).map_err(|error| error.to_string())
+    };
+    let tree = match parsed {
+        Ok(tree) => tree,
+        Err(why) => return (Fetched::Failed(format!("it is no document: {why}")), size),
+    };
+    let found = match detail.path.as_deref().map(str::parse::<Path>) {
+        Some(Ok(path)) => path.select(&tree).into_iter().next().cloned(),
+        _ => Some(tree),
+    };
+    let Some(found) = found.filter(Value::is_object) else {
+        return (
+            Fetched::Failed("the answer holds no record".to_owned()),
+            size,
+        );
+    };
+    (
+        Fetched::Merged(merge(record, found, detail.into.as_deref())),
+        size,
+    )
+}
+
+/// The list's record with its detail: under a key of its own, or key by key.
+fn merge(record: &Value, found: Value, into: Option<&str>) -> Value {
+    let mut merged = record.clone();
+    if let Value::Object(map) = &mut merged {
+        match (into, found) {
+            (Some(key), found) => {
+                map.insert(key.to_owned(), found);
+            }
+            (None, Value::Object(detail)) => map.extend(detail),
+            (None, _) => {}
+        }
+    }
+    merged
+}

@@ -1,0 +1,131 @@
+//! Between parser and sink: counts distinct records, filters, fetches details, hands over.
+
+use super::parse::Item;
+use super::session::{Session, broken};
+use super::{RecordSink, SourceRecord, detail};
+use crate::pull::connector::Connector;
+use serde_json::Value;
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Records that are handed over at a time.
+const BATCH: usize = 256;
+
+/// Where the records of all pages come together.
+pub struct Outlet<'a> {
+    connector: &'a Connector,
+    sink: &'a mut dyn RecordSink,
+    batch: Vec<SourceRecord>,
+    /// Hashes of the references that were seen; a record without one counts by its content.
+    seen: HashSet<u64>,
+    /// Keys of the records since the last [`Outlet::start_slice`].
+    slice: HashSet<u64>,
+    trouble: Option<String>,
+    sink_error: Option<String>,
+}
+
+impl<'a> Outlet<'a> {
+    pub fn new(connector: &'a Connector, sink: &'a mut dyn RecordSink) -> Self {
+        Self {
+            connector,
+            sink,
+            batch: Vec::new(),
+            seen: HashSet::new(),
+            slice: HashSet::new(),
+            trouble: None,
+            sink_error: None,
+        }
+    }
+
+    /// Distinct records so far, the filtered and the broken included.
+    pub fn seen(&self) -> u64 {
+        self.seen.len() as u64
+    }
+
+    /// Forgets which records the last slice had.
+    pub fn start_slice(&mut self) {
+        self.slice.clear();
+    }
+
+    /// The records since [`Outlet::start_slice`].
+    pub fn slice(&self) -> &HashSet<u64> {
+        &self.slice
+    }
+
+    /// Why the whole is not complete although every page was.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.clone()
+    }
+
+    pub fn sink_error(&self) -> Option<String> {
+        self.sink_error.clone()
+    }
+
+    /// Notes that something is missing; the first reason is kept.
+    pub fn note(&mut self, why: String) {
+        self.trouble.get_or_insert(why);
+    }
+
+    /// Takes one item. A repeated one is dropped.
+    ///
+    /// # Errors
+    /// The sink refuses.
+    pub async fn put(&mut self, item: Item, session: &mut Session<'_>) -> Result<(), String> {
+        match item {
+            Item::Record(record) => {
+                let key = match self.connector.reference(&record) {
+                    Some(reference) => hash(&reference),
+                    None => hash(&record.to_string()),
+                };
+                self.slice.insert(key);
+                if self.seen.insert(key) && self.connector.mapping().keeps(&record) {
+                    self.batch.push(SourceRecord::Tree(record));
+                }
+            }
+            Item::Broken { raw, why } => {
+                let key = hash(&raw);
+                self.slice.insert(key);
+                if self.seen.insert(key) {
+                    self.batch.push(broken(None, &raw, why));
+                }
+            }
+        }
+        if self.batch.len() >= BATCH {
+            self.flush(session).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands over what has come together.
+    ///
+    /// # Errors
+    /// The sink refuses.
+    pub async fn flush(&mut self, session: &mut Session<'_>) -> Result<(), String> {
+        let mut batch = std::mem::take(&mut self.batch);
+        if batch.is_empty() {
+            return Ok(());
+        }
+        if let Some(detail) = &self.connector.source.detail {
+            batch = detail::fetch(session, detail, batch).await;
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.sink.push(batch).await.map_err(|error| {
+            let why = format!("the records cannot be stored: {error:#}");
+            self.sink_error = Some(why.clone());
+            why
+        })
+    }
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The text of a record for people.
+pub fn shown(record: &Value) -> String {
+    record.to_string()
+}

@@ -1,0 +1,539 @@
+//! JSON by streams: the list of records is found by its keys and taken apart element by element.
+
+use super::window::{Kept, Window};
+use super::{
+    Decoding, ENVELOPE_BYTES, IsRecord, Item, ParseEnd, Plan, Stop, Take, Wholeness, excerpt,
+};
+use serde_json::{Map, Value};
+use std::io::Read;
+
+pub fn parse<R: Read>(
+    window: &mut Window<R>,
+    plan: &Plan,
+    decoding: Decoding,
+    is_record: &IsRecord<'_>,
+    take: &mut Take<'_>,
+) -> ParseEnd {
+    let mut parser = Parser {
+        window,
+        cap: plan.record_bytes,
+        decoding,
+        is_record,
+        take,
+        items: 0,
+        found: false,
+        broken_list: None,
+        record: Kept::default(),
+        rows_end: plan.csv.final_newline.unwrap_or(true),
+    };
+    let mut envelope = Map::new();
+    let paths: Vec<&[String]> = plan.paths.iter().map(Vec::as_slice).collect();
+    let result = parser.document(&paths, &mut envelope);
+    let (items, found, broken) = (parser.items, parser.found, parser.broken_list.take());
+    let wholeness = match result {
+        Err(stop) => stop.wholeness(window.offset(), items),
+        Ok(()) => match broken {
+            Some(why) => Wholeness::Alien(why),
+            None if found || envelope.is_empty() => Wholeness::Whole,
+            None => Wholeness::Alien(missing_list(&plan.paths, &envelope)),
+        },
+    };
+    ParseEnd {
+        wholeness,
+        envelope: Value::Object(envelope),
+        items,
+    }
+}
+
+fn missing_list(paths: &[Vec<String>], envelope: &Map<String, Value>) -> String {
+    let wanted: Vec<String> = paths.iter().map(|p| p.join(".")).collect();
+    let keys: Vec<&str> = envelope.keys().take(8).map(String::as_str).collect();
+    format!(
+        "the answer has no list at `{}`, only: {}",
+        wanted.join("` or `"),
+        keys.join(", ")
+    )
+}
+
+struct Parser<'p, 't, R> {
+    window: &'p mut Window<R>,
+    cap: usize,
+    decoding: Decoding,
+    is_record: &'p IsRecord<'p>,
+    take: &'p mut Take<'t>,
+    items: u64,
+    /// Whether the list of records was there, empty or not.
+    found: bool,
+    /// Why what stands at the place of the list is none.
+    broken_list: Option<String>,
+    record: Kept,
+    rows_end: bool,
+}
+
+impl<R: Read> Parser<'_, '_, R> {
+    fn document(
+        &mut self,
+        paths: &[&[String]],
+        envelope: &mut Map<String, Value>,
+    ) -> Result<(), Stop> {
+        let Some(first) = self.window.peek_solid()? else {
+            // Nothing at all: an empty source, not a broken one.
+            return Ok(());
+        };
+        match first {
+            b'[' => {
+                // An array where an object with the list was expected is the list itself.
+                if paths.iter().all(|p| p.is_empty()) || !self.leads_through_array(paths)? {
+                    self.found = true;
+                    self.elements()?;
+                } else {
+                    self.walk(paths, envelope)?;
+                }
+            }
+            b'{' if paths.iter().any(|p| p.is_empty()) => {
+                return self.lines_or_one(paths, envelope);
+            }
+            b'{' => self.walk(paths, envelope)?,
+            b'<' => {
+                return Err(Stop::Bad(
+                    "an HTML or XML page stands where JSON was expected".to_owned(),
+                ));
+            }
+            _ => {
+                return Err(Stop::Bad(format!(
+                    "{} stands where JSON was expected",
+                    self.words()
+                )));
+            }
+        }
+        match self.window.peek_solid()? {
+            None => Ok(()),
+            Some(_) => Err(Stop::Bad(
+                "something follows the end of the document".to_owned(),
+            )),
+        }
+    }
+
+    /// The first words of a text that is no JSON.
+    fn words(&mut self) -> String {
+        let bytes = self.window.at_least(60).unwrap_or_default();
+        let text = self
+            .decoding
+            .text(&bytes[..bytes.len().min(60)])
+            .into_owned();
+        format!(
+            "the text `{}`",
+            text.lines().next().unwrap_or_default().trim()
+        )
+    }
+
+    /// An array at the root is the list, unless its objects lead further by the path's first key.
+    fn leads_through_array(&mut self, paths: &[&[String]]) -> Result<bool, Stop> {
+        let head = self.window.at_least(512)?;
+        let text = self
+            .decoding
+            .text(&head[..head.len().min(512)])
+            .into_owned();
+        let inner = text.trim_start().trim_start_matches('[').trim_start();
+        let Some(object) = inner.strip_prefix('{') else {
+            return Ok(false);
+        };
+        Ok(paths
+            .iter()
+            .filter_map(|p| p.first())
+            .any(|key| object.trim_start().starts_with(&format!("\"{key}\""))))
+    }
+
+    /// A single object, or objects one a line.
+    fn lines_or_one(
+        &mut self,
+        paths: &[&[String]],
+        envelope: &mut Map<String, Value>,
+    ) -> Result<(), Stop> {
+        self.record.clear();
+        let start = self.window.offset();
+        scan(self.window, &mut self.record, self.cap)?;
+        if self.window.peek_solid()?.is_none() {
+            let Some(value) = self.read_record() else {
+                return self.emit_record(start);
+            };
+            // The whole document is at hand: another of the paths may lead to the list.
+            for path in paths.iter().filter(|p| !p.is_empty()) {
+                if let Some(list) = path.iter().try_fold(&value, |at, key| at.get(key)) {
+                    for record in list.as_array().into_iter().flatten() {
+                        self.give(Item::Record(record.clone()))?;
+                    }
+                    self.found = true;
+                    if let Value::Object(map) = envelope_of(value.clone(), path) {
+                        *envelope = map;
+                    }
+                    return Ok(());
+                }
+            }
+            if (self.is_record)(&value) {
+                self.found = true;
+                self.give(Item::Record(value))?;
+            } else if let Value::Object(map) = value {
+                *envelope = map;
+            }
+            return Ok(());
+        }
+        self.found = true;
+        self.emit_record(start)?;
+        let mut last_ended = true;
+        loop {
+            if self.window.peek_solid()?.is_none() {
+                break;
+            }
+            self.record.clear();
+            let start = self.window.offset();
+            last_ended = line(self.window, &mut self.record, self.cap)?;
+            self.emit_record(start)?;
+        }
+        if self.rows_end && !last_ended {
+            return Err(Stop::Cut(
+                "the last line has no line end, so that it cannot be told from a cut (source.csv.final_newline = false accepts it)".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Goes on at a value that is no record yet: `paths` lead from here to the list.
+    fn walk(&mut self, paths: &[&[String]], envelope: &mut Map<String, Value>) -> Result<(), Stop> {
+        match self.solid()? {
+            b'[' => {
+                // A list on the way: each of its members leads on.
+                self.window.advance(1);
+                loop {
+                    match self.solid()? {
+                        b']' => {
+                            self.window.advance(1);
+                            return Ok(());
+                        }
+                        b',' => self.window.advance(1),
+                        _ => self.walk(paths, &mut Map::new())?,
+                    }
+                }
+            }
+            b'{' => self.window.advance(1),
+            _ => {
+                self.record.clear();
+                scan(self.window, &mut self.record, ENVELOPE_BYTES)?;
+                return Ok(());
+            }
+        }
+        let mut first = true;
+        loop {
+            match self.solid()? {
+                b'}' => {
+                    self.window.advance(1);
+                    return Ok(());
+                }
+                b',' if !first => self.window.advance(1),
+                b'"' if first => {}
+                _ => return Err(Stop::Bad("a comma or a key is missing".to_owned())),
+            }
+            if self.solid()? != b'"' {
+                return Err(Stop::Bad("a key is missing".to_owned()));
+            }
+            first = false;
+            self.record.clear();
+            scan(self.window, &mut self.record, 4096)?;
+            let key: String = serde_json::from_slice(&self.record.bytes)
+                .map_err(|_| Stop::Bad("a key cannot be read".to_owned()))?;
+            if self.solid()? != b':' {
+                return Err(Stop::Bad("a colon is missing".to_owned()));
+            }
+            self.window.advance(1);
+            let next: Vec<&[String]> = paths
+                .iter()
+                .filter_map(|path| path.split_first())
+                .filter(|(head, _)| **head == key)
+                .map(|(_, tail)| tail)
+                .collect();
+            if next.iter().any(|path| path.is_empty()) {
+                self.list(&key)?;
+            } else if next.is_empty() {
+                self.record.clear();
+                self.solid()?;
+                scan(self.window, &mut self.record, ENVELOPE_BYTES)?;
+                if !self.record.is_over(ENVELOPE_BYTES)
+                    && let Some(value) = self.read_record()
+                {
+                    envelope.insert(key, value);
+                }
+            } else {
+                let mut inner = Map::new();
+                self.walk(&next, &mut inner)?;
+                envelope.insert(key, Value::Object(inner));
+            }
+        }
+    }
+
+    /// What stands where the list is expected.
+    fn list(&mut self, key: &str) -> Result<(), Stop> {
+        match self.solid()? {
+            b'[' => {
+                self.found = true;
+                self.elements()
+            }
+            b'{' => {
+                self.record.clear();
+                let start = self.window.offset();
+                scan(self.window, &mut self.record, self.cap)?;
+                match self.read_record() {
+                    Some(value) if (self.is_record)(&value) => {
+                        self.found = true;
+                        self.give(Item::Record(value))
+                    }
+                    Some(Value::Object(map)) if map.is_empty() => {
+                        self.found = true;
+                        Ok(())
+                    }
+                    Some(_) => {
+                        self.broken_list = Some(format!(
+                            "`{key}` is an object at byte {start}, no list of records"
+                        ));
+                        Ok(())
+                    }
+                    None => self.emit_record(start),
+                }
+            }
+            _ => {
+                self.record.clear();
+                scan(self.window, &mut self.record, 4096)?;
+                if self.record.bytes == b"null" {
+                    self.found = true;
+                } else {
+                    self.broken_list = Some(format!("`{key}` is no list"));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The members of the list whose bracket is next.
+    fn elements(&mut self) -> Result<(), Stop> {
+        self.window.advance(1);
+        let mut after_value = false;
+        loop {
+            match self.solid()? {
+                b']' => {
+                    self.window.advance(1);
+                    return Ok(());
+                }
+                b',' => {
+                    self.window.advance(1);
+                    after_value = false;
+                }
+                b'}' | b':' => return Err(Stop::Bad("a bracket is out of place".to_owned())),
+                _ if after_value => {
+                    return Err(Stop::Bad("a comma is missing between records".to_owned()));
+                }
+                _ => {
+                    self.record.clear();
+                    let start = self.window.offset();
+                    scan(self.window, &mut self.record, self.cap)?;
+                    self.emit_record(start)?;
+                    after_value = true;
+                }
+            }
+        }
+    }
+
+    /// Hands over what `record` holds.
+    fn emit_record(&mut self, start: u64) -> Result<(), Stop> {
+        let item = if self.record.is_over(self.cap) {
+            Item::Broken {
+                raw: excerpt(self.decoding, &self.record.bytes),
+                why: format!(
+                    "the record at byte {start} has {} bytes, more than limits.record_kb allows",
+                    self.record.len
+                ),
+            }
+        } else {
+            match self.read_record() {
+                Some(Value::Null) => return Ok(()),
+                Some(value @ Value::Object(_)) => Item::Record(value),
+                Some(_) => Item::Broken {
+                    raw: excerpt(self.decoding, &self.record.bytes),
+                    why: format!("the record at byte {start} is no object"),
+                },
+                None => Item::Broken {
+                    raw: excerpt(self.decoding, &self.record.bytes),
+                    why: format!("the record at byte {start} is no JSON"),
+                },
+            }
+        };
+        self.give(item)
+    }
+
+    fn give(&mut self, item: Item) -> Result<(), Stop> {
+        self.items += 1;
+        if (self.take)(item) {
+            Ok(())
+        } else {
+            Err(Stop::Enough)
+        }
+    }
+
+    fn read_record(&self) -> Option<Value> {
+        let text = self.decoding.text(&self.record.bytes);
+        serde_json::from_str(&text)
+            .ok()
+            .or_else(|| serde_json::from_str(&mended(&text)).ok())
+    }
+
+    fn solid(&mut self) -> Result<u8, Stop> {
+        self.window
+            .peek_solid()?
+            .ok_or_else(|| Stop::Cut("the document ends too early".to_owned()))
+    }
+}
+
+/// One JSON value, brackets and quotation marks balanced, into `out`.
+fn scan<R: Read>(window: &mut Window<R>, out: &mut Kept, cap: usize) -> Result<(), Stop> {
+    let cut = || Stop::Cut("the document ends within a value".to_owned());
+    let mut depth = 0usize;
+    let mut in_string = false;
+    let mut escaped = false;
+    let mut started = false;
+    loop {
+        let chunk = window.chunk()?;
+        if chunk.is_empty() {
+            // Only a bare word may end with the bytes, and the document goes on after words.
+            return Err(cut());
+        }
+        let mut i = 0;
+        let mut done = false;
+        while i < chunk.len() {
+            let byte = chunk[i];
+            if in_string {
+                if escaped {
+                    escaped = false;
+                    i += 1;
+                    continue;
+                }
+                match memchr::memchr2(b'"', b'\\', &chunk[i..]) {
+                    None => i = chunk.len(),
+                    Some(n) => {
+                        i += n + 1;
+                        if chunk[i - 1] == b'\\' {
+                            escaped = true;
+                        } else {
+                            in_string = false;
+                            if depth == 0 {
+                                done = true;
+                                break;
+                            }
+                        }
+                    }
+                }
+                continue;
+            }
+            match byte {
+                b'"' => {
+                    if depth == 0 && started {
+                        return Err(Stop::Bad("a quotation mark is out of place".to_owned()));
+                    }
+                    in_string = true;
+                    i += 1;
+                }
+                b'{' | b'[' => {
+                    depth += 1;
+                    i += 1;
+                }
+                b'}' | b']' if depth == 0 => {
+                    done = true;
+                    break;
+                }
+                b'}' | b']' => {
+                    depth -= 1;
+                    i += 1;
+                    if depth == 0 {
+                        done = true;
+                        break;
+                    }
+                }
+                b',' | b':' if depth == 0 => {
+                    done = true;
+                    break;
+                }
+                b if depth == 0 && started && b.is_ascii_whitespace() => {
+                    done = true;
+                    break;
+                }
+                _ => i += 1,
+            }
+            started = true;
+        }
+        out.push(&chunk[..i], cap);
+        window.advance(i);
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+/// The rest of the line into `out`; whether a line end was there.
+fn line<R: Read>(window: &mut Window<R>, out: &mut Kept, cap: usize) -> Result<bool, Stop> {
+    loop {
+        let chunk = window.chunk()?;
+        if chunk.is_empty() {
+            return Ok(false);
+        }
+        match memchr::memchr(b'\n', chunk) {
+            Some(n) => {
+                out.push(&chunk[..n], cap);
+                window.advance(n + 1);
+                return Ok(true);
+            }
+            None => {
+                let n = chunk.len();
+                out.push(chunk, cap);
+                window.advance(n);
+            }
+        }
+    }
+}
+
+/// Raw control characters inside strings, which JSON forbids and sources write, escaped.
+fn mended(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut in_string = false;
+    let mut escaped = false;
+    for c in text.chars() {
+        match c {
+            '"' if !escaped => {
+                in_string = !in_string;
+                out.push(c);
+            }
+            '\n' if in_string => out.push_str("\\n"),
+            '\r' if in_string => out.push_str("\\r"),
+            '\t' if in_string => out.push_str("\\t"),
+            c if in_string && c.is_control() && (c as u32) < 0x20 => out.push(' '),
+            c => out.push(c),
+        }
+        escaped = in_string && c == '\\' && !escaped;
+    }
+    out
+}
+
+/// A document without the list at `path`.
+fn envelope_of(mut document: Value, path: &[String]) -> Value {
+    let mut at = &mut document;
+    for (depth, key) in path.iter().enumerate() {
+        let Value::Object(map) = at else {
+            return document;
+        };
+        if depth + 1 == path.len() {
+            map.remove(key);
+            return document;
+        }
+        match map.get_mut(key) {
+            Some(next) => at = next,
+            None => return document,
+        }
+    }
+    document
+}
