@@ -82,6 +82,12 @@ fn rows<R: Read>(
             names = header(cells, plan.csv.fold_header);
             continue;
         }
+        // A row that may be half a row is not handed over: it would change a known offer.
+        if end == RowEnd::File && must_end {
+            return Err(Stop::Cut(
+                "the last row has no line end, so that it cannot be told from a cut (source.csv.final_newline = false accepts it)".to_owned(),
+            ));
+        }
         let extra = cells
             .iter()
             .skip(names.len())
@@ -115,11 +121,6 @@ fn rows<R: Read>(
         *items += 1;
         if !take(item) {
             return Err(Stop::Enough);
-        }
-        if end == RowEnd::File && must_end {
-            return Err(Stop::Cut(
-                "the last row has no line end, so that it cannot be told from a cut (source.csv.final_newline = false accepts it)".to_owned(),
-            ));
         }
     }
 }
