@@ -1,0 +1,102 @@
+//! The trade's own table: abbreviations and usual titles, longest pattern first in the title.
+
+use super::super::tables;
+use super::words::{self, Token};
+use super::{Verdict, rome};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+#[derive(Debug, serde::Deserialize)]
+struct Row {
+    patterns: String,
+    rome: String,
+    title: String,
+}
+
+struct Table {
+    rows: Vec<Row>,
+    /// Pattern as stems joined by blanks → row.
+    patterns: HashMap<String, usize>,
+    longest: usize,
+}
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let rows: Vec<Row> = tables::rows(include_bytes!("../data/occupations.csv"));
+    let mut patterns = HashMap::new();
+    let mut longest = 1;
+    for (index, row) in rows.iter().enumerate() {
+        for pattern in row.patterns.split('|') {
+            let stems = stems(pattern);
+            longest = longest.max(stems.split(' ').count());
+            patterns.entry(stems).or_insert(index);
+        }
+    }
+    Table {
+        rows,
+        patterns,
+        longest,
+    }
+});
+
+fn stems(pattern: &str) -> String {
+    words::tokens(pattern)
+        .into_iter()
+        .map(|token| token.stem)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+/// The first pattern in the title, the longest at that place; one that begins within the first
+/// two words beats a later one.
+pub fn find(tokens: &[Token]) -> Option<Verdict> {
+    let table = &*TABLE;
+    for start in 0..tokens.len() {
+        for length in (1..=table.longest.min(tokens.len() - start)).rev() {
+            let words = &tokens[start..start + length];
+            let joined = words
+                .iter()
+                .map(|token| token.stem.as_str())
+                .collect::<Vec<_>>()
+                .join(" ");
+            let Some(&index) = table.patterns.get(&joined) else {
+                continue;
+            };
+            let row = &table.rows[index];
+            let entry = rome::entry(&row.rome)?;
+            // A pattern at the head of the title, or of a part of it, is what is sought; in the
+            // middle it may be what the sought person works with.
+            let head = start == 0 || tokens[start - 1].part != tokens[start].part;
+            let confidence = match (start, head) {
+                (0, _) => 0.95,
+                (_, true) => 0.85,
+                (1, false) => 0.8,
+                _ => 0.6,
+            };
+            return Some(Verdict {
+                rome: Some(row.rome.clone()),
+                rome_v3: entry.parent.clone(),
+                title: Some(if row.title.is_empty() {
+                    entry.label.clone()
+                } else {
+                    row.title.clone()
+                }),
+                rule: "occupation.trade_table",
+                confidence,
+            });
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+pub fn check() -> usize {
+    let table = &*TABLE;
+    for row in &table.rows {
+        assert!(
+            rome::entry(&row.rome).is_some(),
+            "{} is no ROME code",
+            row.rome
+        );
+    }
+    table.rows.len()
+}

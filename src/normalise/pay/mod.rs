@@ -1,0 +1,453 @@
+//! Pay: what the source says, checked against what is possible. Net is never made gross.
+
+mod amount;
+
+use super::fold::fold;
+use super::input::{Input, cents};
+use super::phrases::{self, Topic};
+use super::record::{Record, TEXT, cut};
+use super::text::line;
+use crate::model::{ContractForm, Field, Pay, Period, Raw, Time, WorkingTime};
+use amount::Said;
+
+/// Monthly hours of a legal full time.
+const MONTH_HOURS: f64 = 151.67;
+
+pub fn pay(
+    input: &Input<'_>,
+    form: Option<ContractForm>,
+    time: Option<&WorkingTime>,
+    record: &mut Record,
+) -> Option<Pay> {
+    let mut pay = Pay::default();
+    structured(input, &mut pay, record);
+    labels(input, &mut pay, record);
+    if pay.min.is_none() && pay.max.is_none() {
+        from_text(input, &mut pay, record);
+    }
+    check(&mut pay, record);
+    basis(input, &mut pay, record);
+    benefits(input, &mut pay, record);
+    equivalents(&mut pay, time, record);
+    if pay.min.is_none() && pay.max.is_none() {
+        // A practice or a takeover has an income, no pay.
+        let paid = !matches!(form, Some(ContractForm::Liberal | ContractForm::Takeover));
+        match &pay.basis {
+            Some(basis) => record.find("pay.basis_only", "pay", basis),
+            None if paid => record.find("pay.absent", "pay", ""),
+            None => {}
+        }
+    }
+    (pay != Pay::default()).then_some(pay)
+}
+
+/// Separate fields for bounds and period.
+fn structured(input: &Input<'_>, pay: &mut Pay, record: &mut Record) {
+    let amount = |raw: &Raw| {
+        let folded = fold(raw.value());
+        let thousands = folded.trim_end_matches(['€', ' ']).ends_with('k');
+        let digits = folded.trim_matches(|c: char| !c.is_ascii_digit());
+        amount::number(digits).map(|value| if thousands { value * 1000.0 } else { value })
+    };
+    let min = input.raw(Field::PayMin);
+    let max = input.raw(Field::PayMax);
+    pay.min = min.and_then(amount);
+    pay.max = max.and_then(amount);
+    if let (Some(low), Some(high)) = (pay.min, pay.max)
+        && low > high
+    {
+        record.find("pay.inverted", "pay", &format!("{low} / {high}"));
+        (pay.min, pay.max) = (Some(high), Some(low));
+    }
+    if pay.min.is_none() && pay.max.is_none() {
+        return;
+    }
+    for (value, raw, pointer) in [(pay.min, min, "/pay/min"), (pay.max, max, "/pay/max")] {
+        if let (Some(_), Some(raw)) = (value, raw) {
+            record.mapped(pointer, raw, "pay.field", 0.98);
+        }
+    }
+    if let Some(raw) = input.raw(Field::PayPeriod) {
+        let period =
+            if raw.mapped { token(raw.value()) } else { None }.or_else(|| period_word(raw.value()));
+        if let Some(period) = period {
+            pay.period = Some(period);
+            record.mapped("/pay/period", raw, "pay.period_field", 0.98);
+        }
+    }
+    if let Some(raw) = input.raw(Field::PayGross) {
+        let folded = fold(raw.value());
+        pay.gross = match folded.as_str() {
+            "gross" | "brut" | "true" => Some(true),
+            "net" | "false" => Some(false),
+            _ => None,
+        };
+        if pay.gross.is_some() {
+            record.mapped("/pay/gross", raw, "pay.gross_field", 0.98);
+        }
+    }
+    currency(input, pay, record);
+}
+
+fn currency(input: &Input<'_>, pay: &mut Pay, record: &mut Record) {
+    if let Some(raw) = input.raw(Field::PayCurrency) {
+        let code = raw.value().trim().to_ascii_uppercase();
+        let code = match code.as_str() {
+            "€" | "EURO" | "EUROS" => "EUR".to_owned(),
+            "$" => "USD".to_owned(),
+            "£" => "GBP".to_owned(),
+            _ => code,
+        };
+        if code.len() == 3 && code.bytes().all(|byte| byte.is_ascii_uppercase()) {
+            pay.currency = Some(code);
+            record.mapped("/pay/currency", raw, "pay.currency_field", 0.99);
+            return;
+        }
+    }
+    if pay.currency.is_none() && (pay.min.is_some() || pay.max.is_some()) {
+        pay.currency = Some("EUR".to_owned());
+        record.set(
+            "/pay/currency",
+            "connector",
+            "",
+            "pay.currency_of_country",
+            0.9,
+        );
+    }
+}
+
+fn token(token: &str) -> Option<Period> {
+    serde_json::from_value(serde_json::Value::String(token.to_owned())).ok()
+}
+
+/// Words and codes of periods in structured feeds.
+fn period_word(text: &str) -> Option<Period> {
+    let folded = fold(text.trim());
+    match folded.as_str() {
+        "h" | "hour" | "hr" | "hourly" | "horaire" | "per-hour-wage" => Some(Period::Hour),
+        "j" | "d" | "day" | "daily" => Some(Period::Day),
+        "w" | "week" | "weekly" => Some(Period::Week),
+        "m" | "month" | "monthly" | "mensuel" | "mois" => Some(Period::Month),
+        "y" | "a" | "an" | "year" | "yearly" | "annual" | "per-year-salary" | "annuel" => {
+            Some(Period::Year)
+        }
+        _ => amount::period(&folded),
+    }
+}
+
+/// The pay label, its comment, in that order.
+fn labels(input: &Input<'_>, pay: &mut Pay, record: &mut Record) {
+    for (field, confidence) in [(Field::Pay, 0.97), (Field::PayComment, 0.9)] {
+        let Some(raw) = input.raw(field) else {
+            continue;
+        };
+        for value in &raw.values {
+            let folded = fold(&line(value));
+            let Some(said) = amount::label(&folded) else {
+                continue;
+            };
+            let has_amount = said.min.is_some() || said.max.is_some();
+            if has_amount && pay.min.is_none() && pay.max.is_none() {
+                let stated_period = said.period.is_some();
+                apply(
+                    &said,
+                    pay,
+                    &raw.path,
+                    raw.source_text(),
+                    "pay.label",
+                    confidence,
+                    record,
+                );
+                if pay.period.is_none()
+                    && !stated_period
+                    && let Some(raw) = input.raw(Field::PayPeriod)
+                    && let Some(period) = token(raw.value()).or_else(|| period_word(raw.value()))
+                {
+                    pay.period = Some(period);
+                    record.mapped("/pay/period", raw, "pay.period_field", 0.98);
+                }
+            } else if has_amount && field == Field::PayComment {
+                continue;
+            }
+            if pay.months.is_none() && said.months.is_some() {
+                pay.months = said.months;
+                record.mapped("/pay/months", raw, "pay.months", 0.97);
+            }
+            if pay.gross.is_none() && (has_amount || pay.min.is_some()) && said.gross.is_some() {
+                pay.gross = said.gross;
+                record.mapped("/pay/gross", raw, "pay.gross", 0.95);
+            }
+        }
+    }
+}
+
+fn from_text(input: &Input<'_>, pay: &mut Pay, record: &mut Record) {
+    if let Some(said) = amount::in_text(&input.text_folded) {
+        let raw = input.excerpt(said.range.clone()).to_owned();
+        apply(&said, pay, TEXT, &raw, "pay.text", 0.8, record);
+        if said.months.is_some() {
+            pay.months = said.months;
+            record.set("/pay/months", TEXT, &raw, "pay.text_months", 0.8);
+        }
+    }
+}
+
+fn apply(
+    said: &Said,
+    pay: &mut Pay,
+    source: &str,
+    raw: &str,
+    rule: &str,
+    confidence: f64,
+    record: &mut Record,
+) {
+    if said.inverted {
+        record.find("pay.inverted", "pay", raw);
+    }
+    pay.min = said.min;
+    pay.max = said.max;
+    for (value, pointer) in [(said.min, "/pay/min"), (said.max, "/pay/max")] {
+        if value.is_some() {
+            record.set(pointer, source, raw, rule, confidence);
+        }
+    }
+    pay.period = said.period;
+    if said.period.is_some() {
+        record.set("/pay/period", source, raw, rule, confidence);
+    }
+    if said.gross.is_some() {
+        pay.gross = said.gross;
+        record.set("/pay/gross", source, raw, rule, confidence);
+    }
+    pay.currency = Some(said.currency.unwrap_or("EUR").to_owned());
+    let sure = if said.currency.is_some() { 0.99 } else { 0.9 };
+    record.set("/pay/currency", source, raw, "pay.currency", sure);
+}
+
+/// The amounts that a period can have, in euros: below and above it is another period or an error.
+fn possible(period: Period, value: f64) -> bool {
+    let range = match period {
+        Period::Hour => 7.0..=150.0,
+        Period::Day => 40.0..=2_000.0,
+        Period::Week => 50.0..=5_000.0,
+        Period::Month => 300.0..=15_000.0,
+        Period::Year => 5_000.0..=350_000.0,
+    };
+    range.contains(&value)
+}
+
+/// The periods that ads use for such an amount; narrower than [`possible`], so that one remains.
+fn plausible(value: f64) -> Option<Period> {
+    match value {
+        value if (8.0..=100.0).contains(&value) => Some(Period::Hour),
+        value if (700.0..=12_000.0).contains(&value) => Some(Period::Month),
+        value if (15_000.0..=350_000.0).contains(&value) => Some(Period::Year),
+        _ => None,
+    }
+}
+
+fn check(pay: &mut Pay, record: &mut Record) {
+    let Some(value) = pay.min.or(pay.max) else {
+        return;
+    };
+    let top = pay.max.unwrap_or(value);
+    let both = |period: Period| possible(period, value) && possible(period, top);
+    let shown = match pay.max {
+        Some(max) if max != value => format!("{value} à {max}"),
+        _ => value.to_string(),
+    };
+    match pay.period {
+        Some(period) if both(period) => {}
+        Some(_) => match plausible(value).filter(|period| plausible(top) == Some(*period)) {
+            Some(period) => {
+                pay.period = Some(period);
+                record.find("pay.period_corrected", "pay", &shown);
+                if let Some(note) = record.provenance.get_mut("/pay/period") {
+                    note.rule = "pay.period_corrected".to_owned();
+                    note.confidence = 0.85;
+                }
+            }
+            None => {
+                record.find("pay.implausible", "pay", &shown);
+                for pointer in ["/pay/min", "/pay/max", "/pay/period"] {
+                    if let Some(note) = record.provenance.get_mut(pointer) {
+                        note.confidence = 0.5;
+                    }
+                }
+            }
+        },
+        None => {
+            if let Some(period) = plausible(value).filter(|period| plausible(top) == Some(*period))
+            {
+                pay.period = Some(period);
+                record.set(
+                    "/pay/period",
+                    "connector",
+                    &shown,
+                    "pay.period_by_amount",
+                    0.85,
+                );
+            } else {
+                record.find("pay.implausible", "pay", &shown);
+            }
+        }
+    }
+}
+
+fn basis(input: &Input<'_>, pay: &mut Pay, record: &mut Record) {
+    for field in [Field::Pay, Field::PayComment] {
+        if let Some(raw) = input.raw(field) {
+            for value in &raw.values {
+                let folded = fold(value);
+                let hits = phrases::find(&folded);
+                let found = [Topic::Agreement, Topic::Basis]
+                    .into_iter()
+                    .find_map(|topic| {
+                        hits.iter()
+                            .find(|hit| hit.phrase.topic == topic)
+                            .map(|hit| hit.phrase.value.clone())
+                    });
+                let found = found.or_else(|| {
+                    ["grille", "indiciaire", "convention", "coef", "statutaire"]
+                        .iter()
+                        .any(|word| folded.contains(word))
+                        .then(|| "grille".to_owned())
+                });
+                if let Some(found) = found {
+                    pay.basis = Some(found);
+                    record.mapped("/pay/basis", raw, "pay.basis", 0.95);
+                    return;
+                }
+            }
+        }
+    }
+    let found = [Topic::Agreement, Topic::Basis]
+        .into_iter()
+        .find_map(|topic| input.text_hits(topic).next());
+    if let Some(hit) = found {
+        pay.basis = Some(hit.phrase.value.clone());
+        record.set(
+            "/pay/basis",
+            TEXT,
+            input.excerpt(hit.range.clone()),
+            "pay.basis_in_text",
+            0.8,
+        );
+    }
+}
+
+/// The longest label of a benefit, in characters.
+const BENEFIT_LIMIT: usize = 80;
+
+fn benefits(input: &Input<'_>, pay: &mut Pay, record: &mut Record) {
+    let add = |benefit: String, list: &mut Vec<String>| {
+        if !benefit.is_empty() && !list.contains(&benefit) && list.len() < 30 {
+            list.push(benefit);
+        }
+    };
+    if let Some(raw) = input.raw(Field::Benefits) {
+        for value in &raw.values {
+            for part in value.split("~$~~@~") {
+                let part = line(part);
+                let part = part.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
+                if matches!(fold(&part).as_str(), "" | "autre" | "autres" | "ce") {
+                    continue;
+                }
+                let known = phrases::find(&fold(&part))
+                    .into_iter()
+                    .find(|hit| hit.phrase.topic == Topic::Benefit)
+                    .map(|hit| hit.phrase.value.clone());
+                let label = known.unwrap_or_else(|| cut(&part, BENEFIT_LIMIT).to_owned());
+                add(label, &mut pay.benefits);
+            }
+        }
+        if !pay.benefits.is_empty() {
+            record.mapped("/pay/benefits", raw, "pay.benefits", 0.97);
+        }
+    }
+    for field in [Field::Pay, Field::PayComment] {
+        if let Some(raw) = input.raw(field) {
+            for value in &raw.values {
+                for hit in phrases::find(&fold(value)) {
+                    if hit.phrase.topic == Topic::Benefit && !hit.negated {
+                        add(hit.phrase.value.clone(), &mut pay.benefits);
+                    }
+                }
+            }
+        }
+    }
+    let mut read = false;
+    for hit in input.text_hits(Topic::Benefit) {
+        add(hit.phrase.value.clone(), &mut pay.benefits);
+        read = true;
+    }
+    if read && !record.provenance.contains_key("/pay/benefits") {
+        record.set("/pay/benefits", TEXT, "", "pay.benefits_in_text", 0.8);
+    }
+}
+
+/// Monthly and hourly equivalents. A year has 12 months whatever the number of payments; hours are
+/// those of the post, or 151.67 a month for a full time.
+fn equivalents(pay: &mut Pay, time: Option<&WorkingTime>, record: &mut Record) {
+    let Some(period) = pay.period else {
+        return;
+    };
+    if pay.currency.as_deref() != Some("EUR") {
+        return;
+    }
+    if record
+        .provenance
+        .get("/pay/min")
+        .or_else(|| record.provenance.get("/pay/max"))
+        .is_none_or(|note| note.confidence < 0.7)
+    {
+        return;
+    }
+    let month_hours = match time {
+        Some(WorkingTime {
+            hours_week: Some(hours),
+            ..
+        }) => Some(hours * 52.0 / 12.0),
+        Some(WorkingTime {
+            time: Some(Time::Full),
+            ..
+        }) => Some(MONTH_HOURS),
+        _ => None,
+    };
+    let monthly = |value: f64| match period {
+        Period::Year => Some(value / 12.0),
+        Period::Month => Some(value),
+        Period::Hour => month_hours.map(|hours| value * hours),
+        Period::Week => Some(value * 52.0 / 12.0),
+        Period::Day => None,
+    };
+    let hourly = |value: f64| match period {
+        Period::Hour => Some(value),
+        _ => monthly(value)
+            .zip(month_hours)
+            .map(|(month, hours)| month / hours),
+    };
+    pay.monthly_min = pay.min.and_then(monthly).map(cents);
+    pay.monthly_max = pay.max.and_then(monthly).map(cents);
+    pay.hourly_min = pay.min.and_then(hourly).map(cents);
+    pay.hourly_max = pay.max.and_then(hourly).map(cents);
+    let hours = month_hours.map_or(String::new(), |hours| format!(" ; {} h/mois", cents(hours)));
+    for (value, pointer, rule) in [
+        (
+            pay.monthly_min,
+            "/pay/monthly_min",
+            "pay.monthly_equivalent",
+        ),
+        (
+            pay.monthly_max,
+            "/pay/monthly_max",
+            "pay.monthly_equivalent",
+        ),
+        (pay.hourly_min, "/pay/hourly_min", "pay.hourly_equivalent"),
+        (pay.hourly_max, "/pay/hourly_max", "pay.hourly_equivalent"),
+    ] {
+        if value.is_some() {
+            record.set(pointer, "computed", &format!("an / 12{hours}"), rule, 0.9);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+use super::*;
+use crate::model::{Privacy, Raw};
+use proptest::prelude::*;
+
+fn mask(text: &str) -> String {
+    Masker::default().line(text, &mut Masked::default())
+}
+
+#[test]
+fn contacts_are_masked() {
+    let cases = [
+        (
+            "Écrire à jean.dupont@clinique.example ou au 06 12 34 56 78.",
+            "Écrire à [e-mail masqué] ou au [téléphone masqué].",
+        ),
+        ("Tél : 03.84.96.60.60", "Tél : [téléphone masqué]"),
+        ("+33 (0)3 84 96 60 60", "[téléphone masqué]"),
+        ("marie (at) ehpad.example", "[e-mail masqué]"),
+        (
+            "Contactez Mme Sophie MARTIN, cadre de santé",
+            "Contactez [nom masqué], cadre de santé",
+        ),
+        (
+            "Renseignements auprès de M. de La Tour",
+            "Renseignements auprès de [nom masqué]",
+        ),
+        (
+            "Contact : Sophie Durand - cadre",
+            "Contact : [nom masqué] - cadre",
+        ),
+        ("adresser CV à DURAND Sophie", "adresser CV à [nom masqué]"),
+        (
+            "Dr Claire Petit, médecin coordonnateur",
+            "[nom masqué], médecin coordonnateur",
+        ),
+    ];
+    for (text, wanted) in cases {
+        assert_eq!(mask(text), wanted);
+        assert_eq!(mask(wanted), wanted, "a second pass changes nothing");
+    }
+}
+
+#[test]
+fn innocent_texts_stay() {
+    for text in [
+        "Madame, Monsieur, vous êtes aide-soignant",
+        "Adresser un courrier à Monsieur le Directeur, rue du Docteur Roux",
+        "Centre Hospitalier Docteur Jean-Éric Techer",
+        "du 01/09/2025 08h00 au 31/12/2025",
+        "SIRET 267 000 123 00015, FINESS 700000029",
+        "Madame la Directrice des Ressources Humaines",
+        "Poste à 35h, 1 801,80 € brut mensuel sur 12 mois",
+        "Docteur en pharmacie",
+        "Contact : service des ressources humaines de la résidence Jean Jaurès",
+        "Suivez-nous sur @clinique",
+    ] {
+        assert_eq!(mask(text), text);
+    }
+}
+
+#[test]
+fn the_members_roles_may_stay() {
+    let member = Member {
+        privacy: Privacy {
+            role_addresses: vec![
+                "*@gh.example".to_owned(),
+                "secteur.lure@aide.example".to_owned(),
+            ],
+        },
+        ..Member::default()
+    };
+    for (address, allowed) in [
+        ("recrutement@gh.example", true),
+        ("RH.nord@gh.example", true),
+        ("jean.dupont@gh.example", false),
+        ("recrutement@autre.example", false),
+        ("secteur.lure@aide.example", true),
+    ] {
+        assert_eq!(role_allowed(address, Some(&member)), allowed, "{address}");
+        assert!(!role_allowed(address, None));
+    }
+}
+
+#[test]
+fn names_in_fields_are_found_in_texts() {
+    let mut draft = Draft::default();
+    draft.fields.insert(
+        Field::ContactName,
+        Raw::new("CLINIQUE DU LAC - Mme Aïcha Ouedraogo", "contact.nom"),
+    );
+    draft
+        .fields
+        .insert(Field::EmployerName, Raw::new("CLINIQUE DU LAC", "nom"));
+    let masker = Masker::new(&draft, None);
+    let mut masked = Masked::default();
+    assert_eq!(
+        masker.line(
+            "La Clinique du Lac recrute. Voir Ouedraogo ou aïcha.",
+            &mut masked
+        ),
+        "La Clinique du Lac recrute. Voir [nom masqué] ou aïcha."
+    );
+    assert_eq!(masked.names, 1);
+}
+
+#[test]
+fn tags_do_not_hide_an_address() {
+    let mut document = super::super::text::parse("<p>jean.<b>dupont</b>@clinique.example</p>");
+    Masker::default().document(&mut document);
+    assert_eq!(document.text(), "[e-mail masqué]");
+}
+
+proptest! {
+    #[test]
+    fn masking_is_total_and_idempotent(text in "([A-Z]?[a-zé]{0,6}|[ .@/0-9M-]|Mme |06 12 34 56 78|Marie |contact ){0,20}") {
+        let once = mask(&text);
+        prop_assert_eq!(mask(&once), once);
+    }
+}

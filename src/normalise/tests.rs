@@ -1,0 +1,188 @@
+use super::*;
+use crate::model::{ContractForm, Network, Raw};
+use proptest::prelude::*;
+
+pub fn draft(fields: &[(Field, &str)]) -> Draft {
+    let mut draft = Draft {
+        reference: "R1".to_owned(),
+        ..Draft::default()
+    };
+    for (field, value) in fields {
+        draft
+            .fields
+            .insert(*field, Raw::new(*value, format!("{field:?}")));
+    }
+    draft
+}
+
+pub fn run(draft: &Draft) -> Posting {
+    let connector = ConnectorName::from("essai");
+    let network = Network::default();
+    normalise(
+        draft,
+        &Context {
+            connector: &connector,
+            member: None,
+            network: &network,
+            first_seen: Timestamp::UNIX_EPOCH,
+        },
+    )
+}
+
+#[test]
+fn a_whole_offer() {
+    let posting = run(&draft(&[
+        (
+            Field::Title,
+            "🚨 URGENT Infirmier(ère) DE H/F - CDI - Vesoul (70)",
+        ),
+        (Field::EmployerName, "Clinique du Lac"),
+        (Field::Place, "70 - VESOUL"),
+        (Field::Contract, "CDI"),
+        (Field::Hours, "35H Travail en journée"),
+        (
+            Field::Pay,
+            "Mensuel de 2100.0 Euros à 2300.0 Euros sur 13 mois",
+        ),
+        (
+            Field::Description,
+            "La Clinique du Lac recrute un infirmier pour son service.\n- Soins\n- Écoute\nContact : Mme Sophie Martin, 03 84 00 00 00, s.martin@lac.example",
+        ),
+        (Field::Published, "2026-11-02T08:00:00Z"),
+        (Field::ApplyUrl, "https://lac.example/offre/1?utm_source=x"),
+    ]));
+    insta::assert_json_snapshot!(posting);
+}
+
+#[test]
+fn an_empty_draft_gives_an_empty_posting_with_findings() {
+    let posting = run(&Draft::default());
+    assert_eq!(posting.offer.title, "");
+    assert!(
+        posting
+            .findings
+            .iter()
+            .any(|finding| finding.rule == "title.absent")
+    );
+    assert!(
+        posting
+            .findings
+            .iter()
+            .any(|finding| finding.rule == "date.absent")
+    );
+}
+
+#[test]
+fn contracts_by_code_label_and_text() {
+    let cases: &[(&[(Field, &str)], Option<ContractForm>)] = &[
+        (&[(Field::Contract, "MIS")], Some(ContractForm::Interim)),
+        (
+            &[(Field::Contract, "Contrat à durée déterminée - 6 Mois")],
+            Some(ContractForm::Cdd),
+        ),
+        (
+            &[
+                (Field::Contract, "CDD"),
+                (Field::ContractNature, "Contrat apprentissage"),
+            ],
+            Some(ContractForm::Apprenticeship),
+        ),
+        (
+            &[
+                (Field::Contract, "LIB"),
+                (Field::ContractNature, "Emploi non salarié"),
+            ],
+            Some(ContractForm::Liberal),
+        ),
+        (&[(Field::Contract, "REP")], Some(ContractForm::Takeover)),
+        (
+            &[(Field::Title, "Aide-soignant CDD 3 mois")],
+            Some(ContractForm::Cdd),
+        ),
+        (
+            &[
+                (Field::Title, "IDE"),
+                (Field::Description, "Type de contrat : CDI à temps plein"),
+            ],
+            Some(ContractForm::Cdi),
+        ),
+        (
+            &[
+                (Field::Title, "IDE"),
+                (Field::Description, "En CDI ou en CDD"),
+            ],
+            None,
+        ),
+    ];
+    for (fields, wanted) in cases {
+        let posting = run(&draft(fields));
+        assert_eq!(
+            posting.offer.contract.and_then(|contract| contract.form),
+            *wanted,
+            "{fields:?}"
+        );
+    }
+    let posting = run(&draft(&[
+        (Field::Contract, "CDI"),
+        (Field::Title, "IDE CDD"),
+    ]));
+    assert!(
+        posting
+            .findings
+            .iter()
+            .any(|finding| finding.rule == "contract.contradiction")
+    );
+    let months = |label: &str| {
+        run(&draft(&[
+            (Field::Contract, "CDD"),
+            (Field::ContractDuration, label),
+        ]))
+        .offer
+        .contract
+        .and_then(|contract| contract.duration_months)
+    };
+    assert_eq!(months("CDD - 60 Jour(s)"), Some(2.0));
+    assert_eq!(months("1 an"), Some(12.0));
+}
+
+#[test]
+fn every_finding_is_in_the_table() {
+    let known = tables::finding_rules();
+    let sources = [
+        include_str!("contract.rs"),
+        include_str!("working_time.rs"),
+        include_str!("pay/mod.rs"),
+        include_str!("place/mod.rs"),
+        include_str!("employer.rs"),
+        include_str!("law.rs"),
+        include_str!("times.rs"),
+        include_str!("apply.rs"),
+        include_str!("occupation/mod.rs"),
+        include_str!("mod.rs"),
+    ];
+    for source in sources {
+        for (at, _) in source.match_indices(".find(\"") {
+            let rule = source[at + 7..].split('"').next().unwrap_or_default();
+            if rule.contains('.') {
+                assert!(known.iter().any(|name| name == rule), "{rule}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn normalising_is_total_and_deterministic(title in "\\PC{0,60}", text in "\\PC{0,200}", place in "[0-9A-Za-zé() ,-]{0,20}", pay in "[0-9a-zA-Z€ ,./àk-]{0,40}", hours in "[0-9hH ,%/a-z]{0,20}") {
+        let fields = draft(&[
+            (Field::Title, &title), (Field::Description, &text), (Field::Place, &place), (Field::Pay, &pay), (Field::Hours, &hours), (Field::Contract, &pay),
+        ]);
+        let once = run(&fields);
+        prop_assert_eq!(&once, &run(&fields));
+        for note in once.provenance.values() {
+            prop_assert!((0.0..=1.0).contains(&note.confidence));
+            prop_assert!(note.raw.chars().count() <= 220);
+        }
+        serde_json::to_string(&once).expect("a posting is JSON");
+    }
+}

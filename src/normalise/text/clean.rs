@@ -1,0 +1,121 @@
+//! Repair of characters: mojibake where the reading is certain, marks that nobody can see.
+
+use std::borrow::Cow;
+
+/// `text` without control, zero-width and direction characters, with UTF-8 that had been read as
+/// Windows-1252 put right. Line ends become `\n`.
+pub fn repair(text: &str) -> String {
+    let text = unmangle(text);
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' => {
+                if chars.peek() != Some(&'\n') {
+                    out.push('\n');
+                }
+            }
+            '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => out.push('\n'),
+            '\n' | '\t' => out.push(c),
+            c if c.is_control() || is_invisible(c) => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// `text` on one line: repaired, blanks collapsed, trimmed.
+pub fn line(text: &str) -> String {
+    let repaired = repair(text);
+    let decoded = if repaired.contains('&') {
+        Cow::Owned(repair(&super::entities::decode(&repaired)))
+    } else {
+        Cow::Borrowed(repaired.as_str())
+    };
+    let mut out = String::with_capacity(decoded.len());
+    for word in decoded.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(whole_word(word));
+    }
+    out
+}
+
+/// A replacement character that stands alone between blanks was an "à": no other French word is one
+/// letter outside ASCII.
+pub fn whole_word(word: &str) -> &str {
+    if word == "\u{fffd}" { "à" } else { word }
+}
+
+/// Marks without a glyph: zero width, direction, byte order, soft hyphen, variation selectors of
+/// text, private use and non-characters.
+pub fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200c}' | '\u{200e}' | '\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{fffe}' | '\u{ffff}' | '\u{e000}'..='\u{f8ff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// UTF-8 read as Windows-1252 ("Ã©"), read again as it was meant. A sequence is replaced only when
+/// it is well-formed UTF-8 of a character that French text uses.
+fn unmangle(text: &str) -> Cow<'_, str> {
+    if !text.contains(['Ã', 'Â', 'â', 'Å', 'ï', 'Ä', 'ð']) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        match mangled(rest) {
+            Some((meant, length)) => {
+                out.push(meant);
+                rest = &rest[length..];
+            }
+            None => {
+                out.push(c);
+                rest = &rest[c.len_utf8()..];
+            }
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The character that `text` begins with in mangled form, and how many bytes it takes.
+fn mangled(text: &str) -> Option<(char, usize)> {
+    let mut bytes = [0_u8; 4];
+    let mut chars = text.char_indices();
+    bytes[0] = byte_of(chars.next()?.1)?;
+    let wanted = match bytes[0] {
+        0xc2..=0xdf => 2,
+        0xe2 | 0xef => 3,
+        0xf0 => 4,
+        _ => return None,
+    };
+    for slot in bytes.iter_mut().take(wanted).skip(1) {
+        let byte = byte_of(chars.next()?.1)?;
+        if !(0x80..=0xbf).contains(&byte) {
+            return None;
+        }
+        *slot = byte;
+    }
+    let meant = std::str::from_utf8(&bytes[..wanted]).ok()?.chars().next()?;
+    let french = matches!(meant,
+        '\u{a0}'..='\u{17f}' | '\u{2010}'..='\u{203a}' | '€' | '™'
+        | '\u{fffd}' | '\u{2190}'..='\u{27bf}' | '\u{1f300}'..='\u{1faff}');
+    french.then(|| (meant, chars.offset()))
+}
+
+/// The Windows-1252 byte of `c`, control range included (what a decoder leaves of 0x81 and others).
+fn byte_of(c: char) -> Option<u8> {
+    if let Ok(byte) = u8::try_from(u32::from(c)) {
+        return (byte >= 0x80).then_some(byte);
+    }
+    let index = WINDOWS_1252.iter().position(|&known| known == c)?;
+    u8::try_from(0x80 + index).ok()
+}
+
+/// Windows-1252 from 0x80 to 0x9f; NUL where it has no character.
+const WINDOWS_1252: [char; 32] = [
+    '€', '\0', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\0', 'Ž', '\0', '\0', '‘',
+    '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\0', 'ž', 'Ÿ',
+];

@@ -1,0 +1,293 @@
+//! The title without what is no part of it: F/H marks, references, towns, contract, hours, emoji.
+
+use super::fold::{fold, key};
+use super::text::line;
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// A cleaned title and what its noise said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Title {
+    pub clean: String,
+    /// Whether an F/H mark in any form was there.
+    pub marked: bool,
+}
+
+/// The longest title kept, in characters.
+const LIMIT: usize = 200;
+
+/// "H/F", "(F-H)", "(m/w/d)", "H/F/X", "Homme / Femme".
+static MARK: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)[(\[]\s*(?:h\s*[/|.,&-]?\s*f|f\s*[/|.,&-]?\s*h|m\s*[/|.,&-]\s*[fw]|f\s*[/|.,&-]\s*m|w\s*/\s*m)(?:\s*[/|.,-]\s*(?:x|d|n|nb|i|\*))*\s*[)\]]|\b(?:h\s*[/|-]\s*f|f\s*[/|-]\s*h|m\s*/\s*[fw]|f\s*/\s*m)(?:\s*/\s*(?:x|d|n|nb)\b)*\b|\bhommes?\s*[/-]\s*femmes?\b|\bfemmes?\s*[/-]\s*hommes?\b",
+    )
+    .ok()
+});
+/// A lone "HF" or "H F" at the end.
+static MARK_AT_END: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"\s[-–(]?\s*(?:HF|FH|H F|F H|h\.f\.?)\s*\)?$").ok());
+static NOISE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    [
+        // References
+        r"(?i)[\[(]?\b(?:r[ée]f(?:[ée]rence)?s?|offre|poste|annonce)\s*(?:n[°o.]\s*)?[:.#°]?\s*[A-Z]{0,6}[-_/]?\d[\w./-]*\s*[\])]?",
+        r"(?i)[\[(]\s*(?:n[°o]\s*)?[A-Z]{0,6}[-_]?\d{3,}[\w./-]*\s*[\])]",
+        r"(?i)\bn°\s*\d[\w./-]*",
+        r"#\s*\d+",
+        r"\b20\d{2}[-_/]\d{2,6}\b",
+        // Urgency and other calls
+        r"(?i)[(\[]?\b(?:tr[èe]s\s+)?urgente?s?\b\s*!*[)\]]?",
+        r"(?i)^\s*(?:offre d['’ ]emploi|recrutement|nous recherchons|nous recrutons|on recrute|recrutons|recherchons|recherche|recrute)\s*[:!-]*\s*(?:(?:un|une|des|plusieurs)(?:\(e\)|\.e)?\s+)?",
+        r"(?i)\b(?:poste )?(?:[àa] pourvoir|disponible)(?: (?:rapidement|imm[ée]diatement|de suite|d[èe]s que possible|au plus vite))?\b",
+        r"(?i)\bposte de\s+",
+        // Contract and hours
+        r"(?i)[(\[]\s*(?:en\s+)?(?:CDI|CDD|CDII|int[ée]rim)\b[^)\]]*[)\]]",
+        r"(?i)\b(?:en\s+)?(?:CDD|int[ée]rim|contrat)\s*(?:de|d'une dur[ée]e de|-|:)?\s*\d+\s*(?:mois|ans?|semaines?|jours?)(?:\s+renouvelables?)?\b",
+        r"(?i)\b(?:en\s+)?(?:CDI|CDD|CDII)(?:\s*(?:/|ou|et|&)\s*(?:CDI|CDD|int[ée]rim|vacations?))*\b(?:\s+renouvelable\b)?",
+        r"(?i)\b[àa]?\s*(?:temps[ -](?:plein|partiel|complet|non[ -]complet)|mi[ -]temps|plein temps)\b",
+        r"(?i)\b[àa]?\s*\d{2,3}\s*%(?:\s*(?:etp|d['’]etp))?",
+        r"(?i)\b[01](?:[.,]\d{1,2})\s*etp\b",
+        r"(?i)\b\d{2}(?:[.,]\d{1,2})?\s*h(?:eures?)?(?:\d{2})?\s*(?:/\s*(?:semaine|sem|hebdo)|par semaine|hebdo(?:madaires?)?)\b",
+        r"(?i)(?:^|[\s(-])(?:1[4-9]|[23]\d)\s?h(?:eures?)?(?:\d{2})?\b(?:\s*[)])?",
+    ]
+    .iter()
+    .filter_map(|pattern| Regex::new(pattern).ok())
+    .collect()
+});
+
+/// The title of `source`; `drop` are names of places and employers that are no part of it.
+pub fn title(source: &str, drop: &[String]) -> Title {
+    let mut text = super::record::cut(&line(source), 2 * LIMIT).to_owned();
+    let mut marked = false;
+    for regex in [&MARK, &MARK_AT_END] {
+        if let Some(regex) = regex.as_ref()
+            && regex.is_match(&text)
+        {
+            marked = true;
+            text = regex.replace_all(&text, " ").into_owned();
+        }
+    }
+    text = without_emoji(&text);
+    let unmarked = tidy(&text);
+    for regex in NOISE.iter() {
+        let next = regex.replace_all(&text, " ");
+        if next.chars().filter(|c| c.is_alphabetic()).count() >= 2 {
+            text = next.into_owned();
+        }
+    }
+    let clean = without_names(&tidy(&text), drop);
+    let clean = if clean.chars().filter(|c| c.is_alphabetic()).count() >= 2 {
+        clean
+    } else if unmarked.is_empty() {
+        line(source)
+    } else {
+        unmarked
+    };
+    Title {
+        clean: super::record::cut(&clean, LIMIT).trim_end().to_owned(),
+        marked,
+    }
+}
+
+/// Emoji, dingbats and other pictures are no words.
+fn without_emoji(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\u{2190}'..='\u{21ff}'
+            | '\u{2300}'..='\u{27bf}'
+            | '\u{2b00}'..='\u{2bff}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{1f000}'..='\u{1faff}'
+            | '\u{fffd}' => ' ',
+            c => c,
+        })
+        .collect()
+}
+
+/// Empty brackets, doubled signs and signs at the ends go; blanks are single.
+fn tidy(text: &str) -> String {
+    let mut out = text.replace('_', " ");
+    for _ in 0..3 {
+        out = out
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+            .replace("( ", "(")
+            .replace(" )", ")")
+            .replace("()", "")
+            .replace("[]", "")
+            .replace("- -", "-")
+            .replace("– –", "–")
+            .replace("| |", "|")
+            .replace("/ /", "/")
+            .replace(" ,", ",")
+            .replace(", -", " -")
+            .replace("- ,", "-");
+    }
+    let ends = |c: char| {
+        c.is_whitespace()
+            || matches!(
+                c,
+                '-' | '–'
+                    | '—'
+                    | '|'
+                    | '/'
+                    | ','
+                    | ';'
+                    | ':'
+                    | '*'
+                    | '!'
+                    | '"'
+                    | '«'
+                    | '»'
+                    | '·'
+                    | '•'
+                    | '+'
+                    | '&'
+                    | '='
+                    | '>'
+                    | '<'
+                    | '~'
+                    | '\''
+            )
+    };
+    let mut out = out
+        .trim_matches(ends)
+        .trim_end_matches(['.', '(', '['])
+        .trim_matches(ends)
+        .to_owned();
+    // "Infirmier en", "Aide-soignant à": what a removed contract or town leaves.
+    while let Some((before, last)) = out.rsplit_once(' ') {
+        // "DE" in capitals is the state diploma.
+        if last == "DE"
+            || !matches!(
+                fold(last).as_str(),
+                "en" | "a" | "de" | "sur" | "pour" | "et" | "ou" | "au" | "le" | "la"
+            )
+        {
+            break;
+        }
+        out = before.trim_end_matches(ends).to_owned();
+    }
+    if out.matches('(').count() > out.matches(')').count() {
+        match out.rfind('(') {
+            Some(at) if out.len() - at < 3 => out.truncate(at),
+            _ => out.push(')'),
+        }
+    } else if out.matches(')').count() > out.matches('(').count() {
+        if let Some(at) = out.rfind(')') {
+            out.remove(at);
+        }
+    }
+    out.trim().to_owned()
+}
+
+/// Without the parts, between dashes, bars, commas or in brackets, that only name a place, a
+/// département or the employer.
+fn without_names(text: &str, drop: &[String]) -> String {
+    let dropped = |part: &str| {
+        let folded = key(part);
+        let bare = ["a ", "sur ", "secteur ", "dept ", "departement "]
+            .iter()
+            .find_map(|before| folded.strip_prefix(before))
+            .unwrap_or(&folded);
+        if bare.is_empty() {
+            return true;
+        }
+        let digits = bare.bytes().all(|byte| byte.is_ascii_digit());
+        if digits
+            && (bare.len() == 5
+                || (bare.len() == 2 && super::place::gazetteer().department(bare).is_some()))
+        {
+            return true;
+        }
+        drop.iter().any(|name| {
+            bare == name
+                || (name.len() >= 4
+                    && bare.strip_prefix(name.as_str()).is_some_and(|rest| {
+                        rest.trim().bytes().all(|b| b.is_ascii_digit() || b == b' ')
+                    }))
+        })
+    };
+    let mut text = text.to_owned();
+    while let (Some(open), Some(close)) = (text.rfind('('), text.rfind(')')) {
+        if open < close && close + 1 == text.len() && dropped(&text[open + 1..close]) {
+            text.truncate(open);
+            text = text.trim_end().to_owned();
+        } else {
+            break;
+        }
+    }
+    for mark in [" - ", " – ", " | ", " / ", ", ", " : "] {
+        while let Some((before, last)) = text.rsplit_once(mark) {
+            if !dropped(last) || key(before).is_empty() {
+                break;
+            }
+            text = before.trim_end().to_owned();
+        }
+        while let Some((first, after)) = text.split_once(mark) {
+            if !dropped(first) || key(after).is_empty() {
+                break;
+            }
+            text = after.trim_start().to_owned();
+        }
+    }
+    // "Infirmier à Vesoul": the town after its preposition.
+    for preposition in [" à ", " sur ", " A "] {
+        if let Some((before, last)) = text.rsplit_once(preposition)
+            && dropped(last)
+            && !key(before).is_empty()
+        {
+            text = before.to_owned();
+        }
+    }
+    tidy(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn noise_goes_and_words_stay() {
+        let drop = [
+            "vesoul".to_owned(),
+            "haute saone".to_owned(),
+            "clinique du lac".to_owned(),
+        ];
+        let cases = [
+            ("Aide-soignant (H/F)", "Aide-soignant"),
+            ("Infirmier F/H", "Infirmier"),
+            ("\"Technicien d'élevage F-H\" (H/F)", "Technicien d'élevage"),
+            ("Infirmier(ère) H/F/X - CDI - Vesoul (70)", "Infirmier(ère)"),
+            ("🚨 URGENT !! IDE de nuit - CDD 6 mois (F/H)", "IDE de nuit"),
+            ("AS/AMP/AES h/f 80%", "AS/AMP/AES"),
+            ("Réf. 2024-118 Psychologue (m/w/d)", "Psychologue"),
+            (
+                "Cadre de santé - Cardiologie - 100% - Clinique du Lac",
+                "Cadre de santé - Cardiologie",
+            ),
+            ("Auxiliaire de vie 35h à Vesoul", "Auxiliaire de vie"),
+            ("Aide à domicile - 24H/semaine", "Aide à domicile"),
+            (
+                "Médecin généraliste (H/F) - 70000 Vesoul",
+                "Médecin généraliste - 70000 Vesoul",
+            ),
+            ("Éducateur en CDI", "Éducateur"),
+            ("H/F", "H/F"),
+        ];
+        for (source, wanted) in cases {
+            assert_eq!(title(source, &drop).clean, wanted, "{source}");
+        }
+        assert!(title("IDE Homme/Femme", &[]).marked);
+        assert!(!title("Infirmière", &[]).marked);
+    }
+
+    proptest! {
+        #[test]
+        fn cleaning_is_total(source in "\\PC{0,120}") {
+            let first = title(&source, &[]);
+            prop_assert!(first.clean.chars().count() <= LIMIT);
+        }
+    }
+}

@@ -1,0 +1,500 @@
+//! Working time: full or part, hours a week, share of a full time, shifts, weekends.
+
+use super::fold::fold;
+use super::input::{Input, cents, decimal};
+use super::phrases::{self, Topic};
+use super::record::{Record, TEXT, TITLE};
+use crate::model::{Field, Shift, Time, WorkingTime};
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// Hours a week of a full time in France.
+const FULL_TIME_HOURS: f64 = 35.0;
+
+/// A weekly figure at the start of a label: "35H", "17H30/semaine", "37,5 heures".
+static LABEL_HOURS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\b(\d{1,2})(?:[.,](\d{1,2}))?\s*h(?:eures?|rs?)?\b\.?\s?(\d{2}\b)?").ok()
+});
+/// Hours a week in running text: the unit must be named, or the words "temps plein" before.
+static TEXT_HOURS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\b(\d{1,2})(?:[.,](\d{1,2}))?\s*h(?:eures?|rs?)?\.?\s?(\d{2})?\s*(?:/|par|de travail par|hebdo|a la|de travail hebdo)\s*(?:semaine|sem\b|hebdo|s\b|madaire)?").ok()
+});
+static TEXT_HOURS_AFTER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?:temps (?:plein|partiel|complet|de travail)|duree (?:hebdomadaire|du travail|de travail)|base|horaire hebdomadaire|volume horaire)[^.\n0-9]{0,25}(\d{1,2})(?:[.,](\d{1,2}))?\s*h(?:eures?|rs?)?\b\.?\s?(\d{2}\b)?").ok()
+});
+static MONTHLY_HOURS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"\b(\d{2,3})(?:[.,](\d{1,2}))?\s*h(?:eures?)?\s*(?:/|par)\s*mois").ok()
+});
+/// "80 %", "0,80 ETP", "quotité 50 %", "temps partiel à 80%".
+static SHARE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?:temps (?:partiel|non complet|plein|complet)|quotite|poste|cdi|cdd|etp|emploi|contrat)[^.\n0-9%]{0,20}(\d{2,3})\s*%|\b(\d{2,3})\s*%\s*(?:etp|equivalent temps plein|d'un temps plein|temps partiel|du temps)|\b([01](?:[.,]\d{1,2})?)\s*(?:etp|equivalents? temps plein)|\betp\s*:?\s*([01][.,]\d{1,2})").ok()
+});
+static WEEKEND_EVERY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?:1|un|une) (?:week-?\s?ends?|we|dimanche|samedi)s? (?:travaille )?(?:sur|/) ?(2|3|4|5|6|deux|trois|quatre|cinq|six)\b").ok()
+});
+
+pub fn working_time(input: &Input<'_>, record: &mut Record) -> Option<WorkingTime> {
+    let mut out = WorkingTime::default();
+    hours(input, &mut out, record);
+    share(input, &mut out, record);
+    time(input, &mut out, record);
+    shifts(input, &mut out, record);
+    weekends(input, &mut out, record);
+    (out != WorkingTime::default()).then_some(out)
+}
+
+/// What a label's digits mean.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Hours {
+    Sure(f64),
+    /// "32H50": 32 h 50 min, or 32.5 h.
+    Doubtful,
+}
+
+/// The reading of "17H30", "37,5 h", "32H50".
+fn read_hours(whole: &str, decimals: Option<&str>, minutes: Option<&str>) -> Option<Hours> {
+    let whole: f64 = whole.parse().ok()?;
+    let value = match (decimals, minutes) {
+        (Some(decimals), _) => {
+            let scale = if decimals.len() == 1 { 10.0 } else { 100.0 };
+            whole + decimals.parse::<f64>().ok()? / scale
+        }
+        (None, Some(minutes)) => {
+            let minutes: f64 = minutes.parse().ok()?;
+            // 25, 50 and 75 are what hundredths of an hour look like.
+            if minutes >= 60.0 {
+                whole + minutes / 100.0
+            } else if matches!(minutes as u32, 25 | 50) {
+                return Some(Hours::Doubtful);
+            } else {
+                whole + minutes / 60.0
+            }
+        }
+        (None, None) => whole,
+    };
+    (1.0..=60.0)
+        .contains(&value)
+        .then_some(Hours::Sure(cents(value)))
+}
+
+fn hours_in(
+    regex: &LazyLock<Option<Regex>>,
+    folded: &str,
+) -> Option<(Hours, std::ops::Range<usize>)> {
+    let regex = regex.as_ref()?;
+    regex.captures_iter(folded).find_map(|found| {
+        let group = |index| {
+            found
+                .get(index)
+                .map(|group: regex::Match<'_>| group.as_str())
+        };
+        let hours = read_hours(group(1)?, group(2), group(3))?;
+        Some((hours, found.get(0)?.range()))
+    })
+}
+
+fn hours(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
+    let pointer = "/working_time/hours_week";
+    for field in [Field::Hours, Field::WorkingTime, Field::ContractDuration] {
+        let Some(raw) = input.raw(field).filter(|raw| !raw.mapped) else {
+            continue;
+        };
+        for value in &raw.values {
+            let folded = fold(value);
+            if field == Field::Hours
+                && let Some(number) =
+                    decimal(&folded).filter(|number| (1.0..=60.0).contains(number))
+            {
+                out.hours_week = Some(cents(number));
+                record.mapped(pointer, raw, "working_time.number", 0.97);
+                return;
+            }
+            if let Some(monthly) = monthly(&folded) {
+                out.hours_week = Some(monthly);
+                record.mapped(pointer, raw, "working_time.monthly_hours", 0.9);
+                return;
+            }
+            match hours_in(&LABEL_HOURS, &folded) {
+                Some((Hours::Sure(hours), _)) => {
+                    out.hours_week = Some(hours);
+                    record.mapped(pointer, raw, "working_time.label", 0.98);
+                    return;
+                }
+                Some((Hours::Doubtful, _)) => {
+                    record.find("working_time.hours_doubtful", "working_time", value.trim());
+                    return;
+                }
+                None => {}
+            }
+        }
+    }
+    for (source, folded, confidence) in [
+        (TITLE, input.title_folded.as_str(), 0.93),
+        (TEXT, input.text_folded.as_str(), 0.85),
+    ] {
+        let found = if source == TITLE {
+            title_hours(folded)
+        } else {
+            weekly_in_text(folded)
+        };
+        match found {
+            Some((Hours::Sure(hours), range)) if hours >= 3.0 => {
+                let raw = if source == TITLE {
+                    input.title.as_str()
+                } else {
+                    input.excerpt(range)
+                };
+                out.hours_week = Some(hours);
+                record.set(
+                    pointer,
+                    source,
+                    raw,
+                    "working_time.stated_in_text",
+                    confidence,
+                );
+                return;
+            }
+            Some((Hours::Doubtful, range)) => {
+                let raw = folded.get(range).unwrap_or_default();
+                record.find("working_time.hours_doubtful", "working_time", raw);
+                return;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A title's "35h" or "24h/semaine"; twelve hours or fewer are a shift, and "24h/24" an opening time.
+fn title_hours(folded: &str) -> Option<(Hours, std::ops::Range<usize>)> {
+    let (hours, range) = hours_in(&LABEL_HOURS, folded)?;
+    let shift = matches!(hours, Hours::Sure(value) if value <= 13.0);
+    let after = folded.get(range.end..).unwrap_or_default().trim_start();
+    (!shift && !after.starts_with("/24") && !after.starts_with("/jour") && !after.starts_with('-'))
+        .then_some((hours, range))
+}
+
+fn weekly_in_text(folded: &str) -> Option<(Hours, std::ops::Range<usize>)> {
+    let regex = TEXT_HOURS.as_ref()?;
+    let weekly = regex.captures_iter(folded).find_map(|found| {
+        let whole = found.get(0)?;
+        let said = whole.as_str();
+        let weekly = said.contains("sem") || said.contains("hebdo") || said.ends_with("/s");
+        let group = |index| {
+            found
+                .get(index)
+                .map(|group: regex::Match<'_>| group.as_str())
+        };
+        weekly.then(|| {
+            read_hours(group(1)?, group(2), group(3)).map(|hours| (hours, whole.range()))
+        })?
+    });
+    weekly
+        .or_else(|| hours_in(&TEXT_HOURS_AFTER, folded))
+        .or_else(|| {
+            let found = MONTHLY_HOURS.as_ref()?.find(folded)?;
+            Some((Hours::Sure(monthly(found.as_str())?), found.range()))
+        })
+}
+
+/// Hours a week of "151,67 h par mois".
+fn monthly(folded: &str) -> Option<f64> {
+    let found = MONTHLY_HOURS.as_ref()?.captures(folded)?;
+    let decimals = found.get(2).map_or("0", |group| group.as_str());
+    let month: f64 = format!("{}.{decimals}", found.get(1)?.as_str())
+        .parse()
+        .ok()?;
+    let week = month * 12.0 / 52.0;
+    (1.0..=60.0).contains(&week).then(|| cents(week))
+}
+
+fn share(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
+    let pointer = "/working_time/fte";
+    if let Some(raw) = input.raw(Field::Fte) {
+        let folded = fold(raw.value());
+        let number = decimal(folded.trim_end_matches('%').trim())
+            .or_else(|| share_in(&folded).map(|(share, _)| share));
+        if let Some(number) = number {
+            let share = if number > 1.5 { number / 100.0 } else { number };
+            if share > 0.0 && share <= 1.0 {
+                out.fte = Some(cents(share));
+                record.mapped(pointer, raw, "working_time.fte", 0.97);
+                return;
+            }
+        }
+    }
+    for field in [Field::Hours, Field::WorkingTime] {
+        if let Some(raw) = input.raw(field).filter(|raw| !raw.mapped)
+            && let Some((share, _)) = share_in(&fold(raw.value()))
+        {
+            out.fte = Some(share);
+            record.mapped(pointer, raw, "working_time.fte_in_label", 0.95);
+            return;
+        }
+    }
+    if let Some((share, _)) =
+        share_in(&input.title_folded).or_else(|| title_percent(&input.title_folded))
+    {
+        out.fte = Some(share);
+        record.set(
+            pointer,
+            TITLE,
+            &input.title,
+            "working_time.fte_in_title",
+            0.93,
+        );
+    } else if let Some((share, range)) = share_in(&input.text_folded) {
+        out.fte = Some(share);
+        record.set(
+            pointer,
+            TEXT,
+            input.excerpt(range),
+            "working_time.fte_in_text",
+            0.8,
+        );
+    }
+}
+
+/// A bare percentage in a title is the working time: nothing else there is counted so.
+fn title_percent(folded: &str) -> Option<(f64, std::ops::Range<usize>)> {
+    let at = folded.find('%')?;
+    let before = folded[..at].trim_end();
+    let start = before.len() - before.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let share: f64 = before[start..].parse().ok()?;
+    (10.0..=100.0)
+        .contains(&share)
+        .then(|| (cents(share / 100.0), start..at))
+}
+
+fn share_in(folded: &str) -> Option<(f64, std::ops::Range<usize>)> {
+    if folded.contains("mi-temps therapeutique") {
+        return None;
+    }
+    let found = SHARE.as_ref()?.captures(folded)?;
+    let range = found.get(0)?.range();
+    let percent = found.get(1).or_else(|| found.get(2));
+    let share = match percent {
+        Some(percent) => percent.as_str().parse::<f64>().ok()? / 100.0,
+        None => decimal(found.get(3).or_else(|| found.get(4))?.as_str())?,
+    };
+    (share >= 0.1 && share <= 1.0).then(|| (cents(share), range))
+}
+
+fn time(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
+    let pointer = "/working_time/time";
+    if let Some(raw) = input.raw(Field::WorkingTime) {
+        let said = raw
+            .values
+            .iter()
+            .find_map(|value| label_time(value, raw.mapped));
+        if let Some(time) = said {
+            out.time = Some(time);
+            record.mapped(pointer, raw, "working_time.time", 0.98);
+        }
+    }
+    if out.time.is_none()
+        && let Some(raw) = input.raw(Field::Hours)
+        && let Some(time) = raw.values.iter().find_map(|value| label_time(value, false))
+    {
+        out.time = Some(time);
+        record.mapped(pointer, raw, "working_time.time_in_label", 0.97);
+    }
+    if out.time.is_none()
+        && let Some(raw) = input.raw(Field::Contract).filter(|raw| !raw.mapped)
+        && let Some(time) = raw.values.iter().find_map(|value| label_time(value, false))
+    {
+        out.time = Some(time);
+        record.mapped(pointer, raw, "working_time.time_in_contract", 0.95);
+    }
+    if let Some(time) = out.time {
+        let part = out.fte.is_some_and(|fte| fte < 0.95)
+            || out.hours_week.is_some_and(|hours| hours < 30.0);
+        let full = out.hours_week.is_some_and(|hours| hours >= FULL_TIME_HOURS)
+            && out.fte.is_none_or(|fte| fte >= 1.0);
+        if (time == Time::Full && part) || (time == Time::Part && full) {
+            let hours = out.hours_week.map_or_else(
+                || format!("{} %", out.fte.unwrap_or(1.0) * 100.0),
+                |hours| format!("{hours} h"),
+            );
+            record.find("working_time.contradiction", "working_time", &hours);
+        }
+        return;
+    }
+    let computed = match (out.hours_week, out.fte) {
+        (Some(hours), _) if hours >= FULL_TIME_HOURS => Some(Time::Full),
+        (Some(hours), _) if hours <= 34.0 => Some(Time::Part),
+        (_, Some(fte)) => Some(if fte >= 1.0 { Time::Full } else { Time::Part }),
+        _ => None,
+    };
+    if let Some(time) = computed {
+        out.time = Some(time);
+        record.set(pointer, TEXT, "", "working_time.from_hours", 0.9);
+        return;
+    }
+    let said = |hits: Vec<&phrases::Hit>| -> Option<Time> {
+        let mut times: Vec<&str> = hits
+            .iter()
+            .map(|hit| hit.phrase.value.as_str())
+            .filter(|value| *value != "weekend")
+            .collect();
+        times.sort_unstable();
+        times.dedup();
+        match times[..] {
+            ["full"] => Some(Time::Full),
+            ["part"] => Some(Time::Part),
+            _ => None,
+        }
+    };
+    if let Some(time) = said(input.title_hits(Topic::Time).collect()) {
+        out.time = Some(time);
+        record.set(pointer, TITLE, &input.title, "working_time.title", 0.95);
+    } else if let Some(time) = said(input.text_hits(Topic::Time).collect()) {
+        out.time = Some(time);
+        record.set(pointer, TEXT, "", "working_time.text", 0.8);
+    }
+}
+
+fn label_time(value: &str, mapped: bool) -> Option<Time> {
+    match value {
+        "full" if mapped => return Some(Time::Full),
+        "part" if mapped => return Some(Time::Part),
+        _ => {}
+    }
+    let folded = fold(value.trim());
+    let found = phrases::find(&folded)
+        .into_iter()
+        .filter(|hit| hit.phrase.topic == Topic::Time)
+        .find_map(|hit| match hit.phrase.value.as_str() {
+            "full" => Some(Time::Full),
+            "part" => Some(Time::Part),
+            _ => None,
+        });
+    found.or(match folded.as_str() {
+        "full_time" | "fulltime" | "plein" | "complet" | "true" | "full" => Some(Time::Full),
+        "part_time" | "parttime" | "partiel" | "false" | "part" => Some(Time::Part),
+        _ if folded.contains("fulltime") || folded.contains("full_time") => Some(Time::Full),
+        _ if folded.contains("parttime") || folded.contains("part_time") => Some(Time::Part),
+        _ => None,
+    })
+}
+
+fn shifts(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
+    let pointer = "/working_time/shifts";
+    let mut add = |value: &str| {
+        let shift: Option<Shift> =
+            serde_json::from_value(serde_json::Value::String(value.to_owned())).ok();
+        if let Some(shift) = shift
+            && !out.shifts.contains(&shift)
+        {
+            out.shifts.push(shift);
+        }
+    };
+    let mut source = None;
+    for field in [Field::Shifts, Field::Hours, Field::WorkingTime] {
+        for raw in input.raw(field).into_iter() {
+            for value in &raw.values {
+                for hit in phrases::find(&fold(value)) {
+                    if hit.phrase.topic == Topic::Shift && !hit.negated {
+                        add(&hit.phrase.value);
+                        source.get_or_insert(raw);
+                    }
+                }
+            }
+        }
+    }
+    let mut said: Vec<&str> = Vec::new();
+    for hit in input
+        .title_hits(Topic::Shift)
+        .chain(input.text_hits(Topic::Shift))
+    {
+        // One word of the text that may mean something else does not count by itself.
+        if matches!(hit.phrase.phrase.as_str(), "nuit" | "nuits")
+            && !input.title_folded.contains("nuit")
+        {
+            continue;
+        }
+        add(&hit.phrase.value);
+        said.push(&hit.phrase.phrase);
+    }
+    out.shifts.sort_unstable();
+    if let Some(raw) = source {
+        record.mapped(pointer, raw, "working_time.shifts", 0.9);
+    } else if !out.shifts.is_empty() {
+        record.set(
+            pointer,
+            TEXT,
+            &said.join(" | "),
+            "working_time.shifts_in_text",
+            0.8,
+        );
+    }
+}
+
+fn weekends(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
+    let labels: Vec<String> = [Field::Shifts, Field::Hours]
+        .iter()
+        .filter_map(|field| input.raw(*field))
+        .flat_map(|raw| raw.values.iter().map(|value| fold(value)))
+        .collect();
+    let texts = labels
+        .iter()
+        .map(String::as_str)
+        .chain([input.text_folded.as_str()]);
+    for folded in texts {
+        if let Some(found) = WEEKEND_EVERY
+            .as_ref()
+            .and_then(|regex| regex.captures(folded))
+        {
+            out.weekends = Some(true);
+            out.weekend_every = found.get(1).and_then(|group| match group.as_str() {
+                "deux" => Some(2),
+                "trois" => Some(3),
+                "quatre" => Some(4),
+                "cinq" => Some(5),
+                "six" => Some(6),
+                digit => digit.parse().ok(),
+            });
+            let raw = found.get(0).map_or("", |whole| whole.as_str());
+            for name in ["weekends", "weekend_every"] {
+                record.set(
+                    &format!("/working_time/{name}"),
+                    TEXT,
+                    raw,
+                    "working_time.weekend_ratio",
+                    0.95,
+                );
+            }
+            return;
+        }
+    }
+    let in_label = labels.iter().any(|folded| {
+        phrases::find(folded)
+            .iter()
+            .any(|hit| hit.phrase.value == "weekend" && !hit.negated)
+    });
+    let in_text = input
+        .hits
+        .iter()
+        .filter(|hit| hit.phrase.value == "weekend")
+        .map(|hit| hit.negated)
+        .collect::<Vec<_>>();
+    // "hors week-end", "pas de week-end": told, and free.
+    if in_label || in_text.contains(&false) {
+        out.weekends = Some(true);
+        record.set(
+            "/working_time/weekends",
+            TEXT,
+            "week-end",
+            "working_time.weekend_named",
+            if in_label { 0.95 } else { 0.75 },
+        );
+    } else if in_text.contains(&true) {
+        out.weekends = Some(false);
+        record.set(
+            "/working_time/weekends",
+            TEXT,
+            "week-end",
+            "working_time.weekend_denied",
+            0.8,
+        );
+    }
+}
