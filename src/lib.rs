@@ -4,6 +4,7 @@
 //! `store`, `bus` and `fetch` (3), `pull`, `stages`, `publish` and `admin` (4), `daemon`, `cli` and
 //! what they need (5). ARCHITECTURE.md tells the rest.
 
+pub mod admin;
 pub mod bus;
 pub mod cli;
 pub mod daemon;

@@ -165,3 +165,6 @@ pub(crate) fn caught<T>(compute: impl FnOnce() -> T) -> Result<T, String> {
         format!("the rules broke down: {}", text.unwrap_or_default())
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,40 +1,19 @@
 //! Whatever the feed does, and wherever the process dies.
 
-use super::support::{Bench, Shot, offer, offers};
+use super::support::{Bench, Dies, Shot, offer, offers};
 use crate::model::{PostingState, Stage};
 use crate::pull::connector::Guards;
 use crate::store::{Doubt, SnapshotKind, SqliteStore};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 fn bench() -> Bench {
     Bench::new(
         Arc::new(SqliteStore::temporary().unwrap()),
         Guards::default(),
     )
-}
-
-/// A future that dies at its `left`th poll, as a process would between two calls of the store.
-struct Dies<F> {
-    future: Pin<Box<F>>,
-    left: usize,
-}
-
-impl<F: Future> Future for Dies<F> {
-    type Output = bool;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.left == 0 {
-            return Poll::Ready(false);
-        }
-        self.left -= 1;
-        self.future.as_mut().poll(cx).map(|_| true)
-    }
 }
 
 #[derive(Debug, PartialEq)]

@@ -8,8 +8,11 @@ use crate::store::{ConnectorState, SnapshotKind, Store};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 
 /// One answer of the source.
 #[derive(Clone, Debug)]
@@ -139,15 +142,19 @@ impl Source for Scripted {
 pub struct Bench {
     pub store: Arc<dyn Store>,
     pub source: Arc<Scripted>,
-    now: Arc<AtomicI64>,
+    pub now: Arc<AtomicI64>,
 }
 
 pub const START: i64 = 1_790_000_000;
 
 impl Bench {
     pub fn new(store: Arc<dyn Store>, guards: Guards) -> Self {
+        Self::named("ats", store, guards)
+    }
+
+    pub fn named(name: &str, store: Arc<dyn Store>, guards: Guards) -> Self {
         let source = Scripted {
-            name: "ats".into(),
+            name: name.into(),
             guards,
             next: Mutex::new(Shot::complete(Vec::new())),
             given: Mutex::default(),
@@ -170,6 +177,11 @@ impl Bench {
 
     pub async fn run(&self, shot: Shot) -> Report {
         *self.source.next.lock().unwrap() = shot;
+        self.again().await
+    }
+
+    /// A run of the script as it stands.
+    pub async fn again(&self) -> Report {
         match run(&*self.store, self.source.clone(), &self.clock(), "sync").await {
             Ok(Outcome::Ran(report)) => report,
             other => panic!("{other:?}"),
@@ -194,6 +206,24 @@ impl Bench {
         let states = self.states().await;
         let live = states.into_iter().filter(PostingState::is_live);
         live.map(|s| s.reference).collect()
+    }
+}
+
+/// A future that dies at its `left`th poll, as a process would between two calls of the store.
+pub struct Dies<F> {
+    pub future: Pin<Box<F>>,
+    pub left: usize,
+}
+
+impl<F: Future> Future for Dies<F> {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.left == 0 {
+            return Poll::Ready(false);
+        }
+        self.left -= 1;
+        self.future.as_mut().poll(cx).map(|_| true)
     }
 }
 

@@ -1,0 +1,3 @@
+//! Floor 4: what people decide, and how it reaches what is published.
+
+pub mod decisions;
