@@ -14,6 +14,7 @@ pub mod fault;
 pub mod fetch;
 pub mod model;
 pub mod normalise;
+pub mod publish;
 pub mod pull;
 pub mod settings;
 pub mod stages;

@@ -1,0 +1,142 @@
+//! `/api/v1/changes`: the delta feed, in commit order, with tombstones.
+
+use super::Params;
+use crate::{
+    publish::{
+        Publish,
+        respond::{Document, NDJSON, Problem, json},
+    },
+    store::{Change, ChangeOp},
+};
+use axum::{
+    extract::{RawQuery, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::value::RawValue;
+use std::time::Duration;
+
+const LIMIT: usize = 100;
+const MOST: usize = 1000;
+/// Seconds that a long poll may ask for.
+const LONGEST_WAIT: f64 = 55.0;
+/// Where the store says below which change number tombstones may be missing.
+pub const FLOOR: &str = "changes.floor";
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    items: Vec<Item<'a>>,
+    next_cursor: String,
+    has_more: bool,
+}
+
+/// One change as consumers see it.
+#[derive(Serialize)]
+pub struct Item<'a> {
+    pub seq: u64,
+    pub op: &'static str,
+    pub id: crate::model::VacancyId,
+    pub version: u64,
+    pub changed_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vacancy: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<crate::model::TombstoneReason>,
+    /// The vacancy that it was merged into.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub into: Option<crate::model::VacancyId>,
+}
+
+/// The public form of `change`.
+pub fn item(change: &Change) -> Item<'_> {
+    let (op, vacancy, reason, into) = match &change.op {
+        ChangeOp::Upsert { body } => ("upsert", serde_json::from_slice(body).ok(), None, None),
+        ChangeOp::Delete { reason, into } => ("delete", None, Some(*reason), *into),
+    };
+    Item {
+        seq: change.seq,
+        op,
+        id: change.id,
+        version: change.seq,
+        changed_at: change.changed_at,
+        vacancy,
+        reason,
+        into,
+    }
+}
+
+pub async fn list(
+    State(publish): State<Publish>,
+    RawQuery(query): RawQuery,
+) -> Result<Document, Response> {
+    let mut params = Params::new(query.as_deref());
+    let limit = params.whole("limit", 1, MOST, LIMIT);
+    let wait = params.number("wait", 0.0, LONGEST_WAIT);
+    let text = params.one("cursor");
+    let after = match &text {
+        None => Some(0),
+        Some(text) => publish
+            .codec()
+            .read_changes(text)
+            .map_err(|refused| params.refuse("cursor", text, refused.message()))
+            .ok(),
+    };
+    params.finish().map_err(IntoResponse::into_response)?;
+    let after = after.unwrap_or(0);
+    if text.is_some()
+        && expired(&publish, after)
+            .await
+            .map_err(IntoResponse::into_response)?
+    {
+        return Err(too_old(&publish).into_response());
+    }
+    let read = async || {
+        publish
+            .store()
+            .changes(after, limit + 1)
+            .await
+            .map_err(|error| crate::publish::PublishError::from(error).into_response())
+    };
+    let mut changes = read().await?;
+    if let Some(seconds) = wait.filter(|_| changes.is_empty()) {
+        let end = tokio::time::Instant::now() + Duration::from_secs_f64(seconds);
+        while changes.is_empty() && tokio::time::Instant::now() < end {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            changes = read().await?;
+        }
+    }
+    let has_more = changes.len() > limit;
+    changes.truncate(limit);
+    let last = changes.last().map_or(after, |change| change.seq);
+    Ok(json(&Answer {
+        items: changes.iter().map(item).collect(),
+        next_cursor: publish.codec().changes(last),
+        has_more,
+    }))
+}
+
+/// Whether something that a reader at `after` must hear of is no longer kept: tombstones dropped by
+/// retention, or a store that was restored from before the cursor.
+async fn expired(publish: &Publish, after: u64) -> Result<bool, crate::publish::PublishError> {
+    let floor: u64 = publish
+        .store()
+        .meta(FLOOR)
+        .await?
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0);
+    Ok((after > 0 && after < floor) || after > publish.store().head().await?)
+}
+
+fn too_old(publish: &Publish) -> Problem {
+    let snapshot = publish.settings().url("/api/v1/snapshot");
+    Problem::new(
+        StatusCode::GONE,
+        Some("cursor-expired"),
+        "The cursor is too old",
+    )
+    .detail("Read the snapshot, then go on from the cursor in its header Passerelle-Cursor.")
+    .with("snapshot", snapshot.clone())
+    .link(format!("<{snapshot}>; rel=\"restart\"; type=\"{NDJSON}\""))
+}

@@ -1,0 +1,49 @@
+//! `/api/v1/snapshot`: every live vacancy, one a line, with the cursor to go on from.
+
+use super::Params;
+use crate::publish::{
+    Publish, PublishError,
+    respond::{Document, NDJSON},
+};
+use axum::{
+    extract::{RawQuery, State},
+    http::HeaderName,
+    response::{IntoResponse, Response},
+};
+use std::sync::Arc;
+
+const SHELF: &str = "snapshot";
+pub const CURSOR: HeaderName = HeaderName::from_static("passerelle-cursor");
+
+pub async fn all(
+    State(publish): State<Publish>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Response> {
+    Params::new(query.as_deref())
+        .finish()
+        .map_err(IntoResponse::into_response)?;
+    let document = render(&publish)
+        .await
+        .map_err(IntoResponse::into_response)?;
+    Ok((&*document).into_response())
+}
+
+async fn render(publish: &Publish) -> Result<Arc<Document>, PublishError> {
+    let vintage = publish.vintage().await?;
+    if let Some(document) = publish.shelved(SHELF, &vintage) {
+        return Ok(document);
+    }
+    let (head, vacancies) = publish.store().snapshot().await?;
+    let size = vacancies.iter().map(|v| v.body.len() + 1).sum();
+    let mut body = Vec::with_capacity(size);
+    for vacancy in &vacancies {
+        body.extend_from_slice(&vacancy.body);
+        body.push(b'\n');
+    }
+    let document =
+        Arc::new(Document::new(NDJSON, body).with(CURSOR, &publish.codec().changes(head)));
+    if head == vintage.head {
+        publish.shelve(SHELF.into(), vintage, document.clone());
+    }
+    Ok(document)
+}

@@ -1,0 +1,218 @@
+//! `/api/v1/vacancies`: search, and one vacancy by any id that it ever had.
+
+use super::{Params, params};
+use crate::{
+    model::{TombstoneReason, VacancyId, VacancyStatus},
+    publish::{
+        Publish, PublishError,
+        index::{Facets, Page, Search},
+        labels,
+        respond::{Document, JSON, ParameterError, Problem, json},
+    },
+};
+use axum::{
+    extract::{Path, RawQuery, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+/// Vacancies of a page: by default, and at most.
+const LIMIT: usize = 20;
+const MOST: usize = 1000;
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    items: Vec<Item<'a>>,
+    total: usize,
+    next_cursor: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facets: Option<&'a Facets>,
+}
+
+/// A vacancy whole, as the very bytes of `/changes`, or only the fields asked for.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Item<'a> {
+    Whole(&'a RawValue),
+    Some(serde_json::Map<String, serde_json::Value>),
+}
+
+pub async fn list(
+    State(publish): State<Publish>,
+    RawQuery(query): RawQuery,
+) -> Result<Document, Response> {
+    let mut params = Params::new(query.as_deref());
+    let filter = params::filter(&mut params);
+    let sort = params::sort(&mut params, &filter);
+    let limit = params.whole("limit", 1, MOST, LIMIT);
+    let fields = params.list("fields");
+    let facets = match params.one("facets").as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(other) => {
+            params.refuse("facets", other, "not `true` or `false`");
+            false
+        }
+    };
+    let question = params::fingerprint(&filter, sort);
+    let after = params.one("cursor").and_then(|text| {
+        publish
+            .codec()
+            .read_page(&text, question)
+            .map_err(|refused| params.refuse("cursor", &text, refused.message()))
+            .ok()
+    });
+    params.finish().map_err(IntoResponse::into_response)?;
+
+    publish
+        .refresh()
+        .await
+        .map_err(IntoResponse::into_response)?;
+    let search = Search {
+        filter,
+        sort,
+        after,
+        skip: 0,
+        limit,
+    };
+    let searching = publish.clone();
+    let page = tokio::task::spawn_blocking(move || searching.index(|index| index.search(&search)))
+        .await
+        .unwrap_or_default();
+    Ok(answer(&publish, &page, question, &fields, facets))
+}
+
+fn answer(
+    publish: &Publish,
+    page: &Page,
+    question: u64,
+    fields: &[String],
+    facets: bool,
+) -> Document {
+    let items = page
+        .hits
+        .iter()
+        .filter_map(|doc| {
+            if fields.is_empty() {
+                serde_json::from_slice::<&RawValue>(&doc.body)
+                    .ok()
+                    .map(Item::Whole)
+            } else {
+                sparse(&doc.body, fields).map(Item::Some)
+            }
+        })
+        .collect();
+    json(&Answer {
+        items,
+        total: page.total,
+        next_cursor: page
+            .next
+            .as_ref()
+            .map(|mark| publish.codec().page(question, mark)),
+        facets: facets.then_some(&page.facets),
+    })
+}
+
+/// The top-level fields asked for, the id always.
+fn sparse(body: &[u8], fields: &[String]) -> Option<serde_json::Map<String, serde_json::Value>> {
+    let mut map: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).ok()?;
+    map.retain(|name, _| name == "id" || fields.contains(name));
+    Some(map)
+}
+
+pub async fn one(
+    State(publish): State<Publish>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Response> {
+    let mut params = Params::new(query.as_deref());
+    let fields = params.list("fields");
+    params.finish().map_err(IntoResponse::into_response)?;
+    let id: VacancyId = id.parse().map_err(|_| {
+        Problem::bad_request(vec![ParameterError::new(
+            "id",
+            &id,
+            "not an id of this hub (a UUID)",
+        )])
+        .into_response()
+    })?;
+    match find(&publish, id)
+        .await
+        .map_err(IntoResponse::into_response)?
+    {
+        Found::Live { id: own, body } if own == id => {
+            let document = match fields.is_empty() {
+                true => Document::new(JSON, body),
+                false => json(&sparse(&body, &fields)),
+            };
+            Ok(document.into_response())
+        }
+        Found::Live { id: own, .. } => Ok(moved(&format!("/api/v1/vacancies/{own}"))),
+        Found::Gone { reason } => Err(gone(reason).into_response()),
+        Found::Unknown => Err(Problem::not_found("no vacancy has or had this id").into_response()),
+    }
+}
+
+/// What an id means to the public.
+pub enum Found {
+    /// Live, under this id (another one than asked for when it moved).
+    Live {
+        id: VacancyId,
+        body: bytes::Bytes,
+    },
+    Gone {
+        reason: TombstoneReason,
+    },
+    /// Never public, or not ours.
+    Unknown,
+}
+
+/// Redirects followed at most from one vacancy to the one that it was merged into.
+const HOPS: usize = 8;
+
+/// Looks `id` up as a vacancy, as a former vacancy, and as a posting.
+pub async fn find(publish: &Publish, id: VacancyId) -> Result<Found, PublishError> {
+    let mut at = id;
+    for _ in 0..HOPS {
+        let Some(stored) = publish.store().vacancy(at).await? else {
+            return Ok(Found::Unknown);
+        };
+        return Ok(match stored.status {
+            VacancyStatus::Live => match stored.body {
+                Some(body) => Found::Live {
+                    id: stored.id,
+                    body,
+                },
+                None => Found::Unknown,
+            },
+            VacancyStatus::Merged { into } if into != at => {
+                at = into;
+                continue;
+            }
+            VacancyStatus::Closed { reason, .. } if stored.seq > 0 => Found::Gone { reason },
+            VacancyStatus::Private if stored.seq > 0 => Found::Gone {
+                reason: TombstoneReason::Hidden,
+            },
+            _ => Found::Unknown,
+        });
+    }
+    tracing::warn!(vacancy = %id, "merged vacancies point at each other");
+    Ok(Found::Unknown)
+}
+
+fn gone(reason: TombstoneReason) -> Problem {
+    Problem::new(StatusCode::GONE, Some("gone"), "Gone")
+        .detail(labels::tombstone(reason))
+        .with("reason", labels::code(&reason))
+}
+
+/// A permanent redirect within the hub.
+pub fn moved(to: &str) -> Response {
+    (
+        StatusCode::MOVED_PERMANENTLY,
+        [(header::LOCATION, to.to_owned())],
+    )
+        .into_response()
+}

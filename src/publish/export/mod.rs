@@ -1,0 +1,161 @@
+//! Export profiles: what job boards and LinkedIn take, as data, with a preflight before sending.
+//!
+//! A profile is a file (`connectors/exports/*.toml`): the document's frame, one line a field, the
+//! rules of the board with their remedies. **Invariants:** a document is whole or absent; it holds
+//! exactly the offers that the preflight calls ready; the same offers give the same bytes.
+
+mod context;
+mod html;
+mod preflight;
+mod profile;
+mod render;
+mod routes;
+mod tree;
+mod values;
+
+pub use preflight::{Blocker, Preflight, PreflightItem};
+pub use profile::{Profile, ProfileError, Profiles};
+pub(super) use routes::routes;
+pub(super) use tree::escape;
+pub(super) use values::rfc822;
+
+use super::{Publish, PublishError};
+use crate::model::{MemberId, Vacancy};
+use bytes::Bytes;
+use context::Bench;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    #[error("there is no export profile {name:?}; known: {known}")]
+    UnknownProfile { name: String, known: String },
+    #[error("there is no member {0:?}")]
+    UnknownMember(String),
+    #[error("profile {profile}: field {field} cannot be computed for vacancy {vacancy}")]
+    Field {
+        profile: String,
+        field: String,
+        vacancy: String,
+        #[source]
+        source: minijinja::Error,
+    },
+    #[error("profile {profile}: the document cannot be written")]
+    Write {
+        profile: String,
+        #[source]
+        source: anyhow::Error,
+    },
+}
+
+/// A rendered export.
+#[derive(Clone, Debug)]
+pub struct Export {
+    pub bytes: Bytes,
+    pub content_type: String,
+    /// `linkedin.xml`, `linkedin/ch-exemple.xml`.
+    pub file: String,
+    /// Offers in the document.
+    pub ready: usize,
+    /// Offers that the preflight keeps out, for want of a mandate included.
+    pub blocked: usize,
+}
+
+impl Publish {
+    /// The document of `profile`: of all members, or of one.
+    ///
+    /// # Errors
+    /// Unknown profile or member, an unreadable store, or a profile whose expressions fail.
+    pub async fn export(
+        &self,
+        profile: &str,
+        member: Option<&MemberId>,
+    ) -> Result<Export, PublishError> {
+        let (profile, vacancies) = self.subjects(profile, member).await?;
+        let this = self.clone();
+        let member = member.cloned();
+        blocking(move || {
+            let network = this.network();
+            let bench = Bench::new(&profile, &network, this.settings(), this.clock().now());
+            let checked = preflight::check(&bench, vacancies)?;
+            let document = render::document(&bench, &checked.ready, member.as_ref())?;
+            Ok(Export {
+                bytes: document.into(),
+                content_type: profile.content_type().into(),
+                file: profile.file(member.as_ref()),
+                ready: checked.report.ready,
+                blocked: checked.report.blocked,
+            })
+        })
+        .await
+    }
+
+    /// What `profile` would say of each offer: ready, or blocked and why.
+    ///
+    /// # Errors
+    /// As [`Publish::export`].
+    pub async fn preflight(
+        &self,
+        profile: &str,
+        member: Option<&MemberId>,
+    ) -> Result<Preflight, PublishError> {
+        let (profile, vacancies) = self.subjects(profile, member).await?;
+        let this = self.clone();
+        blocking(move || {
+            let network = this.network();
+            let bench = Bench::new(&profile, &network, this.settings(), this.clock().now());
+            Ok(preflight::check(&bench, vacancies)?.report)
+        })
+        .await
+    }
+
+    /// The profile and the live vacancies that it is asked about, by id.
+    async fn subjects(
+        &self,
+        name: &str,
+        member: Option<&MemberId>,
+    ) -> Result<(Profile, Vec<Vacancy>), PublishError> {
+        let profile =
+            self.profiles()
+                .get(name)
+                .cloned()
+                .ok_or_else(|| ExportError::UnknownProfile {
+                    name: name.into(),
+                    known: self.profiles().names().collect::<Vec<_>>().join(", "),
+                })?;
+        if let Some(member) = member
+            && self.network().member(member).is_none()
+        {
+            return Err(ExportError::UnknownMember(member.0.clone()).into());
+        }
+        let (_, live) = self.store().snapshot().await?;
+        let member = member.cloned();
+        let vacancies = blocking(move || {
+            Ok(live
+                .iter()
+                .filter_map(|public| match serde_json::from_slice::<Vacancy>(&public.body) {
+                    Ok(vacancy) => Some(vacancy),
+                    Err(error) => {
+                        tracing::warn!(vacancy = %public.id, %error, "vacancy cannot be exported");
+                        None
+                    }
+                })
+                .filter(|vacancy| member.is_none() || vacancy.member == member)
+                .collect())
+        })
+        .await?;
+        Ok((profile, vacancies))
+    }
+}
+
+/// Runs CPU work away from the runtime's own threads.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PublishError> + Send + 'static,
+) -> Result<T, PublishError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down: nobody waits for the answer.
+            Err(error) => Err(PublishError::Index(error.into())),
+        },
+    }
+}

@@ -1,0 +1,340 @@
+//! The language of `connectors/exports/*.toml`.
+
+use crate::model::MemberId;
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// One output format. Expressions are minijinja expressions over the offer (see
+/// `docs/exports.md` for the names that they may use).
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Identity: name of the file, of the route and, unless `channel` says otherwise, of the
+    /// mandate.
+    pub name: String,
+    /// As people read it.
+    pub title: String,
+    /// The mandate that a member must give; `portal` for what is public anyway.
+    #[serde(default)]
+    pub channel: Option<String>,
+    /// Only offers from the employer's own sources.
+    #[serde(default)]
+    pub own_only: bool,
+    /// Offers of no member may enter; needs `channel = "portal"`.
+    #[serde(default)]
+    pub strangers: bool,
+    /// One item for each place of an offer, instead of one an offer.
+    #[serde(default)]
+    pub per_place: bool,
+    /// HTML elements that the board accepts; none means plain text.
+    #[serde(default)]
+    pub html: Vec<String>,
+    pub document: Frame,
+    #[serde(default)]
+    pub head: Vec<FieldLine>,
+    pub fields: Vec<FieldLine>,
+    /// Rules over the whole offer.
+    #[serde(default)]
+    pub rules: Vec<RuleLine>,
+    /// Value tables: `tables.NAME[value]` in expressions.
+    #[serde(default)]
+    pub tables: BTreeMap<String, BTreeMap<String, toml::Value>>,
+}
+
+/// What stands around the items.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(tag = "format", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Frame {
+    Xml {
+        root: String,
+        item: String,
+        /// An element between root and items.
+        #[serde(default)]
+        list: Option<String>,
+        /// Texts as CDATA.
+        #[serde(default)]
+        cdata: bool,
+    },
+    Csv {
+        #[serde(default = "comma")]
+        delimiter: char,
+        /// A byte order mark, which Excel needs to read UTF-8.
+        #[serde(default)]
+        bom: bool,
+        /// Cells that a spreadsheet would take for a formula get an apostrophe.
+        #[serde(default)]
+        formulas_disarmed: bool,
+    },
+    /// An object with the head's fields and the items under `list`, or a bare array.
+    Json {
+        #[serde(default)]
+        list: Option<String>,
+    },
+    /// One object a line.
+    Jsonl {},
+}
+
+fn comma() -> char {
+    ','
+}
+
+/// One line of the field table.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FieldLine {
+    /// `title`, `salary/min`, `location/@id`; the column's name in CSV.
+    pub path: String,
+    /// Gives the value: text, number, flag, or a list (the element repeats).
+    pub value: String,
+    /// Must hold, or the field is left out.
+    #[serde(default)]
+    pub when: Option<String>,
+    #[serde(default)]
+    pub required: bool,
+    /// Characters, without markup.
+    #[serde(default)]
+    pub min: Option<usize>,
+    /// Characters, markup included.
+    #[serde(default)]
+    pub max: Option<usize>,
+    /// Too long a value is cut at a word instead of blocking the offer.
+    #[serde(default)]
+    pub cut: bool,
+    /// Regular expression for the whole value.
+    #[serde(default)]
+    pub pattern: Option<String>,
+    /// Stable name for the preflight; by default `PATH.missing`, `PATH.short`, …
+    #[serde(default)]
+    pub rule: Option<String>,
+    /// What to do when it blocks: for the member, in French.
+    #[serde(default)]
+    pub fr: Option<String>,
+    /// The same in English.
+    #[serde(default)]
+    pub en: Option<String>,
+}
+
+/// A rule that blocks an offer when its expression holds.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleLine {
+    pub rule: String,
+    pub field: String,
+    pub blocks: String,
+    /// The offending value.
+    #[serde(default)]
+    pub value: Option<String>,
+    pub fr: String,
+    pub en: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ProfileError {
+    #[error("export profile {file} is not well-formed")]
+    Toml {
+        file: String,
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    #[error("export profile {file}: {what} ({why})")]
+    Invalid {
+        file: String,
+        what: String,
+        why: String,
+    },
+}
+
+impl Profile {
+    /// Reads and checks one profile file.
+    ///
+    /// # Errors
+    /// Not TOML of this language, or an expression or pattern in it does not compile.
+    pub fn parse(file: &str, text: &str) -> Result<Self, ProfileError> {
+        let profile: Self = toml::from_str(text).map_err(|source| ProfileError::Toml {
+            file: file.into(),
+            source: Box::new(source),
+        })?;
+        let invalid = |what: String, why: String| ProfileError::Invalid {
+            file: file.into(),
+            what,
+            why,
+        };
+        let name_is_plain = !profile.name.is_empty()
+            && profile
+                .name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+        if !name_is_plain {
+            return Err(invalid(
+                "name".into(),
+                "lower-case letters, digits and hyphens only".into(),
+            ));
+        }
+        if profile.strangers && profile.channel() != "portal" {
+            return Err(invalid(
+                "strangers".into(),
+                "offers of no member have nobody to give another mandate than `portal`".into(),
+            ));
+        }
+        let env = super::values::environment();
+        let expressions = profile
+            .head
+            .iter()
+            .chain(&profile.fields)
+            .flat_map(|line| [Some(&line.value), line.when.as_ref()])
+            .chain(
+                profile
+                    .rules
+                    .iter()
+                    .flat_map(|r| [Some(&r.blocks), r.value.as_ref()]),
+            )
+            .flatten();
+        for expression in expressions {
+            env.compile_expression(expression).map_err(|error| {
+                invalid(format!("expression {expression:?}"), error.to_string())
+            })?;
+        }
+        for pattern in profile.fields.iter().filter_map(|f| f.pattern.as_ref()) {
+            Regex::new(pattern)
+                .map_err(|error| invalid(format!("pattern {pattern:?}"), error.to_string()))?;
+        }
+        Ok(profile)
+    }
+
+    /// The mandate that it needs.
+    pub fn channel(&self) -> &str {
+        self.channel.as_deref().unwrap_or(&self.name)
+    }
+
+    pub fn extension(&self) -> &'static str {
+        match self.document {
+            Frame::Xml { .. } => "xml",
+            Frame::Csv { .. } => "csv",
+            Frame::Json { .. } => "json",
+            Frame::Jsonl {} => "jsonl",
+        }
+    }
+
+    pub fn content_type(&self) -> &'static str {
+        match self.document {
+            Frame::Xml { .. } => "application/xml; charset=utf-8",
+            Frame::Csv { .. } => "text/csv; charset=utf-8",
+            Frame::Json { .. } => "application/json",
+            Frame::Jsonl {} => "application/x-ndjson",
+        }
+    }
+
+    /// Its file below `/exports/`.
+    pub fn file(&self, member: Option<&MemberId>) -> String {
+        let (name, extension) = (&self.name, self.extension());
+        match member {
+            Some(member) => format!("{name}/{member}.{extension}"),
+            None => format!("{name}.{extension}"),
+        }
+    }
+}
+
+/// All known profiles by name; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Profiles(Arc<BTreeMap<String, Profile>>);
+
+macro_rules! shipped {
+    ($($name:literal),* $(,)?) => {
+        /// The profiles that are part of the program.
+        const SHIPPED: &[(&str, &str)] = &[$((
+            concat!("connectors/exports/", $name, ".toml"),
+            include_str!(concat!("../../../connectors/exports/", $name, ".toml")),
+        )),*];
+    };
+}
+
+shipped!("linkedin");
+
+impl Profiles {
+    /// The profiles that the program brings along.
+    pub fn embedded() -> Self {
+        let mut profiles = BTreeMap::new();
+        for (file, text) in SHIPPED {
+            // A test parses every one of them; a broken build must not take the portal down.
+            match Profile::parse(file, text) {
+                Ok(profile) => {
+                    profiles.insert(profile.name.clone(), profile);
+                }
+                Err(error) => tracing::error!(%error, "embedded export profile is broken"),
+            }
+        }
+        Self(Arc::new(profiles))
+    }
+
+    /// These profiles and the operator's own, which replace those of the same name.
+    ///
+    /// # Errors
+    /// One of the files is not a profile.
+    pub fn with(
+        &self,
+        files: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ProfileError> {
+        let mut profiles = (*self.0).clone();
+        for (file, text) in files {
+            let profile = Profile::parse(&file, &text)?;
+            profiles.insert(profile.name.clone(), profile);
+        }
+        Ok(Self(Arc::new(profiles)))
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Profile> {
+        self.0.get(name)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Profile> {
+        self.0.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_profile_is_sound() {
+        for (file, text) in SHIPPED {
+            let profile = Profile::parse(file, text).unwrap_or_else(|e| panic!("{e}"));
+            assert!(file.ends_with(&format!("/{}.toml", profile.name)));
+        }
+        assert_eq!(Profiles::embedded().iter().count(), SHIPPED.len());
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let base = r#"
+            name = "x"
+            title = "X"
+            document = { format = "jsonl" }
+            fields = [{ path = "a", value = "title" }]
+        "#;
+        assert!(Profile::parse("x", base).is_ok());
+        for (from, to, says) in [
+            ("value = \"title\"", "value = \"title |\"", "expression"),
+            (
+                "value = \"title\"",
+                "value = \"title\", pattern = \"(\"",
+                "pattern",
+            ),
+            ("name = \"x\"", "name = \"../x\"", "name"),
+            (
+                "title = \"X\"",
+                "title = \"X\"\nstrangers = true",
+                "strangers",
+            ),
+            ("title = \"X\"", "title = \"X\"\ncolour = 1", "well-formed"),
+        ] {
+            let error = Profile::parse("x", &base.replace(from, to)).unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `/exports/{profile}.{ext}` and `/exports/{profile}/{member}.{ext}`.
+
+use super::{ExportError, Profile};
+use crate::{
+    model::MemberId,
+    publish::{
+        Publish, PublishError,
+        respond::{Document, Problem},
+    },
+};
+use axum::{
+    Router,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use std::sync::Arc;
+
+pub fn routes() -> Router<Publish> {
+    Router::new()
+        .route("/exports/{file}", get(consolidated))
+        .route("/exports/{profile}/{file}", get(of_member))
+}
+
+async fn consolidated(
+    State(publish): State<Publish>,
+    Path(file): Path<String>,
+) -> Result<Response, Response> {
+    let (name, extension) = split(&file)?;
+    answer(&publish, name, extension, None).await
+}
+
+async fn of_member(
+    State(publish): State<Publish>,
+    Path((profile, file)): Path<(String, String)>,
+) -> Result<Response, Response> {
+    let (member, extension) = split(&file)?;
+    answer(&publish, &profile, extension, Some(MemberId::from(member))).await
+}
+
+fn split(file: &str) -> Result<(&str, &str), Response> {
+    file.rsplit_once('.')
+        .ok_or_else(|| missing().into_response())
+}
+
+fn missing() -> Problem {
+    Problem::not_found("there is no such export")
+}
+
+async fn answer(
+    publish: &Publish,
+    name: &str,
+    extension: &str,
+    member: Option<MemberId>,
+) -> Result<Response, Response> {
+    let known = publish
+        .profiles()
+        .get(name)
+        .is_some_and(|profile: &Profile| profile.extension() == extension);
+    if !known {
+        return Err(missing().into_response());
+    }
+    match render(publish, name, member).await {
+        Ok(document) => Ok((&*document).into_response()),
+        Err(PublishError::Export(
+            ExportError::UnknownMember(_) | ExportError::UnknownProfile { .. },
+        )) => Err(missing().into_response()),
+        Err(error) => Err(error.into_response()),
+    }
+}
+
+async fn render(
+    publish: &Publish,
+    name: &str,
+    member: Option<MemberId>,
+) -> Result<Arc<Document>, PublishError> {
+    let key = format!(
+        "export {name} {}",
+        member.as_ref().map_or("", MemberId::as_str)
+    );
+    let vintage = publish.vintage().await?;
+    if let Some(document) = publish.shelved(&key, &vintage) {
+        return Ok(document);
+    }
+    let export = publish.export(name, member.as_ref()).await?;
+    let document = Arc::new(Document::new(export.content_type, export.bytes));
+    publish.shelve(key, vintage, document.clone());
+    Ok(document)
+}

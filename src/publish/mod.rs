@@ -1,0 +1,35 @@
+//! Floor 4: what leaves the hub, for people and for machines: portal, API, delta feed, feeds,
+//! export profiles with their preflight, drop folder.
+//!
+//! Everything is a function of the store's public state (`vacancy` and `changes`), the network's
+//! files and the clock. **Invariants:** nothing here writes an offer; no byte leaves that the
+//! mandates do not allow ([`mandate`] is the one place that decides); answers that are cached are
+//! cached by change number, so that every node serves the same bytes.
+
+mod api;
+mod export;
+mod feeds;
+mod gazetteer;
+mod index;
+mod labels;
+mod mandate;
+mod portal;
+mod respond;
+mod settings;
+mod sink;
+mod state;
+mod territory;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod text;
+mod web;
+
+pub use export::{
+    Blocker, Export, ExportError, Preflight, PreflightItem, Profile, ProfileError, Profiles,
+};
+pub use settings::PublishSettings;
+pub use sink::DropFolder;
+pub use state::{PublicState, Publish, PublishError};
+pub use web::router;

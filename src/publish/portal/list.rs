@@ -1,0 +1,318 @@
+//! The list of offers: search, filters with counts, pages.
+
+use super::{Head, failed, offer::offer_path, render};
+use crate::{
+    model::{MemberId, Network, Vacancy},
+    publish::{
+        Publish, PublishError,
+        api::{Params, moved},
+        index::{Doc, Filter, Page, Search, Sort, Tally, vocabulary},
+        labels,
+        respond::Document,
+        territory,
+    },
+};
+use axum::{
+    extract::{RawQuery, State},
+    response::{IntoResponse, Response},
+};
+use minijinja::{Value, context, value::Serde};
+use serde::Serialize;
+
+/// Offers on a page.
+const PER_PAGE: usize = 20;
+/// Nobody leafs further; a crawler has the sitemap.
+const LAST_PAGE: usize = 500;
+const RADII: [u32; 5] = [10, 20, 30, 50, 100];
+
+/// What the visitor asked for, in the words of the address bar.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Asked {
+    pub q: String,
+    pub lieu: String,
+    pub rayon: u32,
+    pub famille: Vec<String>,
+    pub contrat: Vec<String>,
+    pub temps: Vec<String>,
+    pub departement: Vec<String>,
+    pub structure: Vec<String>,
+    pub tri: String,
+    #[serde(skip)]
+    pub page: usize,
+}
+
+impl Asked {
+    /// Whatever cannot be read is left out: people come by links with anything behind them.
+    pub fn read(query: Option<&str>) -> Self {
+        let mut params = Params::new(query);
+        let cut = |text: Option<String>| -> String {
+            text.unwrap_or_default()
+                .chars()
+                .take(crate::publish::api::MOST_Q)
+                .collect()
+        };
+        let asked = Self {
+            q: cut(params.one("q")),
+            lieu: cut(params.one("lieu")),
+            rayon: params.whole("rayon", 0, 200, 20) as u32,
+            famille: params.list("famille"),
+            contrat: params.list("contrat"),
+            temps: params.list("temps"),
+            departement: params.list("departement"),
+            structure: params.list("structure"),
+            tri: params.one("tri").unwrap_or_default(),
+            page: params.whole("page", 1, LAST_PAGE, 1),
+        };
+        params.forgive();
+        asked
+    }
+
+    fn filter(&self) -> Filter {
+        let words = |names: &[String]| serde_json::Value::from(names.to_vec());
+        let mut q = self.q.clone();
+        if !self.lieu.is_empty() {
+            q = format!("{} {q}", self.lieu);
+        }
+        Filter {
+            q,
+            families: known(words(&self.famille)),
+            contracts: known(words(&self.contrat)),
+            times: known(words(&self.temps)),
+            departments: self.departement.iter().map(|d| d.to_uppercase()).collect(),
+            members: self.structure.iter().cloned().map(MemberId).collect(),
+            ..Filter::default()
+        }
+    }
+
+    /// The query string of the same question on page `page`.
+    fn link(&self, page: usize) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        for (name, value) in [("q", &self.q), ("lieu", &self.lieu), ("tri", &self.tri)] {
+            if !value.is_empty() {
+                query.append_pair(name, value);
+            }
+        }
+        if !self.lieu.is_empty() {
+            query.append_pair("rayon", &self.rayon.to_string());
+        }
+        for (name, values) in [
+            ("famille", &self.famille),
+            ("contrat", &self.contrat),
+            ("temps", &self.temps),
+            ("departement", &self.departement),
+            ("structure", &self.structure),
+        ] {
+            for value in values {
+                query.append_pair(name, value);
+            }
+        }
+        if page > 1 {
+            query.append_pair("page", &page.to_string());
+        }
+        let query = query.finish();
+        if query.is_empty() {
+            "/".into()
+        } else {
+            format!("/?{query}")
+        }
+    }
+
+    fn is_plain(&self) -> bool {
+        self.link(1) == "/"
+    }
+}
+
+/// The words of a vocabulary among those asked for.
+fn known<T: serde::de::DeserializeOwned>(asked: serde_json::Value) -> Vec<T> {
+    match asked {
+        serde_json::Value::Array(words) => words
+            .into_iter()
+            .filter_map(|word| serde_json::from_value(word).ok())
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+pub async fn redirect() -> Response {
+    moved("/")
+}
+
+pub async fn page(State(publish): State<Publish>, RawQuery(query): RawQuery) -> Response {
+    let asked = Asked::read(query.as_deref());
+    match show(&publish, asked).await {
+        Ok(document) => document.into_response(),
+        Err(error) => failed(&publish, error),
+    }
+}
+
+async fn show(publish: &Publish, asked: Asked) -> Result<Document, PublishError> {
+    publish.refresh().await?;
+    let filter = asked.filter();
+    let sort = match asked.tri.as_str() {
+        "date" => Sort::Published,
+        "titre" => Sort::Title,
+        _ if !filter.q.trim().is_empty() => Sort::Relevance,
+        _ => Sort::Published,
+    };
+    let search = Search {
+        filter,
+        sort,
+        after: None,
+        skip: (asked.page - 1) * PER_PAGE,
+        limit: PER_PAGE,
+    };
+    let searching = publish.clone();
+    let page = tokio::task::spawn_blocking(move || searching.index(|index| index.search(&search)))
+        .await
+        .unwrap_or_default();
+    let network = publish.network();
+    let pages = page.total.div_ceil(PER_PAGE).clamp(1, LAST_PAGE);
+    let title = heading(&asked, page.total);
+    let address = asked.link(asked.page);
+    let head = Head {
+        title: &title,
+        description: "Offres d’emploi des établissements de santé et du médico-social du territoire.",
+        canonical: Some(&address),
+        // One list in search engines is enough; the offers themselves are in the sitemap.
+        noindex: !asked.is_plain(),
+    };
+    render(
+        publish,
+        "list.html",
+        &head,
+        context! {
+            heading => &title,
+            asked => Serde(&asked),
+            total => page.total,
+            offers => cards(&page, &network),
+            groups => groups(&asked, &page, &network),
+            chosen => asked.famille.len() + asked.contrat.len() + asked.temps.len() + asked.departement.len() + asked.structure.len(),
+            radii => RADII,
+            page => asked.page,
+            pages,
+            previous => (asked.page > 1).then(|| asked.link(asked.page - 1)),
+            next => (asked.page < pages).then(|| asked.link(asked.page + 1)),
+            reset => (!asked.is_plain()).then_some("/"),
+        },
+    )
+}
+
+fn heading(asked: &Asked, total: usize) -> String {
+    let offers = if total > 1 {
+        "offres d’emploi"
+    } else {
+        "offre d’emploi"
+    };
+    let mut text = format!("{} {offers}", labels::number(total as f64));
+    if !asked.q.trim().is_empty() {
+        text.push_str(&format!(" pour « {} »", asked.q.trim()));
+    }
+    if !asked.lieu.trim().is_empty() {
+        text.push_str(&format!(" à {}", asked.lieu.trim()));
+    }
+    text
+}
+
+/// What a list shows of each offer.
+pub fn cards(page: &Page, network: &Network) -> Vec<Value> {
+    page.hits.iter().map(|doc| card(doc, network)).collect()
+}
+
+fn card(doc: &Doc, network: &Network) -> Value {
+    let vacancy: &Vacancy = &doc.vacancy;
+    let o = &vacancy.offer;
+    let member = vacancy.member.as_ref().and_then(|id| network.member(id));
+    context! {
+        title => &o.title,
+        path => offer_path(vacancy),
+        employer => labels::employer(vacancy).or(member.map(|m| m.name.as_str())),
+        place => labels::place(vacancy),
+        contract => o.contract.as_ref().and_then(|c| c.form).map(labels::contract),
+        time => o.working_time.as_ref().and_then(|w| w.time).map(labels::time),
+        night => o.working_time.as_ref().is_some_and(|w| w.shifts.contains(&crate::model::Shift::Night)),
+        pay => o.pay.as_ref().and_then(labels::pay),
+        summary => o.description.as_ref().and_then(|d| d.summary.clone()),
+        published => o.published.map(labels::day),
+        published_iso => o.published.map(|at| at.to_zoned(labels::paris()).date().to_string()),
+    }
+}
+
+/// A group of filter boxes: name of the parameter, its legend, its boxes.
+fn groups(asked: &Asked, page: &Page, network: &Network) -> Vec<Value> {
+    let [families, contracts, times] = vocabulary();
+    let words = |(_, words): (&str, Vec<(String, &'static str)>)| -> Vec<(String, String)> {
+        words
+            .into_iter()
+            .map(|(code, label)| (code, label.to_owned()))
+            .collect()
+    };
+    let by_count = |tally: &Tally, label: &dyn Fn(&str) -> String| -> Vec<(String, String)> {
+        let mut rows: Vec<_> = tally.iter().collect();
+        rows.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+        rows.into_iter()
+            .map(|(code, _)| (code.clone(), label(code)))
+            .collect()
+    };
+    let facets = &page.facets;
+    let departments = by_count(&facets.department, &|code| {
+        territory::department(code).map_or(code.to_owned(), |name| format!("{name} ({code})"))
+    });
+    let members = by_count(&facets.member, &|id| {
+        network
+            .member(&MemberId::from(id))
+            .map_or(id.to_owned(), |m| m.name.clone())
+    });
+    [
+        (
+            "famille",
+            "Métiers",
+            words(families),
+            &facets.family,
+            &asked.famille,
+        ),
+        (
+            "contrat",
+            "Contrat",
+            words(contracts),
+            &facets.contract,
+            &asked.contrat,
+        ),
+        (
+            "temps",
+            "Temps de travail",
+            words(times),
+            &facets.time,
+            &asked.temps,
+        ),
+        (
+            "departement",
+            "Département",
+            departments,
+            &facets.department,
+            &asked.departement,
+        ),
+        (
+            "structure",
+            "Structure",
+            members,
+            &facets.member,
+            &asked.structure,
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(name, legend, words, tally, chosen)| {
+        let boxes: Vec<Value> = words
+            .into_iter()
+            .filter_map(|(code, label)| {
+                let count = tally.get(&code).copied().unwrap_or(0);
+                let checked = chosen.contains(&code);
+                (count > 0 || checked).then(|| context! { code, label, count, checked })
+            })
+            .collect();
+        (!boxes.is_empty()).then(|| {
+            let open = !chosen.is_empty() || matches!(name, "famille" | "contrat" | "temps");
+            context! { name, legend, boxes, open }
+        })
+    })
+    .collect()
+}

@@ -1,0 +1,148 @@
+//! The drop folder: every export profile as files, for partners who fetch them by other means.
+
+use crate::{
+    model::MemberId,
+    publish::{Publish, PublishError, respond::chain},
+};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use tokio_util::sync::CancellationToken;
+
+const SINK: &str = "drop-folder";
+const PAUSE: Duration = Duration::from_secs(1);
+/// Mandates end by the clock, without a change: the files are looked at again that often.
+const REVIEW: Duration = Duration::from_secs(60);
+
+#[derive(Debug, thiserror::Error)]
+pub enum DropError {
+    #[error("could not write {path}")]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+/// Writes exports into a folder whenever public state changes.
+pub struct DropFolder {
+    publish: Publish,
+    folder: PathBuf,
+    /// File → hash of what was written last, so that an equal export is not written again.
+    written: BTreeMap<String, blake3::Hash>,
+}
+
+impl DropFolder {
+    pub fn new(publish: Publish, folder: impl Into<PathBuf>) -> Self {
+        Self {
+            publish,
+            folder: folder.into(),
+            written: BTreeMap::new(),
+        }
+    }
+
+    /// Follows the store until `stop`. An export that fails is tried again with the next look.
+    pub async fn follow(mut self, stop: CancellationToken) {
+        let mut reviewed = None::<tokio::time::Instant>;
+        while !stop.is_cancelled() {
+            let due = reviewed.is_none_or(|at| at.elapsed() >= REVIEW);
+            match self.step(due).await {
+                Ok(looked) if looked || due => reviewed = Some(tokio::time::Instant::now()),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(error = %chain(&error), "drop folder is behind");
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    }
+
+    /// Writes what changed since the sink's cursor; with `review`, whatever the cursor says.
+    /// Returns whether it looked at the exports.
+    async fn step(&mut self, review: bool) -> Result<bool, DropError> {
+        let store = self.publish.store();
+        let head = store.head().await.map_err(PublishError::from)?;
+        let done = store.cursor(SINK).await.map_err(PublishError::from)?;
+        if head == done && !review {
+            return Ok(false);
+        }
+        self.write_all().await?;
+        self.publish
+            .store()
+            .set_cursor(SINK, head)
+            .await
+            .map_err(PublishError::from)?;
+        Ok(true)
+    }
+
+    /// Writes every profile, consolidated and for each member that gave its mandate.
+    ///
+    /// # Errors
+    /// The first export that cannot be rendered or written; the files of the others stay as they
+    /// were.
+    pub async fn write_all(&mut self) -> Result<(), DropError> {
+        let names: Vec<String> = self.publish.profiles().names().map(str::to_owned).collect();
+        let network = self.publish.network();
+        let now = self.publish.clock().now();
+        for name in names {
+            let Some(profile) = self.publish.profiles().get(&name) else {
+                continue;
+            };
+            let channel = profile.channel().to_owned();
+            let members: Vec<Option<MemberId>> = network
+                .members
+                .values()
+                .filter(|member| {
+                    // A member whose mandate ended keeps its file, empty: the board then closes
+                    // its offers, which a missing file would not do.
+                    member.mandate(&channel).allows(now)
+                        || self
+                            .folder
+                            .join(profile.file(Some(&member.member_id())))
+                            .exists()
+                })
+                .map(|member| Some(member.member_id()))
+                .chain([None])
+                .collect();
+            for member in members {
+                let export = self.publish.export(&name, member.as_ref()).await?;
+                let hash = blake3::hash(&export.bytes);
+                let path = self.folder.join(&export.file);
+                if self.written.get(&export.file) == Some(&hash) && path.exists() {
+                    continue;
+                }
+                replace(&path, &export.bytes)
+                    .map_err(|source| DropError::Write { path, source })?;
+                self.written.insert(export.file, hash);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Replaces a file at once: a reader sees the old bytes or the new ones, never a part.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".export-")
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        file.as_file()
+            .set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    }
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}

@@ -1,0 +1,276 @@
+//! The handle that every route and sink shares.
+
+use super::{
+    PublishSettings,
+    api::Codec,
+    export::{ExportError, Profiles},
+    index::Index,
+    portal::Templates,
+};
+use crate::{
+    model::{Clock, Network, VacancyId},
+    store::{Change, DynStore, PublicVacancy, Result as StoreResult, StoreError, StoredVacancy},
+};
+use async_trait::async_trait;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, RwLock},
+    time::{Duration, Instant},
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// The part of the store that publishing uses: it reads public state, and keeps sink cursors.
+#[async_trait]
+pub trait PublicState: Send + Sync + 'static {
+    async fn head(&self) -> StoreResult<u64>;
+    async fn changes(&self, after: u64, limit: usize) -> StoreResult<Vec<Change>>;
+    async fn snapshot(&self) -> StoreResult<(u64, Vec<PublicVacancy>)>;
+    async fn vacancy(&self, id: VacancyId) -> StoreResult<Option<StoredVacancy>>;
+    async fn cursor(&self, sink: &str) -> StoreResult<u64>;
+    async fn set_cursor(&self, sink: &str, seq: u64) -> StoreResult<()>;
+    async fn meta(&self, key: &str) -> StoreResult<Option<String>>;
+}
+
+#[async_trait]
+impl PublicState for DynStore {
+    async fn head(&self) -> StoreResult<u64> {
+        (**self).head().await
+    }
+    async fn changes(&self, after: u64, limit: usize) -> StoreResult<Vec<Change>> {
+        (**self).changes(after, limit).await
+    }
+    async fn snapshot(&self) -> StoreResult<(u64, Vec<PublicVacancy>)> {
+        (**self).snapshot().await
+    }
+    async fn vacancy(&self, id: VacancyId) -> StoreResult<Option<StoredVacancy>> {
+        (**self).vacancy(id).await
+    }
+    async fn cursor(&self, sink: &str) -> StoreResult<u64> {
+        (**self).cursor(sink).await
+    }
+    async fn set_cursor(&self, sink: &str, seq: u64) -> StoreResult<()> {
+        (**self).set_cursor(sink, seq).await
+    }
+    async fn meta(&self, key: &str) -> StoreResult<Option<String>> {
+        (**self).meta(key).await
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error("could not read the public state")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    #[error("could not render the page {page}")]
+    Page {
+        page: &'static str,
+        #[source]
+        source: minijinja::Error,
+    },
+    #[error("could not update the search index")]
+    Index(#[source] anyhow::Error),
+}
+
+/// Publishing: cheap to clone, one for all routes and sinks of a process.
+#[derive(Clone)]
+pub struct Publish(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn PublicState>,
+    network: watch::Receiver<Arc<Network>>,
+    clock: Clock,
+    settings: PublishSettings,
+    profiles: Profiles,
+    templates: Templates,
+    codec: Codec,
+    index: RwLock<Index>,
+    /// Held while the index catches up, with the time of its last look at the store.
+    looked: tokio::sync::Mutex<Option<Instant>>,
+    renders: Mutex<HashMap<String, (Vintage, Rendered)>>,
+}
+
+/// What a rendered document was made from: change number, network files, mandates in force.
+#[derive(Clone, Debug)]
+pub(super) struct Vintage {
+    pub head: u64,
+    pub network: Arc<Network>,
+    pub mandates: u64,
+}
+
+impl PartialEq for Vintage {
+    fn eq(&self, other: &Self) -> bool {
+        self.head == other.head
+            && Arc::ptr_eq(&self.network, &other.network)
+            && self.mandates == other.mandates
+    }
+}
+
+/// A rendered document, shared by all requests for it.
+pub(super) type Rendered = Arc<super::respond::Document>;
+
+/// Rendered documents that are kept at most; one more empties the shelf.
+const RENDERS: usize = 256;
+
+impl Publish {
+    pub fn new(
+        store: DynStore,
+        network: watch::Receiver<Arc<Network>>,
+        clock: Clock,
+        settings: PublishSettings,
+    ) -> Self {
+        Self::with_profiles(
+            Arc::new(store),
+            network,
+            clock,
+            settings,
+            Profiles::embedded(),
+        )
+    }
+
+    /// As [`Publish::new`], on any source of public state, with export profiles of the operator.
+    pub fn with_profiles(
+        store: Arc<dyn PublicState>,
+        network: watch::Receiver<Arc<Network>>,
+        clock: Clock,
+        settings: PublishSettings,
+        profiles: Profiles,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            network,
+            clock,
+            codec: Codec::new(&settings.cursor_key),
+            settings,
+            profiles,
+            templates: Templates::new(),
+            index: RwLock::new(Index::new()),
+            looked: tokio::sync::Mutex::new(None),
+            renders: Mutex::new(HashMap::new()),
+        }))
+    }
+
+    pub fn settings(&self) -> &PublishSettings {
+        &self.0.settings
+    }
+
+    pub fn profiles(&self) -> &Profiles {
+        &self.0.profiles
+    }
+
+    pub(super) fn store(&self) -> &dyn PublicState {
+        &*self.0.store
+    }
+
+    pub(super) fn network(&self) -> Arc<Network> {
+        self.0.network.borrow().clone()
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(super) fn templates(&self) -> &Templates {
+        &self.0.templates
+    }
+
+    pub(super) fn codec(&self) -> &Codec {
+        &self.0.codec
+    }
+
+    /// Reads the index; no await may happen inside.
+    pub(super) fn index<T>(&self, read: impl FnOnce(&Index) -> T) -> T {
+        // A panic while the index was written cannot leave it half-written: `apply` replaces rows.
+        let guard = self.0.index.read().unwrap_or_else(|e| e.into_inner());
+        read(&guard)
+    }
+
+    /// Brings the search index to the store's head, unless it was there a moment ago.
+    pub async fn refresh(&self) -> Result<(), PublishError> {
+        let mut looked = self.0.looked.lock().await;
+        if looked.is_some_and(|at| at.elapsed() < self.0.settings.freshness) {
+            return Ok(());
+        }
+        self.catch_up_locked().await?;
+        *looked = Some(Instant::now());
+        Ok(())
+    }
+
+    /// Brings the search index to the store's head now.
+    pub async fn catch_up(&self) -> Result<(), PublishError> {
+        let _looked = self.0.looked.lock().await;
+        self.catch_up_locked().await
+    }
+
+    async fn catch_up_locked(&self) -> Result<(), PublishError> {
+        loop {
+            let after = self.index(Index::head);
+            let head = self.0.store.head().await?;
+            if head < after {
+                // The store was restored from an older copy: what was indexed is of no use.
+                *self.write_index() = Index::new();
+                continue;
+            }
+            if head == after {
+                return Ok(());
+            }
+            let changes = self.0.store.changes(after, 1000).await?;
+            if changes.is_empty() {
+                // Numbers that no longer have a row: their vacancies have a later one.
+                self.write_index().set_head(head);
+                return Ok(());
+            }
+            self.write_index().apply(&changes);
+        }
+    }
+
+    fn write_index(&self) -> std::sync::RwLockWriteGuard<'_, Index> {
+        self.0.index.write().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Follows the store until `stop`, so that requests find the index fresh.
+    pub async fn follow(&self, stop: CancellationToken) {
+        let mut pause = Duration::from_millis(250);
+        while !stop.is_cancelled() {
+            match self.refresh().await {
+                Ok(()) => pause = Duration::from_millis(250),
+                Err(error) => {
+                    tracing::warn!(error = %crate::publish::respond::chain(&error), "search index is behind");
+                    pause = (pause * 2).min(Duration::from_secs(10));
+                }
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// What a document rendered now would be made from.
+    pub(super) async fn vintage(&self) -> Result<Vintage, PublishError> {
+        let network = self.network();
+        Ok(Vintage {
+            head: self.0.store.head().await?,
+            mandates: super::mandate::fingerprint(&network, self.0.clock.now()),
+            network,
+        })
+    }
+
+    /// The document `key` as it was rendered from `vintage`, if it still is on the shelf.
+    pub(super) fn shelved(&self, key: &str, vintage: &Vintage) -> Option<Rendered> {
+        let renders = self.0.renders.lock().unwrap_or_else(|e| e.into_inner());
+        renders
+            .get(key)
+            .filter(|(made_from, _)| made_from == vintage)
+            .map(|(_, document)| document.clone())
+    }
+
+    pub(super) fn shelve(&self, key: String, vintage: Vintage, document: Rendered) {
+        let mut renders = self.0.renders.lock().unwrap_or_else(|e| e.into_inner());
+        if renders.len() >= RENDERS {
+            renders.clear();
+        }
+        renders.insert(key, (vintage, document));
+    }
+}

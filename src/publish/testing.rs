@@ -1,0 +1,208 @@
+//! A small public state in memory, and synthetic offers, for the tests of publishing.
+
+use super::{PublicState, Publish, PublishSettings, export::Profiles};
+use crate::{
+    model::{Clock, Network, TombstoneReason, Vacancy, VacancyId, VacancyStatus, canonical_json},
+    store::{Change, ChangeOp, PublicVacancy, Result as StoreResult, StoredVacancy},
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+use tokio::sync::watch;
+
+/// Public state as a store would show it.
+#[derive(Default)]
+pub struct Shop {
+    rows: Mutex<BTreeMap<VacancyId, Change>>,
+    status: Mutex<BTreeMap<VacancyId, VacancyStatus>>,
+    /// Posting or former id → vacancy.
+    pub aliases: Mutex<BTreeMap<VacancyId, VacancyId>>,
+    seq: Mutex<u64>,
+    pub meta: Mutex<BTreeMap<String, String>>,
+    cursors: Mutex<BTreeMap<String, u64>>,
+}
+
+pub fn now() -> Timestamp {
+    "2026-11-22T09:00:00Z".parse().unwrap()
+}
+
+impl Shop {
+    fn next(&self) -> u64 {
+        let mut seq = self.seq.lock().unwrap();
+        *seq += 1;
+        *seq
+    }
+
+    pub fn publish(&self, vacancy: &Vacancy) {
+        let body = canonical_json(vacancy).unwrap().into();
+        self.put(vacancy.id, ChangeOp::Upsert { body }, VacancyStatus::Live);
+    }
+
+    pub fn close(&self, id: VacancyId, reason: TombstoneReason, into: Option<VacancyId>) {
+        let status = match into {
+            Some(into) => VacancyStatus::Merged { into },
+            None => VacancyStatus::Closed { at: now(), reason },
+        };
+        self.put(id, ChangeOp::Delete { reason, into }, status);
+    }
+
+    fn put(&self, id: VacancyId, op: ChangeOp, status: VacancyStatus) {
+        let change = Change {
+            seq: self.next(),
+            id,
+            changed_at: now(),
+            op,
+        };
+        self.rows.lock().unwrap().insert(id, change);
+        self.status.lock().unwrap().insert(id, status);
+    }
+}
+
+#[async_trait]
+impl PublicState for Shop {
+    async fn head(&self) -> StoreResult<u64> {
+        Ok(*self.seq.lock().unwrap())
+    }
+
+    async fn changes(&self, after: u64, limit: usize) -> StoreResult<Vec<Change>> {
+        let mut rows: Vec<_> = self.rows.lock().unwrap().values().cloned().collect();
+        rows.retain(|row| row.seq > after);
+        rows.sort_by_key(|row| row.seq);
+        rows.truncate(limit);
+        Ok(rows)
+    }
+
+    async fn snapshot(&self) -> StoreResult<(u64, Vec<PublicVacancy>)> {
+        let rows = self.rows.lock().unwrap();
+        let live = rows.values().filter_map(|row| match &row.op {
+            ChangeOp::Upsert { body } => Some(PublicVacancy {
+                id: row.id,
+                seq: row.seq,
+                changed_at: row.changed_at,
+                body: body.clone(),
+            }),
+            ChangeOp::Delete { .. } => None,
+        });
+        Ok((*self.seq.lock().unwrap(), live.collect()))
+    }
+
+    async fn vacancy(&self, id: VacancyId) -> StoreResult<Option<StoredVacancy>> {
+        let id = *self.aliases.lock().unwrap().get(&id).unwrap_or(&id);
+        let rows = self.rows.lock().unwrap();
+        Ok(rows.get(&id).map(|row| StoredVacancy {
+            id,
+            status: self.status.lock().unwrap()[&id].clone(),
+            vacancy: None,
+            body: match &row.op {
+                ChangeOp::Upsert { body } => Some(body.clone()),
+                ChangeOp::Delete { .. } => None,
+            },
+            provenance: None,
+            seq: row.seq,
+            changed_at: Some(row.changed_at),
+            postings: Vec::new(),
+        }))
+    }
+
+    async fn cursor(&self, sink: &str) -> StoreResult<u64> {
+        Ok(self.cursors.lock().unwrap().get(sink).copied().unwrap_or(0))
+    }
+
+    async fn set_cursor(&self, sink: &str, seq: u64) -> StoreResult<()> {
+        self.cursors.lock().unwrap().insert(sink.into(), seq);
+        Ok(())
+    }
+
+    async fn meta(&self, key: &str) -> StoreResult<Option<String>> {
+        Ok(self.meta.lock().unwrap().get(key).cloned())
+    }
+}
+
+/// A synthetic vacancy: number `n` of the member `member`, changed by `edit`.
+pub fn vacancy(n: u128, member: &str, edit: impl FnOnce(&mut serde_json::Value)) -> Vacancy {
+    let id = uuid::Uuid::from_u128(0x7000_0000_0000_5000_8000_0000_0000_0000 + n);
+    let mut value = serde_json::json!({
+        "id": id,
+        "member": member,
+        "title": "Infirmier de nuit (F/H)",
+        "title_canonical": "Infirmier / Infirmière (IDE)",
+        "occupation": { "rome": "J1506", "rome_v3": "J1506", "family": "nursing", "regulated": true },
+        "employer": { "name": "Centre hospitalier fictif", "member": member },
+        "places": [{
+            "insee": "70550", "postal_code": "70000", "name": "Vesoul", "department": "70",
+            "lat": 47.6198, "lon": 6.1545, "precision": "commune",
+        }],
+        "contract": { "form": "cdi" },
+        "working_time": { "time": "full", "shifts": ["night"] },
+        "pay": { "min": 2300.0, "max": 2600.0, "currency": "EUR", "period": "month", "gross": true },
+        "description": {
+            "html": "<h3>Missions</h3><p>Vous assurez les soins d’un service de médecine de trente lits, la nuit, en binôme avec un aide-soignant & un cadre d’astreinte.</p><ul><li>Surveillance</li><li>Transmissions</li></ul>",
+            "text": "Missions\n\nVous assurez les soins d’un service de médecine de trente lits, la nuit, en binôme avec un aide-soignant & un cadre d’astreinte.\n\n- Surveillance\n- Transmissions",
+            "summary": "Vous assurez les soins d’un service de médecine de trente lits, la nuit.",
+        },
+        "published": "2026-11-02T08:00:00Z",
+        "updated": "2026-11-12T08:00:00Z",
+        "apply": { "url": format!("https://recrutement.exemple.example/offres/{n}") },
+        "visibility": "public",
+        "sources": [{
+            "posting": id, "connector": "ch-exemple-ats", "reference": n.to_string(), "own": true,
+        }],
+    });
+    edit(&mut value);
+    serde_json::from_value(value).unwrap()
+}
+
+/// Two members; the first may go to LinkedIn.
+pub fn network() -> Network {
+    let member = |toml: &str| toml::from_str::<crate::model::Member>(toml).unwrap();
+    let members = [
+        member(
+            r#"
+            id = "ch-exemple"
+            name = "Centre hospitalier fictif"
+            kind = "hôpital"
+            website = "https://www.ch.exemple.example/"
+            poster_email = "recrutement@ch.exemple.example"
+            linkedin = { company_id = "123456" }
+            mandates = { linkedin = true }
+            "#,
+        ),
+        member(
+            r#"
+            id = "aide-domicile"
+            name = "Aide à domicile fictive"
+            "#,
+        ),
+    ];
+    Network {
+        members: members.into_iter().map(|m| (m.member_id(), m)).collect(),
+        ..Network::default()
+    }
+}
+
+/// Publishing over `shop`, with the network above and a clock that stands still.
+pub fn publishing(shop: &Arc<Shop>) -> Publish {
+    publishing_with(shop, |_| {})
+}
+
+pub fn publishing_with(shop: &Arc<Shop>, edit: impl FnOnce(&mut PublishSettings)) -> Publish {
+    let mut settings = PublishSettings {
+        public_url: "https://emploi.territoire.example".into(),
+        territory: "Territoire fictif".into(),
+        freshness: std::time::Duration::ZERO,
+        ..PublishSettings::default()
+    };
+    edit(&mut settings);
+    // The sender may go: the receiver keeps the last value.
+    let (_, network) = watch::channel(Arc::new(network()));
+    Publish::with_profiles(
+        shop.clone(),
+        network,
+        Clock::fixed(now()),
+        settings,
+        Profiles::embedded(),
+    )
+}

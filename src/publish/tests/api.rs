@@ -1,0 +1,387 @@
+use super::{get, get_with, send};
+use crate::{
+    model::TombstoneReason,
+    publish::testing::{Shop, publishing, vacancy},
+};
+use axum::{body::Body, http::Request};
+use serde_json::json;
+use std::sync::Arc;
+
+fn three() -> Arc<Shop> {
+    let shop = Arc::new(Shop::default());
+    shop.publish(&vacancy(1, "ch-exemple", |_| {}));
+    shop.publish(&vacancy(2, "ch-exemple", |v| {
+        v["title"] = "Aide-soignante de jour".into();
+        v["title_canonical"] = "Aide-soignant / Aide-soignante".into();
+        v["occupation"] = json!({ "rome": "J1501", "rome_v3": "J1501", "family": "care" });
+        v["contract"]["form"] = "cdd".into();
+        v["working_time"] = json!({ "time": "part" });
+        v["published"] = "2026-11-10T08:00:00Z".into();
+        v["updated"] = "2026-11-10T08:00:00Z".into();
+    }));
+    shop.publish(&vacancy(3, "aide-domicile", |v| {
+        v["title"] = "Auxiliaire de vie".into();
+        v["title_canonical"] = "Auxiliaire de vie".into();
+        v["employer"]["name"] = "Aide à domicile fictive".into();
+        v["places"][0]["name"] = "Besançon".into();
+        v["places"][0]["insee"] = "25056".into();
+        v["places"][0]["department"] = "25".into();
+        v["places"][0]["lat"] = 47.2378.into();
+        v["places"][0]["lon"] = 6.0241.into();
+        v["occupation"] = json!({ "rome": "K1304", "family": "care" });
+        v["published"] = "2026-11-20T08:00:00Z".into();
+        v["updated"] = "2026-11-20T08:00:00Z".into();
+    }));
+    shop
+}
+
+fn titles(reply: &serde_json::Value) -> Vec<&str> {
+    reply["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| item["title"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn filters_words_and_orders() {
+    let publish = publishing(&three());
+    for (query, expected) in [
+        (
+            "",
+            vec![
+                "Auxiliaire de vie",
+                "Aide-soignante de jour",
+                "Infirmier de nuit (F/H)",
+            ],
+        ),
+        (
+            "sort=updated",
+            vec![
+                "Auxiliaire de vie",
+                "Infirmier de nuit (F/H)",
+                "Aide-soignante de jour",
+            ],
+        ),
+        (
+            "sort=title",
+            vec![
+                "Aide-soignante de jour",
+                "Auxiliaire de vie",
+                "Infirmier de nuit (F/H)",
+            ],
+        ),
+        ("q=ide+nuit+vesoul", vec!["Infirmier de nuit (F/H)"]),
+        ("q=infirmiere", vec!["Infirmier de nuit (F/H)"]),
+        ("q=infrimier", vec!["Infirmier de nuit (F/H)"]),
+        (
+            "q=aides+soignants+vesoul",
+            vec!["Aide-soignante de jour", "Infirmier de nuit (F/H)"],
+        ),
+        ("q=as", vec!["Aide-soignante de jour"]),
+        ("q=besancon", vec!["Auxiliaire de vie"]),
+        ("q=astronaute", vec![]),
+        (
+            "family=care&member=ch-exemple",
+            vec!["Aide-soignante de jour"],
+        ),
+        (
+            "family=care,nursing&department=70",
+            vec!["Aide-soignante de jour", "Infirmier de nuit (F/H)"],
+        ),
+        ("contract=cdd", vec!["Aide-soignante de jour"]),
+        ("time=part", vec!["Aide-soignante de jour"]),
+        ("rome=k1304", vec!["Auxiliaire de vie"]),
+        ("commune=25056", vec!["Auxiliaire de vie"]),
+        (
+            "since=2026-11-11",
+            vec!["Auxiliaire de vie", "Infirmier de nuit (F/H)"],
+        ),
+        ("since=2026-11-12T08:00:00Z&until=", vec![]),
+    ] {
+        let reply = get(&publish, &format!("/api/v1/vacancies?{query}")).await;
+        if query.contains("until") {
+            assert_eq!(reply.status, 400, "unknown parameters are named");
+            continue;
+        }
+        let answer = reply.json();
+        assert_eq!(titles(&answer), expected, "{query}");
+        assert_eq!(answer["total"], expected.len(), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn pages_are_complete_and_bound_to_their_question() {
+    let publish = publishing(&three());
+    for query in [
+        "sort=published",
+        "sort=title",
+        "q=vesoul+besancon",
+        "family=care",
+    ] {
+        let whole = get(&publish, &format!("/api/v1/vacancies?{query}"))
+            .await
+            .json();
+        let mut seen = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = get(
+                &publish,
+                &format!("/api/v1/vacancies?{query}&limit=1&cursor={cursor}"),
+            )
+            .await
+            .json();
+            seen.extend(page["items"].as_array().unwrap().clone());
+            assert_eq!(page["total"], whole["total"]);
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = next.to_owned(),
+                None => break,
+            }
+        }
+        assert_eq!(&seen, whole["items"].as_array().unwrap(), "{query}");
+    }
+    let page = get(&publish, "/api/v1/vacancies?limit=1").await.json();
+    let cursor = page["next_cursor"].as_str().unwrap();
+    for (query, says) in [
+        (
+            format!("limit=1&cursor={cursor}&sort=title"),
+            "another filter",
+        ),
+        (format!("cursor={cursor}x"), "no cursor"),
+        ("cursor=AAAA".into(), "no cursor"),
+    ] {
+        let reply = get(&publish, &format!("/api/v1/vacancies?{query}")).await;
+        assert_eq!(reply.status, 400);
+        assert!(reply.text().contains(says), "{}", reply.text());
+    }
+}
+
+#[tokio::test]
+async fn hostile_questions_get_clear_refusals() {
+    let publish = publishing(&three());
+    let long = format!("q={}", "a".repeat(10_000));
+    let many = "family=nursing&".repeat(500);
+    for query in [
+        "limit=0",
+        "limit=-1",
+        "limit=1001",
+        "limit=1e3",
+        "limit=1&limit=2",
+        "q=%00",
+        "q=%ff",
+        "q=%ed%a0%80",
+        "since=2026-02-30",
+        "since=yesterday",
+        "family=x",
+        "sort=%27+OR+1%3D1",
+        "sort=distance",
+        "radius_km=10",
+        "radius_km=NaN&commune=70550",
+        "radius_km=inf&commune=70550",
+        "commune=../etc",
+        "rome=J15",
+        "page=2",
+        "%3Cscript%3E=1",
+        "time=full&time=never",
+        "facets=yes",
+        long.as_str(),
+        many.as_str(),
+    ] {
+        let reply = get(&publish, &format!("/api/v1/vacancies?{query}")).await;
+        assert_eq!(reply.status, 400, "{query}");
+        assert_eq!(reply.header("content-type"), "application/problem+json");
+        let problem = reply.json();
+        assert_eq!(problem["status"], 400);
+        assert!(!problem["errors"].as_array().unwrap().is_empty());
+        assert!(reply.body.len() < 40_000, "{query}");
+    }
+    insta::assert_json_snapshot!(
+        get(
+            &publish,
+            "/api/v1/vacancies?limit=0&colour=red&family=nurse"
+        )
+        .await
+        .json()
+    );
+}
+
+#[tokio::test]
+async fn one_vacancy_by_every_id_that_it_had() {
+    let shop = three();
+    let publish = publishing(&shop);
+    let live = vacancy(1, "ch-exemple", |_| {});
+    let reply = get(&publish, &format!("/api/v1/vacancies/{}", live.id)).await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(reply.body, crate::model::canonical_json(&live).unwrap());
+
+    // Of a posting that belongs to it, and of a vacancy that was merged into it.
+    let posting = vacancy(77, "", |_| {}).id;
+    shop.aliases.lock().unwrap().insert(posting, live.id);
+    let merged = vacancy(2, "", |_| {}).id;
+    shop.close(merged, TombstoneReason::Merged, Some(live.id));
+    for id in [posting, merged] {
+        let reply = get(&publish, &format!("/api/v1/vacancies/{id}")).await;
+        assert_eq!(reply.status, 301);
+        assert_eq!(
+            reply.header("location"),
+            format!("/api/v1/vacancies/{}", live.id)
+        );
+    }
+
+    shop.close(live.id, TombstoneReason::Filled, None);
+    let reply = get(&publish, &format!("/api/v1/vacancies/{}", live.id)).await;
+    assert_eq!(
+        (
+            reply.status.as_u16(),
+            reply.json()["reason"].as_str().unwrap()
+        ),
+        (410, "filled")
+    );
+    assert_eq!(
+        get(&publish, &format!("/api/v1/vacancies/{merged}"))
+            .await
+            .status,
+        410
+    );
+
+    let unknown = uuid::Uuid::from_u128(9);
+    assert_eq!(
+        get(&publish, &format!("/api/v1/vacancies/{unknown}"))
+            .await
+            .status,
+        404
+    );
+    assert_eq!(get(&publish, "/api/v1/vacancies/1%27").await.status, 400);
+    assert_eq!(get(&publish, "/api/v1/nothing").await.status, 404);
+    let post = Request::post("/api/v1/vacancies")
+        .body(Body::empty())
+        .unwrap();
+    let reply = send(&publish, post).await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.header("allow")),
+        (405, "GET,HEAD")
+    );
+}
+
+#[tokio::test]
+async fn facets_count_what_another_choice_would_give() {
+    let publish = publishing(&three());
+    let reply = get(
+        &publish,
+        "/api/v1/vacancies?facets=true&family=care&fields=title",
+    )
+    .await;
+    insta::assert_json_snapshot!(reply.json());
+}
+
+#[tokio::test]
+async fn changes_and_snapshot_agree_byte_by_byte() {
+    let shop = three();
+    let publish = publishing(&shop);
+    let first = get(&publish, "/api/v1/changes?limit=2").await.json();
+    assert_eq!(first["has_more"], true);
+    shop.close(vacancy(3, "", |_| {}).id, TombstoneReason::Filled, None);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let reply = get(&publish, &format!("/api/v1/changes?cursor={cursor}")).await;
+    insta::assert_json_snapshot!(reply.json());
+
+    let snapshot = get(&publish, "/api/v1/snapshot").await;
+    assert_eq!(snapshot.header("content-type"), "application/x-ndjson");
+    let text = snapshot.text();
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines.is_sorted());
+    let all = get(&publish, "/api/v1/changes").await.text();
+    for line in lines {
+        assert!(all.contains(&format!("\"vacancy\":{line}")));
+    }
+    let resume = snapshot.header("passerelle-cursor");
+    let after = get(&publish, &format!("/api/v1/changes?cursor={resume}"))
+        .await
+        .json();
+    assert_eq!(after["items"], json!([]));
+    assert_eq!(after["next_cursor"], resume);
+}
+
+#[tokio::test]
+async fn old_cursors_expire_and_forged_ones_are_refused() {
+    let shop = three();
+    let publish = publishing(&shop);
+    let old = get(&publish, "/api/v1/changes?limit=1").await.json();
+    let old = old["next_cursor"].as_str().unwrap();
+    assert_eq!(
+        get(&publish, &format!("/api/v1/changes?cursor={old}"))
+            .await
+            .status,
+        200
+    );
+    shop.meta
+        .lock()
+        .unwrap()
+        .insert("changes.floor".into(), "2".into());
+    let reply = get(&publish, &format!("/api/v1/changes?cursor={old}")).await;
+    assert_eq!(reply.status, 410);
+    assert!(reply.header("link").contains("/api/v1/snapshot"));
+    // A cursor from before the store was restored.
+    let ahead = publish.codec().changes(999);
+    assert_eq!(
+        get(&publish, &format!("/api/v1/changes?cursor={ahead}"))
+            .await
+            .status,
+        410
+    );
+    for bad in ["0", "12", "%20", "AAAAAAAAAAAAAAAAAAAAAAAAAAAA"] {
+        let reply = get(&publish, &format!("/api/v1/changes?cursor={bad}")).await;
+        assert_eq!(reply.status, 400, "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn etags_encodings_head_and_cors() {
+    let publish = publishing(&three());
+    let path = "/api/v1/snapshot";
+    let plain = get(&publish, path).await;
+    let tag = plain.header("etag").to_owned();
+    for encoding in ["gzip", "br", "zstd"] {
+        let packed = get_with(&publish, path, &[("accept-encoding", encoding)]).await;
+        assert_eq!(packed.header("content-encoding"), encoding);
+        let own = packed.header("etag").to_owned();
+        assert_ne!(own, tag);
+        let again = get_with(
+            &publish,
+            path,
+            &[("accept-encoding", encoding), ("if-none-match", &own)],
+        )
+        .await;
+        assert_eq!(again.status, 304);
+        assert!(again.body.is_empty());
+        assert!(again.header("vary").contains("accept-encoding"));
+    }
+    for known in [&tag, "*", &format!("W/{tag}, \"x\"")] {
+        assert_eq!(
+            get_with(&publish, path, &[("if-none-match", known)])
+                .await
+                .status,
+            304
+        );
+    }
+    assert_eq!(
+        get_with(&publish, path, &[("if-none-match", "\"x\"")])
+            .await
+            .status,
+        200
+    );
+
+    let head = send(&publish, Request::head(path).body(Body::empty()).unwrap()).await;
+    assert_eq!((head.status.as_u16(), head.body.len()), (200, 0));
+    assert_eq!(head.header("etag"), tag);
+    assert_eq!(head.header("content-length"), plain.body.len().to_string());
+
+    let cors = get_with(&publish, path, &[("origin", "https://a.example")]).await;
+    assert_eq!(cors.header("access-control-allow-origin"), "*");
+    assert!(
+        cors.header("access-control-expose-headers")
+            .contains("passerelle-cursor")
+    );
+}

@@ -1,0 +1,133 @@
+use super::get;
+use crate::publish::testing::{Shop, publishing, publishing_with, vacancy};
+use serde_json::json;
+use std::{process::Command, sync::Arc};
+
+/// One offer that is ready, and one for each thing that blocks.
+fn mixed() -> Arc<Shop> {
+    let shop = Arc::new(Shop::default());
+    shop.publish(&vacancy(1, "ch-exemple", |_| {}));
+    shop.publish(&vacancy(2, "ch-exemple", |v| {
+        v["title"] = "Cadre ]]> <de> santé & co\u{1}".into();
+        v["places"].as_array_mut().unwrap().push(json!({
+            "insee": "25056", "name": "Besançon", "department": "25", "precision": "commune",
+        }));
+        v["apply"] = json!({});
+        v["pay"] = json!({ "min": 14.5, "period": "hour" });
+        v["contract"]["form"] = "internship".into();
+        v["expires"] = "2026-12-31T22:30:00Z".into();
+    }));
+    shop.publish(&vacancy(3, "aide-domicile", |_| {}));
+    shop.publish(&vacancy(4, "ch-exemple", |v| {
+        v["sources"][0]["own"] = false.into()
+    }));
+    shop.publish(&vacancy(5, "ch-exemple", |v| {
+        v["description"]["html"] = "<p>Court.</p>".into();
+        v["apply"]["url"] = "http://sans-s.exemple.example/5".into();
+        v["employer"]["name"] = "Confidentiel".into();
+        v["places"] = json!([]);
+    }));
+    shop.publish(&vacancy(6, "ch-exemple", |v| {
+        v.as_object_mut().unwrap().remove("member");
+    }));
+    shop.publish(&vacancy(7, "ch-exemple", |v| {
+        v["employer"]["intermediary"] = "Agence fictive".into();
+        v["title"] = "x".repeat(201).into();
+    }));
+    shop
+}
+
+#[tokio::test]
+async fn linkedin_takes_what_is_ready_and_says_why_not_the_rest() {
+    let publish = publishing(&mixed());
+    let export = publish.export("linkedin", None).await.unwrap();
+    assert_eq!((export.ready, export.blocked), (2, 5));
+    insta::assert_snapshot!(std::str::from_utf8(&export.bytes).unwrap());
+    insta::assert_json_snapshot!(publish.preflight("linkedin", None).await.unwrap());
+    let again = publish.export("linkedin", None).await.unwrap();
+    assert_eq!(export.bytes, again.bytes);
+}
+
+#[tokio::test]
+async fn linkedin_satisfies_its_schema() {
+    let publish = publishing_with(&mixed(), |s| {
+        s.synthetic = Some("Données -- fictives".into());
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for member in [
+        None,
+        Some("ch-exemple".into()),
+        Some("aide-domicile".into()),
+    ] {
+        let export = publish.export("linkedin", member.as_ref()).await.unwrap();
+        let file = folder.path().join("feed.xml");
+        std::fs::write(&file, &export.bytes).unwrap();
+        let schema = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/schemas/linkedin-basic-jobs.xsd"
+        );
+        let judged = Command::new("xmllint")
+            .args(["--nonet", "--noout", "--schema", schema])
+            .arg(&file)
+            .output();
+        match judged {
+            Ok(output) => assert!(
+                output.status.success(),
+                "{}",
+                String::from_utf8_lossy(&output.stderr)
+            ),
+            Err(_) => eprintln!("skipped: xmllint is not installed"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn exports_have_addresses() {
+    let publish = publishing(&mixed());
+    let all = get(&publish, "/exports/linkedin.xml").await;
+    assert_eq!(all.status, 200);
+    assert_eq!(all.header("content-type"), "application/xml; charset=utf-8");
+    let one = get(&publish, "/exports/linkedin/ch-exemple.xml").await;
+    assert_eq!(one.body, all.body, "only this member has a mandate");
+    let none = get(&publish, "/exports/linkedin/aide-domicile.xml").await;
+    assert!(
+        none.text()
+            .contains("<expectedJobCount>0</expectedJobCount>")
+    );
+    for missing in [
+        "/exports/linkedin.csv",
+        "/exports/linkedin",
+        "/exports/nothing.xml",
+        "/exports/linkedin/nobody.xml",
+        "/exports/..%2flinkedin.xml",
+    ] {
+        assert_eq!(get(&publish, missing).await.status, 404, "{missing}");
+    }
+}
+
+#[tokio::test]
+async fn the_drop_folder_holds_whole_files_only() {
+    let shop = mixed();
+    let publish = publishing(&shop);
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = crate::publish::DropFolder::new(publish.clone(), folder.path());
+    sink.write_all().await.unwrap();
+    let file = folder.path().join("linkedin/ch-exemple.xml");
+    let before = std::fs::read(&file).unwrap();
+    assert_eq!(
+        before,
+        publish.export("linkedin", None).await.unwrap().bytes
+    );
+    shop.close(
+        vacancy(1, "", |_| {}).id,
+        crate::model::TombstoneReason::Filled,
+        None,
+    );
+    sink.write_all().await.unwrap();
+    assert_ne!(std::fs::read(&file).unwrap(), before);
+    let names: Vec<_> = std::fs::read_dir(folder.path().join("linkedin"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["ch-exemple.xml"]);
+}
