@@ -4,11 +4,17 @@
 //! output, everything else to standard error. Reading commands read, deciding commands write their
 //! decision and its outbox row; the pipeline itself runs in `run`, `sync` and `demo` only.
 
+mod connectors;
+mod decide;
+mod demo;
 mod holds;
+mod normalise;
 mod operations;
 mod out;
 mod parked;
 mod progress;
+mod publish;
+mod raw;
 mod replay;
 mod run;
 mod schema;
@@ -48,20 +54,33 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The whole product on a synthetic network, in a temporary folder
+    Demo(demo::Args),
     /// The daemon: schedules, stages, portal, API, exports
     Run(run::Args),
     /// Pull every source once, and follow what comes of it to the end
     Sync(sync::Args),
+    /// Connector files: list, check, preview
+    #[command(subcommand)]
+    Connectors(connectors::Connectors),
     /// What a guard kept back, because it looks like a bad feed
     #[command(subcommand)]
     Holds(holds::Holds),
     /// Messages that could not be processed after their retries
     #[command(subcommand)]
     Parked(parked::Parked),
+    /// Keep one offer from the public, or show it again
+    Hide(decide::Hide),
     /// Everything known of a vacancy or posting, from bytes to feed
     Trace(trace::Args),
+    /// Normalise raw records (JSON lines) with a connector, without a hub
+    Normalise(normalise::Args),
     /// Apply the present rules and files to stored postings again
     Replay(replay::Args),
+    /// Write an export, such as linkedin
+    Export(publish::Export),
+    /// For each vacancy: ready for an export, or blocked and why
+    Preflight(publish::Preflight),
     /// Check settings, files, store and bus
     Doctor(operations::Doctor),
     /// Bring the store to this program's schema
@@ -119,6 +138,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Schema(args) => schema::run(&args),
         Command::Doctor(args) => wait(operations::doctor(config, args)),
         Command::Migrate(args) => wait(operations::migrate(load(config)?, args)),
+        Command::Normalise(args) => normalise::run(config, &args),
+        Command::Connectors(command) => wait(connectors::run(load(config)?, command)),
+        Command::Demo(args) => wait(demo::run(args)),
         Command::Run(args) => wait(run::run(load(config)?, args)),
         Command::Sync(args) => wait(async {
             let hub = Arc::new(Hub::open(load(config)?, Access::PipelineIfFree).await?);
@@ -129,8 +151,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
             match other {
                 Command::Holds(command) => holds::run(&hub, command).await,
                 Command::Parked(command) => parked::run(&hub, command).await,
+                Command::Hide(args) => decide::hide(&hub, &args).await,
                 Command::Trace(args) => trace::run(&hub, &args).await,
                 Command::Replay(args) => replay::run(&hub, &args).await,
+                Command::Export(args) => publish::export(&hub, &args).await,
+                Command::Preflight(args) => publish::preflight(&hub, &args).await,
                 _ => unreachable!("dispatched above"),
             }
         }),

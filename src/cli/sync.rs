@@ -135,7 +135,7 @@ pub async fn run(hub: &Arc<Hub>, args: &Args) -> anyhow::Result<Exit> {
     progress.finish();
     let runs = runs_since(hub, &wanted, &newest).await?;
     let problems: Vec<String> = if args.connectors.is_empty() {
-        files.problems.clone()
+        files.errors().map(ToString::to_string).collect()
     } else {
         Vec::new()
     };
@@ -175,7 +175,8 @@ fn wanted(hub: &Hub, names: &[String]) -> anyhow::Result<Vec<ConnectorName>> {
     for name in names {
         if !known.contains(name.as_str()) {
             let near: Vec<&str> = known.iter().copied().take(20).collect();
-            let problem = files.problem_of(name);
+            let mut errors = files.errors();
+            let problem = errors.find(|problem| problem.file.contains(name.as_str()));
             bail!(
                 "there is no connector {name:?} in {}{}",
                 hub.settings().paths.connectors.display(),
@@ -326,6 +327,9 @@ fn say(report: &Report) -> std::io::Result<()> {
     }
     for problem in &report.problems {
         out::line(format!("refused: {problem}"))?;
+    }
+    if report.connectors.is_empty() {
+        out::line("no connector was run")?;
     }
     let vacancies = report.vacancies;
     out::line(format!(

@@ -4,11 +4,13 @@ use super::files::Files;
 use crate::bus::{Bus, EmbeddedBus};
 use crate::fetch::{FetchSettings, Fetcher};
 use crate::model::{Clock, Network};
+use crate::publish::{Publish, PublishSettings};
 use crate::pull::source::{Secrets, SourceEnv};
 use crate::settings::{self, BusUrl, Loaded, Settings, StoreUrl};
 use crate::stages::CurrentFiles;
 use crate::store::{DynStore, PipelineLock, SqliteOptions, SqliteStore, StoreError};
 use anyhow::{Context as _, bail};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -35,6 +37,8 @@ pub struct Hub {
     pub(super) network: watch::Sender<Arc<Network>>,
     /// The same files as the stages take them.
     pub(super) stage_files: CurrentFiles,
+    /// Said on every page and in every feed when the data are not real.
+    pub synthetic: Option<String>,
     /// Held for as long as the hub where this process runs the pipeline of an embedded store.
     lock: Option<PipelineLock>,
 }
@@ -55,17 +59,7 @@ impl Hub {
             // The settings' own check says so with the remedy.
             _ => bail!("the store and the bus do not go together"),
         };
-        let fetcher = Fetcher::new(FetchSettings {
-            allow_hosts: settings.fetch.allow_hosts.clone(),
-            base_folder: Some(settings.paths.connectors.clone()),
-            ..FetchSettings::default()
-        })
-        .context("fetching cannot start")?;
-        let env = SourceEnv {
-            fetcher,
-            clock: clock.clone(),
-            secrets: Secrets::from_process(),
-        };
+        let env = Self::source_env(settings)?;
         let files = Arc::new(Files::load(settings));
         let network = watch::Sender::new(Arc::clone(&files.network));
         Ok(Self {
@@ -77,7 +71,26 @@ impl Hub {
             stage_files: Self::stage_files(&files),
             files: watch::Sender::new(files),
             network,
+            synthetic: None,
             lock,
+        })
+    }
+
+    /// What reading sources takes.
+    ///
+    /// # Errors
+    /// No TLS, or a wrong `PASSERELLE_CLOCK`.
+    pub fn source_env(settings: &Settings) -> anyhow::Result<SourceEnv> {
+        let fetcher = Fetcher::new(FetchSettings {
+            allow_hosts: settings.fetch.allow_hosts.clone(),
+            base_folder: Some(settings.paths.connectors.clone()),
+            ..FetchSettings::default()
+        })
+        .context("fetching cannot start")?;
+        Ok(SourceEnv {
+            fetcher,
+            clock: settings::clock()?,
+            secrets: Secrets::from_process(),
         })
     }
 
@@ -104,6 +117,22 @@ impl Hub {
     /// The network, and what becomes of it on reload.
     pub fn network(&self) -> watch::Receiver<Arc<Network>> {
         self.network.subscribe()
+    }
+
+    /// Publishing, under the address `bound` where the settings name no public one.
+    pub fn publish(&self, bound: Option<SocketAddr>) -> Publish {
+        let settings = self.settings();
+        let defaults = PublishSettings::default();
+        let territory = settings.territory.name.clone();
+        let publishing = PublishSettings {
+            public_url: settings.public_url(bound),
+            territory: territory.unwrap_or_else(|| defaults.territory.clone()),
+            departments: settings.territory.departments.clone(),
+            synthetic: self.synthetic.clone(),
+            ..defaults
+        };
+        let store = Arc::clone(&self.store);
+        Publish::new(store, self.network(), self.clock.clone(), publishing)
     }
 
     /// Whether this process runs the pipeline.

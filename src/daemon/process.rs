@@ -2,6 +2,7 @@
 
 use super::alerts::Alerts;
 use super::{Hub, Role, Roles, health, metrics, pulling, shutdown};
+use crate::publish::{self, DropFolder};
 use crate::stages;
 use crate::store::StoreError;
 use anyhow::Context as _;
@@ -177,7 +178,21 @@ async fn serve(
         .await
         .with_context(|| format!("server.listen: {listen} cannot be listened on"))?;
     let address = listener.local_addr()?;
-    let router = routes(hub, stop);
+    let publish = hub.publish(Some(address));
+    let health = health::Health {
+        store: Arc::clone(&hub.store),
+        clock: hub.clock.clone(),
+        stop: stop.clone(),
+    };
+    let router: Router = publish::router(publish.clone()).merge(health::router(health));
+    {
+        let (publish, stop) = (publish.clone(), stop.clone());
+        tracker.spawn(async move { publish.follow(stop).await });
+    }
+    if let Some(folder) = &hub.settings().paths.exports {
+        let sink = DropFolder::new(publish, folder);
+        tracker.spawn(sink.follow(stop.clone()));
+    }
     let stop = stop.clone();
     tracker.spawn(async move {
         let served = axum::serve(listener, router)
@@ -188,14 +203,6 @@ async fn serve(
         }
     });
     Ok(address)
-}
-
-fn routes(hub: &Hub, stop: &CancellationToken) -> Router {
-    health::router(health::Health {
-        store: Arc::clone(&hub.store),
-        clock: hub.clock.clone(),
-        stop: stop.clone(),
-    })
 }
 
 /// Drops what retention no longer asks for.

@@ -11,7 +11,6 @@ pub mod connector;
 pub mod diff;
 pub mod guards;
 pub mod mapping;
-pub mod network;
 pub mod run;
 pub mod schedule;
 pub mod source;

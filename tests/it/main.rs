@@ -5,7 +5,6 @@
 
 mod bus_contract;
 mod floors;
-mod presets;
 mod rabbit;
 mod services;
 mod sqlite_faults;

@@ -30,22 +30,7 @@ macro_rules! embedded {
     };
 }
 
-embedded![
-    "ashby",
-    "choisir-service-public",
-    "csv",
-    "france-travail",
-    "greenhouse",
-    "leboncoin",
-    "lever",
-    "pass",
-    "personio",
-    "talentsoft-xml",
-    "teamtailor-public",
-    "welcomekit",
-    "welcomekit-embed",
-    "workable",
-];
+embedded!["csv", "france-travail",];
 
 impl Catalogue {
     /// The presets of the binary.

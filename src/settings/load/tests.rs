@@ -131,3 +131,23 @@ fn paths_are_relative_to_the_file_that_says_them() {
     );
     assert_eq!(loaded.members(), Path::new("/etc/passerelle/members"));
 }
+
+#[test]
+fn the_manual_names_every_key() {
+    let manual = include_str!("../../../docs/settings.md");
+    let schema = serde_json::to_value(schemars::schema_for!(Settings)).unwrap();
+    let definitions = &schema["$defs"];
+    let mut count = 0;
+    for (section, of) in schema["properties"].as_object().unwrap() {
+        let name = of["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+        for key in definitions[name]["properties"].as_object().unwrap().keys() {
+            count += 1;
+            let key = format!("`{section}.{key}`");
+            assert!(
+                manual.contains(&key),
+                "docs/settings.md does not name {key}"
+            );
+        }
+    }
+    assert!(count > 10);
+}

@@ -1,0 +1,401 @@
+//! `connectors`: what is there, what is wrong with it, what it would bring.
+
+use super::raw::{self, Reading};
+use super::{Exit, out, table};
+use crate::daemon::{Access, Files, Hub};
+use crate::model::{Posting, Problem};
+use crate::pull::connector::{Connector, FileProblem, Level, load_file};
+use crate::pull::source::{self, RecordSink, SourceRecord};
+use crate::settings::Loaded;
+use crate::store::{ConnectorState, SnapshotKind};
+use async_trait::async_trait;
+use clap::Subcommand;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+#[derive(Debug, Subcommand)]
+pub enum Connectors {
+    /// All connectors, with their newest run
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// What is wrong with connector and member files, all at once
+    Check {
+        /// Files or names [default: everything in the folders]
+        connectors: Vec<String>,
+        /// One problem a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read a source once and show its postings; nothing is saved
+    Preview {
+        /// Connector file or name
+        connector: String,
+        /// Show at most so many postings; all are read and counted
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub async fn run(loaded: Loaded, command: Connectors) -> anyhow::Result<Exit> {
+    match command {
+        Connectors::List { json } => list(loaded, json).await,
+        Connectors::Check { connectors, json } => check(&loaded, &connectors, json),
+        Connectors::Preview {
+            connector,
+            limit,
+            json,
+        } => preview(loaded, &connector, limit, json).await,
+    }
+}
+
+/// One connector on one line, `id` first.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preset: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<&'a str>,
+    file: String,
+    live: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+async fn list(loaded: Loaded, json: bool) -> anyhow::Result<Exit> {
+    let hub = Hub::open(loaded, Access::Beside).await?;
+    let files = hub.files();
+    let live = hub.store.statistics().await?.live_postings;
+    let mut rows = Vec::new();
+    for connector in &files.connectors {
+        let name = &connector.name;
+        let run = hub.store.runs(Some(name), 1).await?.into_iter().next();
+        let row = Row {
+            id: name.as_str(),
+            member: connector.member.as_ref().map(|member| member.as_str()),
+            preset: connector.preset.as_deref(),
+            schedule: connector.schedule.as_deref(),
+            file: files
+                .paths
+                .get(name)
+                .map_or(String::new(), |path| path.display().to_string()),
+            live: live.get(name).copied().unwrap_or(0),
+            last: run.as_ref().map(|run| {
+                json!({
+                    "run": run.id, "started": run.started,
+                    "snapshot": crate::daemon::metrics::snapshot(run.snapshot),
+                    "pulled": run.counts.pulled, "held": run.counts.held,
+                })
+            }),
+            error: hub.store.connector_state(name).await?.error,
+        };
+        if json {
+            out::json(&row)?;
+            continue;
+        }
+        rows.push(vec![
+            row.id.to_owned(),
+            row.member.unwrap_or("–").to_owned(),
+            row.preset.unwrap_or("–").to_owned(),
+            row.schedule.unwrap_or("on request").to_owned(),
+            row.live.to_string(),
+            run.as_ref()
+                .map_or("never".into(), |run| out::instant(run.started)),
+            match (&row.error, &run) {
+                (Some(error), _) => table::cut(error, 60),
+                (None, Some(run)) => crate::daemon::metrics::snapshot(run.snapshot).to_owned(),
+                (None, None) => String::new(),
+            },
+        ]);
+    }
+    if !json {
+        out::line(table::table(
+            &[
+                "connector",
+                "member",
+                "preset",
+                "schedule",
+                "live",
+                "last run",
+                "outcome",
+            ],
+            rows,
+            &[4],
+        ))?;
+    }
+    for problem in &files.problems {
+        eprintln!("{problem}");
+    }
+    Ok(Exit::Done)
+}
+
+fn check(loaded: &Loaded, wanted: &[String], json: bool) -> anyhow::Result<Exit> {
+    let files = Files::load(&loaded.settings);
+    let mut problems: Vec<FileProblem> = Vec::new();
+    let mut good: BTreeSet<String> = BTreeSet::new();
+    if wanted.is_empty() {
+        problems.clone_from(&files.problems);
+        good.extend(files.connectors.iter().map(|c| c.name.to_string()));
+    }
+    let catalogue = raw::catalogue(&loaded.settings)?;
+    for name in wanted {
+        let path = match files.paths.get(&name.as_str().into()) {
+            Some(path) => path.clone(),
+            None => Path::new(name).to_owned(),
+        };
+        let named: Vec<_> = files
+            .problems
+            .iter()
+            .filter(|p| {
+                Path::new(&p.file)
+                    .file_stem()
+                    .is_some_and(|stem| stem == name.as_str())
+            })
+            .cloned()
+            .collect();
+        if !path.is_file() && !named.is_empty() {
+            problems.extend(named);
+            continue;
+        }
+        let loaded = load_file(&path, &catalogue);
+        if let Some(connector) = &loaded.connector {
+            good.insert(connector.name.to_string());
+        }
+        problems.extend(loaded.problems);
+    }
+    let errors = problems.iter().filter(|p| p.level == Level::Error).count();
+    for problem in &problems {
+        if json {
+            out::json(problem)?;
+        } else {
+            out::line(problem.to_string())?;
+        }
+    }
+    if !json {
+        out::line(format!(
+            "{} connectors and {} members are in order, {errors} errors, {} warnings",
+            good.len(),
+            files.network.members.len(),
+            problems.len() - errors
+        ))?;
+    }
+    if errors > 0 {
+        anyhow::bail!("{errors} errors in connector or member files");
+    }
+    Ok(Exit::Done)
+}
+
+/// Maps what streams in, prints it, and counts.
+struct Preview<'a> {
+    reading: Reading,
+    limit: usize,
+    json: bool,
+    shown: usize,
+    /// A repeated reference counts once.
+    references: BTreeSet<String>,
+    mapped: u64,
+    rejected: u64,
+    filled: BTreeMap<String, u64>,
+    failed: &'a mut Option<std::io::Error>,
+}
+
+impl Preview<'_> {
+    fn take(&mut self, record: SourceRecord) -> std::io::Result<()> {
+        let outcome = match &record {
+            SourceRecord::Broken {
+                reference,
+                raw,
+                why,
+            } => Err((reference.clone(), vec![raw::unreadable(raw, why.clone())])),
+            SourceRecord::Tree(tree) => self
+                .reading
+                .posting(tree)
+                .map_err(|problems| (self.reading.connector.reference(tree), problems)),
+        };
+        match outcome {
+            Ok((draft, posting)) => {
+                if !self.references.insert(draft.reference.clone()) {
+                    return Ok(());
+                }
+                self.mapped += 1;
+                let places = draft.places.iter().flat_map(BTreeMap::keys);
+                let fields: BTreeSet<_> = draft.fields.keys().chain(places).collect();
+                for field in fields {
+                    *self.filled.entry(name(field)).or_default() += 1;
+                }
+                self.show(Ok(&posting), &draft.problems)
+            }
+            Err((reference, problems)) => {
+                if let Some(reference) = &reference
+                    && !self.references.insert(reference.clone())
+                {
+                    return Ok(());
+                }
+                self.rejected += 1;
+                self.show(Err(reference.as_deref()), &problems)
+            }
+        }
+    }
+
+    fn show(
+        &mut self,
+        posting: Result<&Posting, Option<&str>>,
+        problems: &[Problem],
+    ) -> std::io::Result<()> {
+        if self.shown >= self.limit {
+            return Ok(());
+        }
+        self.shown += 1;
+        if self.json {
+            return match posting {
+                Ok(posting) => out::json(&json!({ "posting": posting, "problems": problems })),
+                Err(reference) => out::json(&json!({
+                    "rejected": { "reference": reference }, "problems": problems
+                })),
+            };
+        }
+        match posting {
+            Ok(posting) => {
+                let offer = &posting.offer;
+                let place = offer.places.first().and_then(|place| place.name.as_deref());
+                let form = offer.contract.as_ref().and_then(|contract| contract.form);
+                out::line(format!(
+                    "{:<24} {:<60} {:<24} {}",
+                    table::cut(&posting.reference, 24),
+                    table::cut(&offer.title, 60),
+                    table::cut(place.unwrap_or("–"), 24),
+                    form.map_or("–".into(), |form| name(&form)),
+                ))?;
+            }
+            Err(reference) => out::line(format!("rejected {}", reference.unwrap_or("?")))?,
+        }
+        for problem in problems {
+            out::line(format!(
+                "  {} {}: {:?}: {}",
+                problem.field,
+                problem.rule,
+                table::cut(&problem.value, 60),
+                problem.message
+            ))?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl RecordSink for Preview<'_> {
+    async fn push(&mut self, records: Vec<SourceRecord>) -> anyhow::Result<()> {
+        for record in records {
+            if let Err(error) = self.take(record) {
+                let kind = error.kind();
+                *self.failed = Some(error);
+                anyhow::bail!("standard output: {kind}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name that serde gives a plain enumeration.
+fn name<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(name)) => name,
+        _ => String::new(),
+    }
+}
+
+async fn preview(
+    loaded: Loaded,
+    wanted: &str,
+    limit: Option<usize>,
+    json: bool,
+) -> anyhow::Result<Exit> {
+    let files = Files::load(&loaded.settings);
+    let (connector, problems) = raw::connector(wanted, &loaded.settings, &files)?;
+    raw::say(&problems);
+    let env = Hub::source_env(&loaded.settings)?;
+    let now = env.clock.now();
+    let mut failed = None;
+    let mut sink = Preview {
+        reading: Reading {
+            network: raw::network_for(&files, &connector),
+            connector: Arc::clone(&connector),
+            now,
+        },
+        limit: limit.unwrap_or(if json { usize::MAX } else { 20 }),
+        json,
+        shown: 0,
+        references: BTreeSet::new(),
+        mapped: 0,
+        rejected: 0,
+        filled: BTreeMap::new(),
+        failed: &mut failed,
+    };
+    let end = source::read(&connector, &ConnectorState::default(), &env, &mut sink).await;
+    let Preview {
+        mapped,
+        rejected,
+        filled,
+        ..
+    } = sink;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    summary(&connector, &end, mapped, rejected, &filled, json)?;
+    Ok(if end.snapshot == SnapshotKind::Failed || rejected > 0 {
+        Exit::Attention
+    } else {
+        Exit::Done
+    })
+}
+
+fn summary(
+    connector: &Connector,
+    end: &source::ReadEnd,
+    mapped: u64,
+    rejected: u64,
+    filled: &BTreeMap<String, u64>,
+    json: bool,
+) -> std::io::Result<()> {
+    let snapshot = crate::daemon::metrics::snapshot(Some(end.snapshot));
+    #[expect(clippy::cast_precision_loss, reason = "a share with three digits")]
+    let share = |count: u64| (count as f64 / mapped.max(1) as f64 * 1000.0).round() / 1000.0;
+    let fill: BTreeMap<&str, f64> = filled
+        .iter()
+        .map(|(k, n)| (k.as_str(), share(*n)))
+        .collect();
+    if json {
+        let mut of = json!({
+            "snapshot": snapshot, "records": mapped + rejected,
+            "mapped": mapped, "rejected": rejected, "fill": fill,
+        });
+        if let Some(error) = &end.error {
+            of["error"] = Value::String(error.clone());
+        }
+        return out::json(&json!({ "summary": of }));
+    }
+    out::line(format!(
+        "\n{}: {snapshot}, {} records, {mapped} mapped, {rejected} rejected, {} requests",
+        connector.name,
+        mapped + rejected,
+        end.requests
+    ))?;
+    if let Some(error) = &end.error {
+        out::line(error)?;
+    }
+    for (field, share) in &fill {
+        out::line(format!("  {:>5.1} %  {field}", share * 100.0))?;
+    }
+    Ok(())
+}

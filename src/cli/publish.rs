@@ -1,0 +1,125 @@
+//! `export` and `preflight`: what leaves the hub, and what does not, and why.
+
+use super::{Exit, out, table};
+use crate::daemon::Hub;
+use crate::model::MemberId;
+use anyhow::Context as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+pub struct Export {
+    /// Name of an export profile, such as linkedin
+    profile: String,
+    /// Only this member's offers
+    #[arg(long, value_name = "ID")]
+    member: Option<String>,
+    /// File to write, replaced as a whole [default: standard output]
+    #[arg(long, short, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Preflight {
+    /// Name of an export profile, such as linkedin
+    profile: String,
+    /// Only this member's offers
+    #[arg(long, value_name = "ID")]
+    member: Option<String>,
+    /// Ready ones too
+    #[arg(long)]
+    all: bool,
+    /// One object a line, ready ones too
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn export(hub: &Hub, args: &Export) -> anyhow::Result<Exit> {
+    let member = args.member.as_deref().map(MemberId::from);
+    let export = hub
+        .publish(None)
+        .export(&args.profile, member.as_ref())
+        .await?;
+    match &args.out {
+        None => {
+            let mut stdout = std::io::stdout().lock();
+            stdout.write_all(&export.bytes)?;
+            stdout.flush()?;
+        }
+        Some(path) => write_whole(path, &export.bytes)?,
+    }
+    eprintln!(
+        "{}: {} offers, {} blocked (`passerelle preflight {}` says why)",
+        args.profile, export.ready, export.blocked, args.profile
+    );
+    Ok(Exit::Done)
+}
+
+/// A reader sees the old file or the new one, never a part.
+fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let failed = || format!("{} cannot be written", path.display());
+    let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+    file.write_all(bytes).with_context(failed)?;
+    file.as_file().sync_all().with_context(failed)?;
+    file.persist(path).with_context(failed)?;
+    Ok(())
+}
+
+pub async fn preflight(hub: &Hub, args: &Preflight) -> anyhow::Result<Exit> {
+    let member = args.member.as_deref().map(MemberId::from);
+    let report = hub
+        .publish(None)
+        .preflight(&args.profile, member.as_ref())
+        .await?;
+    if args.json {
+        for item in &report.items {
+            out::json(item)?;
+        }
+    } else {
+        let rows = report
+            .items
+            .iter()
+            .filter(|item| args.all || !item.blockers.is_empty())
+            .map(|item| {
+                let (rule, remedy) = match item.blockers.first() {
+                    Some(blocker) => (blocker.rule.clone(), blocker.en.clone()),
+                    None => (String::new(), String::new()),
+                };
+                let more = item.blockers.len().saturating_sub(1);
+                let rule = if more > 0 {
+                    format!("{rule} (+{more})")
+                } else {
+                    rule
+                };
+                vec![
+                    item.id.to_string(),
+                    item.status.to_owned(),
+                    table::cut(&item.title, 44),
+                    rule,
+                    table::cut(&remedy, 80),
+                ]
+            })
+            .collect();
+        out::line(table::table(
+            &["id", "status", "title", "rule", "remedy"],
+            rows,
+            &[],
+        ))?;
+        out::line(format!(
+            "\n{}: {} ready, {} blocked",
+            report.profile, report.ready, report.blocked
+        ))?;
+        for (rule, count) in &report.by_rule {
+            out::line(format!("  {count:>5}  {rule}"))?;
+        }
+    }
+    Ok(if report.blocked > 0 {
+        Exit::Attention
+    } else {
+        Exit::Done
+    })
+}
