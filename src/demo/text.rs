@@ -26,25 +26,26 @@ impl Ad {
             .map_or("", String::as_str);
         let [m, f] = &opening.job.title;
         let who = if m == f {
-            lower_first(m)
+            format!("un ou une {}", lower_first(m))
         } else {
-            format!("{} ou {}", lower_first(m), lower_first(f))
+            format!("un {} ou une {}", lower_first(m), lower_first(f))
         };
-        let place = if opening.voice.agreement.is_empty() {
+        let team = if voice.agreement.is_empty() {
             format!(
-                "Pour l'un de nos clients à {}, nous cherchons en renfort : {who}.",
+                "Pour l'un de nos clients à {}, nous cherchons en renfort {who}.",
                 opening.site.city
             )
         } else {
+            let unit = match opening.service {
+                "Secteur" => format!("l'équipe du secteur de {}", opening.site.city),
+                "Hébergement" => "l'équipe de la résidence".into(),
+                "Siège" => "les équipes du siège".into(),
+                service => format!("l'équipe « {service} »"),
+            };
             format!(
-                "{}, à {} ({}), recherche pour « {} » : {who}.",
-                opening.site.name, opening.site.city, opening.site.postal, opening.service
+                "{} – {} ({}). Nous recherchons {who} pour rejoindre {unit}. {service}",
+                opening.site.name, opening.site.city, opening.site.postal
             )
-        };
-        let team = if opening.voice.agreement.is_empty() {
-            place
-        } else {
-            format!("{place} {service}")
         };
         let mut profile = vec![format!("{}.", opening.job.diploma)];
         profile.extend(opening.profile.iter().map(|line| (*line).to_owned()));

@@ -175,6 +175,18 @@ impl World {
             })
     }
 
+    /// The truth about the copies at France Travail: their number there, and the reference of the
+    /// opening that each is a copy of; none for employers outside the network.
+    pub fn copies(&self) -> Vec<(String, Option<String>)> {
+        super::wire::france_travail::offers(self)
+            .into_iter()
+            .map(|listed| {
+                let id = listed.offer["id"].as_str().unwrap_or_default();
+                (id.to_owned(), listed.copy_of)
+            })
+            .collect()
+    }
+
     /// What the own system of `member` shows, internal ones included.
     pub fn shown<'a>(&'a self, member: &'a str) -> impl Iterator<Item = &'a Opening> {
         self.openings

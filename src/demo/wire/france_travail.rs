@@ -23,6 +23,8 @@ pub struct Listed {
     /// 1 France Travail, 2 partner.
     pub origin: u8,
     pub rome: String,
+    /// Reference of the opening that it is a copy of; none for an employer outside the network.
+    pub copy_of: Option<String>,
 }
 
 /// Everything that the API would find, the newest first.
@@ -169,6 +171,7 @@ fn copy(world: &World, opening: &Opening, echo: Echo) -> Listed {
         department: site.postal.get(..2).unwrap_or("70").to_owned(),
         origin: if native { 1 } else { 2 },
         rome: opening.job.rome.clone(),
+        copy_of: Some(reference),
     }
 }
 
@@ -419,6 +422,7 @@ fn outsider(world: &World, number: usize, row: &Outsider) -> Listed {
         department: row.postal[..2].to_owned(),
         origin: 1,
         rome: job.rome.clone(),
+        copy_of: None,
     }
 }
 
@@ -438,5 +442,6 @@ fn untitled(world: &World) -> Listed {
         department: "70".into(),
         origin: 2,
         rome: String::new(),
+        copy_of: None,
     }
 }

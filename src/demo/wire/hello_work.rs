@@ -24,7 +24,7 @@ fn record(world: &World, opening: &Opening) -> String {
         _ => "HAUTE SAONE",
     };
     let contract = match opening.form {
-        Form::Agency(_) => "Travail temporaire",
+        Form::Agency(_) => "Travail_temp",
         form => form.short(),
     };
     let fields = [

@@ -48,7 +48,7 @@ fn record(world: &World, opening: &Opening, position: usize) -> Value {
         "department": opening.service,
         "category_code": "healthcare",
         "employment_type_code": code,
-        "experience_code": "not_applicable",
+        "experience_code": null,
         "education_code": null,
         "min_hours": opening.hours(),
         "max_hours": opening.hours(),

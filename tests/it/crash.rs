@@ -1,0 +1,204 @@
+//! `kill -9` at any moment, then `sync`: what is published is what a run without the kill gives.
+
+use crate::support::hub::{Hub, NOW, client};
+use crate::twice::demo_hub;
+use passerelle::demo::{Demo, Folder};
+use passerelle::model::Stage;
+use passerelle::store::Store;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Moments of the first `sync` at which it is killed, spread over its whole length.
+const KILLS: u64 = 20;
+
+/// Everything that leaves a hub.
+#[derive(PartialEq)]
+struct Outputs {
+    bodies: Vec<Vec<u8>>,
+    linkedin: Vec<u8>,
+    indeed: Vec<u8>,
+}
+
+impl Outputs {
+    async fn of(hub: &Hub) -> Self {
+        Self {
+            bodies: hub.published().await,
+            linkedin: hub.export("linkedin"),
+            indeed: hub.export("indeed"),
+        }
+    }
+}
+
+/// A fresh hub that reads the same demo.
+fn fresh(demo: &Demo, settings: &Path) -> Hub {
+    let hub = Hub::new();
+    let folder = Folder { root: hub.path("") };
+    folder.write(demo.server.base()).unwrap();
+    hub.write(
+        "passerelle.toml",
+        &std::fs::read_to_string(settings).unwrap(),
+    );
+    hub
+}
+
+/// The same hub as `from`, in a folder of its own.
+fn copied(demo: &Demo, from: &Hub) -> Hub {
+    let hub = fresh(demo, &from.path("passerelle.toml"));
+    copy(&from.path("data"), &hub.path("data"));
+    hub
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Nothing waits, nothing was given up, and no vacancy is there twice.
+async fn settled(hub: &Hub, what: &str) {
+    let store = hub.store();
+    assert_eq!(store.outbox_depth().await.unwrap().events, 0, "{what}");
+    assert!(store.parked().await.unwrap().is_empty(), "{what}");
+    for stage in Stage::ALL {
+        let now = NOW.parse().unwrap();
+        let leased = store.lease_outbox(stage, 1, now, now).await.unwrap();
+        assert!(leased.is_empty(), "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_sync_is_made_good_by_the_next() {
+    let (whole, demo) = demo_hub().await;
+    let started = Instant::now();
+    whole.sync();
+    let length = started.elapsed();
+    let wanted = Outputs::of(&whole).await;
+    assert!(!wanted.bodies.is_empty());
+    for kill in 0..KILLS {
+        // Seeded, not clockwork: a different offset in each twentieth of the run.
+        let jitter = kill.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        let share = (kill as f64 + (jitter % 1000) as f64 / 1000.0) / KILLS as f64;
+        let hub = fresh(&demo, &whole.path("passerelle.toml"));
+        let mut child = hub.command(&["sync", "--json"]).spawn_quiet();
+        std::thread::sleep(length.mul_f64(share));
+        let _ = child.kill();
+        let _ = child.wait();
+        hub.sync();
+        let what = format!("killed after {share:.2} of {length:?}");
+        settled(&hub, &what).await;
+        assert!(Outputs::of(&hub).await == wanted, "{what}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_at_each_joint_is_made_good_by_the_next() {
+    let (whole, demo) = demo_hub().await;
+    whole.sync();
+    let before = copied(&demo, &whole);
+    // Something of each kind to do: filled posts, changed ads, a new one.
+    let references = |member: &str| {
+        let world = demo.server.world();
+        let of_member = world.openings.iter().filter(|one| one.member == member);
+        of_member.map(|one| one.reference()).collect::<Vec<_>>()
+    };
+    let hospital = references("gh-monts-de-saone");
+    let homes = references("mutuelle-trois-rivieres");
+    for path in [
+        format!("close/{}", hospital[0]),
+        format!("close/{}", homes[3]),
+        format!("change/{}", hospital[7]),
+        format!("change/{}?title=Ergoth%C3%A9rapeute%20F/H", homes[22]),
+        format!("add/{}", hospital[2]),
+    ] {
+        let url = format!("{}/demo/{path}", demo.server.base());
+        assert!(
+            client()
+                .post(url)
+                .send()
+                .await
+                .unwrap()
+                .status()
+                .is_success()
+        );
+    }
+    whole.sync();
+    whole.sync();
+    let wanted = Outputs::of(&whole).await;
+    for fault in [
+        "pull.planned",
+        "pull.planned:4",
+        "pull.batch",
+        "pull.batch:3",
+        "pull.finished:2",
+        "normalise.committed",
+        "dedupe.committed",
+        "publish.committed",
+    ] {
+        let hub = copied(&demo, &before);
+        let mut child = hub
+            .command(&["sync", "--json"])
+            .env("PASSERELLE_FAULT", fault)
+            .spawn_quiet();
+        let ended = wait(&mut child, Duration::from_secs(120));
+        assert!(!ended.success(), "{fault} was passed and the process lived");
+        hub.sync();
+        hub.sync();
+        settled(&hub, fault).await;
+        assert!(Outputs::of(&hub).await == wanted, "{fault}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_syncs_at_a_time_do_the_work_of_one() {
+    let (whole, demo) = demo_hub().await;
+    whole.sync();
+    let wanted = Outputs::of(&whole).await;
+    let hub = fresh(&demo, &whole.path("passerelle.toml"));
+    let mut children: Vec<_> = (0..2)
+        .map(|_| {
+            hub.command(&["sync", "--json", "--timeout", "60s"])
+                .spawn_quiet()
+        })
+        .collect();
+    for child in &mut children {
+        wait(child, Duration::from_secs(120));
+    }
+    hub.sync();
+    settled(&hub, "two at a time").await;
+    assert!(Outputs::of(&hub).await == wanted);
+}
+
+fn wait(child: &mut std::process::Child, limit: Duration) -> std::process::ExitStatus {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        if Instant::now() > deadline {
+            let _ = child.kill();
+            panic!("the process did not end within {limit:?}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+trait SpawnQuiet {
+    fn spawn_quiet(&mut self) -> std::process::Child;
+}
+
+impl SpawnQuiet for std::process::Command {
+    fn spawn_quiet(&mut self) -> std::process::Child {
+        use std::process::Stdio;
+        self.stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+}
