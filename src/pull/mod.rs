@@ -11,6 +11,7 @@ pub mod connector;
 pub mod diff;
 pub mod guards;
 pub mod mapping;
+pub mod network;
 pub mod run;
 pub mod schedule;
 pub mod source;

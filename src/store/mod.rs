@@ -6,10 +6,12 @@
 //! numbers are given only under [`Store::lock_public`], so they are commit order.
 
 mod codec;
+mod postgres;
 mod prepared;
 mod sqlite;
 mod types;
 
+pub use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::{PipelineLock, SqliteOptions, SqliteStore};
 pub use types::*;
 
@@ -37,7 +39,7 @@ pub trait Store: Send + Sync + 'static {
     async fn lock_connector(&self, connector: &ConnectorName) -> Result<Option<Guard>>;
     /// What the next run of `connector` compares itself with. Default for a new connector.
     async fn connector_state(&self, connector: &ConnectorName) -> Result<ConnectorState>;
-    /// Every posting of `connector` that is live or closed with its keys kept: narrow rows.
+    /// Every posting of `connector`, live or closed: narrow rows, by reference.
     async fn posting_states(&self, connector: &ConnectorName) -> Result<Vec<PostingState>>;
     /// Opens a run in [`RunStatus::Staging`]. Leftover staging of a dead run of the same
     /// connector is dropped with it (status `failed`, error `interrupted`).

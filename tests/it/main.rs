@@ -5,6 +5,7 @@
 
 mod bus_contract;
 mod floors;
+mod presets;
 mod rabbit;
 mod services;
 mod sqlite_faults;

@@ -17,6 +17,15 @@ macro_rules! over_all_backends {
                 super::$name(&crate::store_contract::backend::Backend::sqlite()).await;
             })*
         }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                use crate::store_contract::backend::Backend;
+                if let Some(backend) = Backend::postgres(stringify!($name)).await {
+                    super::$name(&backend).await;
+                }
+            })*
+        }
     };
 }
 use over_all_backends;

@@ -30,7 +30,22 @@ macro_rules! embedded {
     };
 }
 
-embedded!["csv", "france-travail",];
+embedded![
+    "ashby",
+    "choisir-service-public",
+    "csv",
+    "france-travail",
+    "greenhouse",
+    "leboncoin",
+    "lever",
+    "pass",
+    "personio",
+    "talentsoft-xml",
+    "teamtailor-public",
+    "welcomekit",
+    "welcomekit-embed",
+    "workable",
+];
 
 impl Catalogue {
     /// The presets of the binary.

@@ -19,7 +19,7 @@ pub(super) fn states(c: &Connection, connector: &ConnectorName) -> Result<Vec<Po
         concat!(
             "SELECT ",
             state_columns!(),
-            " FROM posting p WHERE p.connector = ?1 ORDER BY p.n"
+            " FROM posting p WHERE p.connector = ?1 ORDER BY p.reference"
         ),
         [connector.as_str()],
         state,

@@ -1,15 +1,36 @@
 //! A backend under test: a place that can be opened again, as after a crash.
 
-use passerelle::store::{DynStore, SqliteOptions, SqliteStore};
+use passerelle::store::{DynStore, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 pub enum Backend {
     Sqlite(tempfile::TempDir),
+    Postgres(Schema),
+}
+
+/// A schema of its own on the test server, dropped at the end.
+pub struct Schema {
+    server: String,
+    name: String,
 }
 
 impl Backend {
     pub fn sqlite() -> Self {
         Self::Sqlite(tempfile::tempdir().unwrap())
+    }
+
+    /// `None`, said on standard error, where no server runs.
+    pub async fn postgres(test: &str) -> Option<Self> {
+        let Ok(server) = std::env::var("PASSERELLE_TEST_POSTGRES") else {
+            eprintln!("{test}: skipped, no PostgreSQL (run `.ci/test`, which starts one)");
+            return None;
+        };
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("t{}_{next}", std::process::id());
+        order(&server, &format!("CREATE SCHEMA {name}")).await;
+        Some(Self::Postgres(Schema { server, name }))
     }
 
     /// Opens the store; the same one each time.
@@ -23,6 +44,54 @@ impl Backend {
                 let path = folder.path().join("passerelle.db");
                 Arc::new(SqliteStore::open(path, &options).unwrap())
             }
+            Self::Postgres(schema) => {
+                let options = PostgresOptions {
+                    connections: 8,
+                    ..PostgresOptions::default()
+                };
+                Arc::new(PostgresStore::open(&schema.url(), &options).await.unwrap())
+            }
         }
+    }
+}
+
+impl Schema {
+    /// The address of a store in this schema.
+    pub fn url(&self) -> String {
+        let mark = if self.server.contains('?') { '&' } else { '?' };
+        format!("{}{mark}options=-csearch_path%3D{}", self.server, self.name)
+    }
+
+    /// Runs `sql` in this schema, outside of any store.
+    pub async fn order(&self, sql: &str) {
+        order(&self.url(), sql).await;
+    }
+}
+
+async fn order(url: &str, sql: &str) {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+        .await
+        .unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute(sql).await.unwrap();
+    drop(client);
+    let _ = connection.await;
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), self.name.clone());
+        // A test that failed leaves its schema to be looked at.
+        if std::thread::panicking() {
+            return;
+        }
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(order(&server, &format!("DROP SCHEMA {name} CASCADE")));
+        });
+        let _ = dropped.join();
     }
 }

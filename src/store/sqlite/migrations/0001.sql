@@ -67,7 +67,7 @@ CREATE TABLE posting (
     deduped_observation INTEGER,
     deduped_rules       INTEGER
 );
-CREATE INDEX posting_connector ON posting (connector);
+CREATE INDEX posting_connector ON posting (connector, reference);
 CREATE INDEX posting_hash ON posting (hash);
 CREATE INDEX posting_expires ON posting (expires) WHERE expires IS NOT NULL AND closed_at IS NULL;
 

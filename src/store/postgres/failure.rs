@@ -1,0 +1,114 @@
+//! What PostgreSQL says, as the store's callers can act on it.
+
+use crate::store::{StoreError, codec::Unreadable};
+use deadpool_postgres::PoolError;
+use tokio_postgres::error::SqlState;
+
+/// An error inside an operation, before it is told what the operation was for.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Postgres(tokio_postgres::Error),
+    /// Will fail again.
+    Refused(String),
+    /// Worth another try.
+    Away(String),
+}
+
+pub(super) type Result<T> = std::result::Result<T, Failure>;
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<Unreadable> for Failure {
+    fn from(error: Unreadable) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+impl From<PoolError> for Failure {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Backend(error) => Self::Postgres(error),
+            other => Self::Away(other.to_string()),
+        }
+    }
+}
+
+impl Failure {
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self::Refused(why.into())
+    }
+
+    pub fn told(self, doing: &str) -> StoreError {
+        let doing = doing.to_owned();
+        match self {
+            Self::Postgres(error) if is_transient(&error) => StoreError::Transient {
+                doing,
+                source: Some(Box::new(error)),
+            },
+            Self::Postgres(error) => StoreError::Permanent {
+                doing,
+                why: match error.as_db_error() {
+                    Some(said) => said.message().to_owned(),
+                    None => error.to_string(),
+                },
+            },
+            Self::Refused(why) => StoreError::Permanent { doing, why },
+            Self::Away(why) => StoreError::Transient {
+                doing,
+                source: Some(why.into()),
+            },
+        }
+    }
+}
+
+/// A lost connection, a lost race for locks, a server that is full, starting or going down.
+fn is_transient(error: &tokio_postgres::Error) -> bool {
+    match error.code() {
+        Some(code) => is_transient_state(code),
+        // Without a code it never reached the server, or lost it; a value of a wrong type is ours.
+        None => error.is_closed() || std::error::Error::source(error).is_some_and(is_io),
+    }
+}
+
+fn is_io(error: &(dyn std::error::Error + 'static)) -> bool {
+    error.is::<std::io::Error>()
+}
+
+/// By class of SQLSTATE; of "operator intervention" all but a cancelled statement's own fault.
+fn is_transient_state(code: &SqlState) -> bool {
+    let text = code.code();
+    ["08", "40", "53", "55", "57", "58"].contains(&text.get(..2).unwrap_or(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lost_servers_and_races_are_worth_another_try() {
+        for transient in [
+            SqlState::CONNECTION_FAILURE,
+            SqlState::T_R_DEADLOCK_DETECTED,
+            SqlState::DISK_FULL,
+            SqlState::TOO_MANY_CONNECTIONS,
+            SqlState::LOCK_NOT_AVAILABLE,
+            SqlState::ADMIN_SHUTDOWN,
+            SqlState::CANNOT_CONNECT_NOW,
+        ] {
+            assert!(is_transient_state(&transient), "{}", transient.code());
+        }
+        for permanent in [
+            SqlState::UNIQUE_VIOLATION,
+            SqlState::UNDEFINED_TABLE,
+            SqlState::INVALID_PASSWORD,
+            SqlState::INVALID_CATALOG_NAME,
+            SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+        ] {
+            assert!(!is_transient_state(&permanent), "{}", permanent.code());
+        }
+    }
+}

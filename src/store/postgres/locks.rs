@@ -1,0 +1,156 @@
+//! Advisory locks: what runs once in a cluster.
+//!
+//! One session of each process, apart from the pool, holds its locks: the right to run connectors,
+//! and a lock of the process's own number, by which others see that it lives. When the session is
+//! lost its locks are lost too; the work that went on under them is fenced by the status of its run.
+
+use super::failure::{Failure, Result};
+use crate::model::ConnectorName;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use tokio::sync::Mutex;
+use tokio_postgres::{Client, Config, NoTls};
+
+/// The number of a lock: distinct for each subject of each store.
+pub(super) fn number(scope: &str, kind: &str, name: &str) -> i64 {
+    let mut hasher = blake3::Hasher::new();
+    for part in ["passerelle", scope, kind, name] {
+        hasher.update(part.as_bytes());
+        hasher.update(&[0]);
+    }
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    i64::from_le_bytes(bytes)
+}
+
+pub(super) struct Locks {
+    config: Config,
+    scope: String,
+    /// This process's own number.
+    pub process: i64,
+    session: Mutex<Option<Client>>,
+    /// Advisory locks nest within a session: the process keeps its workers apart itself.
+    held: StdMutex<HashSet<ConnectorName>>,
+}
+
+impl Locks {
+    pub fn new(config: Config, scope: String) -> Self {
+        let own = uuid::Uuid::now_v7().to_string();
+        Self {
+            process: number(&scope, "process", &own),
+            config,
+            scope,
+            session: Mutex::new(None),
+            held: StdMutex::default(),
+        }
+    }
+
+    /// Makes sure that others see this process alive.
+    pub async fn alive(&self) -> Result<()> {
+        let mut session = self.session.lock().await;
+        self.open(&mut session).await.map(|_| ())
+    }
+
+    /// The right to run `connector`, or `None` while anyone has it.
+    pub async fn connector(self: &Arc<Self>, connector: &ConnectorName) -> Result<Option<Held>> {
+        if !self.mark(connector) {
+            return Ok(None);
+        }
+        // From here on the mark goes with the guard, however this ends.
+        let mut guard = Held {
+            locks: Arc::clone(self),
+            connector: connector.clone(),
+            locked: false,
+        };
+        let mut session = self.session.lock().await;
+        let client = self.open(&mut session).await?;
+        let number = self.connector_number(connector);
+        let row = client
+            .query_one("SELECT pg_try_advisory_lock($1)", &[&number])
+            .await?;
+        guard.locked = row.try_get(0)?;
+        Ok(guard.locked.then_some(guard))
+    }
+
+    fn mark(&self, connector: &ConnectorName) -> bool {
+        self.held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(connector.clone())
+    }
+
+    fn unmark(&self, connector: &ConnectorName) {
+        self.held
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(connector);
+    }
+
+    fn connector_number(&self, connector: &ConnectorName) -> i64 {
+        number(&self.scope, "connector", connector.as_str())
+    }
+
+    /// The session, opened anew when it was lost.
+    async fn open<'a>(&self, session: &'a mut Option<Client>) -> Result<&'a Client> {
+        if session.as_ref().is_none_or(Client::is_closed) {
+            let (client, connection) = self.config.connect(NoTls).await?;
+            tokio::spawn(async move {
+                // Its end shows as a closed client; the next use opens another.
+                let _ = connection.await;
+            });
+            client
+                .execute("SELECT pg_advisory_lock($1)", &[&self.process])
+                .await?;
+            *session = Some(client);
+        }
+        session
+            .as_ref()
+            .ok_or_else(|| Failure::Away("the session of the locks was lost".into()))
+    }
+
+    async fn release(&self, connector: &ConnectorName) {
+        let session = self.session.lock().await;
+        if let Some(client) = session.as_ref() {
+            let number = self.connector_number(connector);
+            // A session that is lost has given its locks back already.
+            let _ = client
+                .execute("SELECT pg_advisory_unlock($1)", &[&number])
+                .await;
+        }
+        self.unmark(connector);
+    }
+}
+
+/// One connector's lock, given back when it is dropped.
+pub(super) struct Held {
+    locks: Arc<Locks>,
+    connector: ConnectorName,
+    locked: bool,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let (locks, connector) = (Arc::clone(&self.locks), self.connector.clone());
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) if self.locked => {
+                runtime.spawn(async move { locks.release(&connector).await });
+            }
+            // Nothing to give back, or no runtime: then the session ends with the process.
+            _ => locks.unmark(&connector),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::number;
+
+    #[test]
+    fn numbers_are_distinct_and_stable() {
+        let one = number("public", "connector", "a");
+        assert_eq!(one, number("public", "connector", "a"));
+        assert_ne!(one, number("other", "connector", "a"));
+        assert_ne!(one, number("public", "process", "a"));
+        assert_ne!(number("s", "ab", "c"), number("s", "a", "bc"));
+    }
+}

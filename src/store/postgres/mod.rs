@@ -1,0 +1,190 @@
+//! The store of a cluster: PostgreSQL 13 or later, shared by any number of processes.
+//!
+//! Every method is a few statements over whole batches (arrays unnested by the server), in one
+//! transaction where it writes. Rows are locked in the order of their ids everywhere, so commits
+//! that meet wait for each other and never for good.
+//!
+//! **Invariant:** nothing rests on a notification or on a time-out of ours; locks belong to
+//! sessions, and the server ends those with their connection.
+
+mod failure;
+mod locks;
+mod migrate;
+mod operations;
+mod outbox;
+mod people;
+mod postings;
+mod public_tx;
+mod rows;
+mod runs;
+mod store;
+mod vacancies;
+
+use super::{Result, StoreError};
+use deadpool_postgres::{
+    Client, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime, Timeouts, Transaction,
+};
+use failure::Failure;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_postgres::{Config, NoTls};
+
+/// How the pool behaves.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// Connections of this process, besides the one that holds its locks.
+    pub connections: usize,
+    /// How long an operation waits for a free connection, and for a new one.
+    pub wait: Duration,
+    /// Applies missing migrations while opening.
+    pub migrate: bool,
+}
+
+impl Default for PostgresOptions {
+    fn default() -> Self {
+        Self {
+            connections: 16,
+            wait: Duration::from_secs(30),
+            migrate: true,
+        }
+    }
+}
+
+/// [`super::Store`] over a PostgreSQL database.
+pub struct PostgresStore {
+    pool: Pool,
+    locks: Arc<locks::Locks>,
+    /// Numbers of the hub-wide lock and of the migrations' lock.
+    public_lock: i64,
+    migration_lock: i64,
+}
+
+impl PostgresStore {
+    /// Connects to the database of `url` (`postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE`).
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] for a schema of a later program, [`StoreError::Transient`] while the
+    /// server is away; what it says otherwise. No error holds the password.
+    pub async fn open(url: &str, options: &PostgresOptions) -> Result<Self> {
+        let mut config = Config::from_str(url).map_err(|error| StoreError::Permanent {
+            doing: "read store.url".into(),
+            why: chain(&error),
+        })?;
+        config
+            .application_name("passerelle")
+            .connect_timeout(options.wait)
+            .keepalives_idle(Duration::from_secs(30));
+        let doing = format!("open {}", place(&config));
+        let store = Self::connect(config, options).map_err(|failure| failure.told(&doing))?;
+        let opened = store.prepare(options.migrate).await;
+        match opened.map_err(|failure| failure.told(&doing))? {
+            found if found > migrate::KNOWN => Err(StoreError::Newer {
+                found,
+                known: migrate::KNOWN,
+            }),
+            _ => Ok(store),
+        }
+    }
+
+    fn connect(config: Config, options: &PostgresOptions) -> failure::Result<Self> {
+        let manager = Manager::from_config(
+            config.clone(),
+            NoTls,
+            ManagerConfig {
+                recycling_method: RecyclingMethod::Fast,
+            },
+        );
+        let wait = Some(options.wait);
+        let pool = Pool::builder(manager)
+            .max_size(options.connections.max(2))
+            .runtime(Runtime::Tokio1)
+            .timeouts(Timeouts {
+                wait,
+                create: wait,
+                recycle: wait,
+            })
+            .build()
+            .map_err(|error| Failure::refused(error.to_string()))?;
+        // Two stores in two schemas of one database do not share their locks.
+        let scope = config.get_options().unwrap_or_default().to_owned();
+        Ok(Self {
+            pool,
+            public_lock: locks::number(&scope, "public", ""),
+            migration_lock: locks::number(&scope, "migration", ""),
+            locks: Arc::new(locks::Locks::new(config, scope)),
+        })
+    }
+
+    /// The schema version found, after migrations if they are asked for.
+    async fn prepare(&self, migrate: bool) -> failure::Result<u32> {
+        let mut client = self.pool.get().await?;
+        let found = migrate::current(&client).await?;
+        if migrate && found < migrate::KNOWN {
+            migrate::apply(&mut client, self.migration_lock).await?;
+        }
+        Ok(found)
+    }
+
+    async fn client(&self) -> failure::Result<Client> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// Runs `work` in a transaction and commits it. An outcome that is lost with the connection is
+    /// told as transient: whoever tries again finds what was done by its ids and revisions.
+    async fn write<T>(
+        &self,
+        doing: &str,
+        work: impl AsyncFnOnce(&Transaction<'_>) -> failure::Result<T>,
+    ) -> Result<T> {
+        let written: failure::Result<T> = async {
+            let mut client = self.client().await?;
+            let tx = client.transaction().await?;
+            let value = work(&tx).await?;
+            tx.commit().await?;
+            Ok(value)
+        }
+        .await;
+        written.map_err(|failure| failure.told(doing))
+    }
+
+    async fn read<T>(
+        &self,
+        doing: &str,
+        work: impl AsyncFnOnce(&Client) -> failure::Result<T>,
+    ) -> Result<T> {
+        let read: failure::Result<T> = async {
+            let client = self.client().await?;
+            work(&client).await
+        }
+        .await;
+        read.map_err(|failure| failure.told(doing))
+    }
+}
+
+/// Host and database, never the password.
+fn place(config: &Config) -> String {
+    use tokio_postgres::config::Host;
+    let host = config.get_hosts().first().map_or_else(
+        || "localhost".to_owned(),
+        |host| match host {
+            Host::Tcp(name) => name.clone(),
+            #[cfg(unix)]
+            Host::Unix(path) => path.display().to_string(),
+        },
+    );
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    let database = config.get_dbname().unwrap_or("passerelle");
+    format!("postgres://{host}:{port}/{database}")
+}
+
+/// The error with its causes: the driver's own message is short.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,153 @@
+//! Figures, tracing, notes, and what retention drops.
+
+use super::failure::Result;
+use super::people::single;
+use super::rows::{all, one, run, to_text};
+use super::{people, postings, runs, vacancies};
+use crate::model::{ConnectorName, PostingId};
+use crate::store::{Statistics, Trace, codec};
+use deadpool_postgres::GenericClient;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// Runs of the posting's connector that a trace shows.
+const TRACED_RUNS: usize = 10;
+
+pub(super) async fn statistics(c: &impl GenericClient) -> Result<Statistics> {
+    let live = all(
+        c,
+        "SELECT connector, count(*) FILTER (WHERE closed_at IS NULL) FROM posting \
+         GROUP BY connector",
+        &[],
+    )
+    .await?;
+    let counts = single(
+        c,
+        "SELECT (SELECT count(*) FROM vacancy WHERE public), \
+         (SELECT count(*) FROM hold WHERE status = 'open'), (SELECT count(*) FROM parked)",
+        &[],
+    )
+    .await?;
+    let mut statistics = Statistics {
+        vacancies: codec::uint("count", counts.try_get(0)?)?,
+        holds: codec::uint("count", counts.try_get(1)?)?,
+        parked: codec::uint("count", counts.try_get(2)?)?,
+        head: vacancies::head(c).await?,
+        ..Statistics::default()
+    };
+    for row in &live {
+        let count = codec::uint("count", row.try_get(1)?)?;
+        let name = ConnectorName(row.try_get(0)?);
+        statistics.live_postings.insert(name, count);
+    }
+    Ok(statistics)
+}
+
+pub(super) async fn trace(c: &impl GenericClient, id: PostingId) -> Result<Option<Trace>> {
+    let Some(pulled) = postings::pulled(c, &[id]).await?.pop() else {
+        return Ok(None);
+    };
+    Ok(Some(Trace {
+        normalised: postings::normalised(c, &[id]).await?.pop(),
+        edges: vacancies::edges(c, &[id]).await?,
+        decisions: people::decisions_of(c, &[id]).await?,
+        vacancy: vacancies::resolve(c, id.vacancy()).await?,
+        runs: runs::list(c, Some(&pulled.state.connector), TRACED_RUNS).await?,
+        pulled,
+    }))
+}
+
+pub(super) async fn meta(c: &impl GenericClient, key: &str) -> Result<Option<String>> {
+    match one(c, "SELECT value FROM meta WHERE key = $1", &[&key]).await? {
+        Some(row) => Ok(Some(super::rows::from_text(row.try_get(0)?))),
+        None => Ok(None),
+    }
+}
+
+pub(super) async fn set_meta(c: &impl GenericClient, key: &str, value: &str) -> Result<()> {
+    run(
+        c,
+        "INSERT INTO meta (key, value) VALUES ($1, $2) \
+         ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        &[&key, &to_text(value)],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn cursor(c: &impl GenericClient, sink: &str) -> Result<u64> {
+    match one(c, "SELECT seq FROM sink WHERE name = $1", &[&sink]).await? {
+        Some(row) => Ok(codec::uint("sink.seq", row.try_get(0)?)?),
+        None => Ok(0),
+    }
+}
+
+pub(super) async fn set_cursor(c: &impl GenericClient, sink: &str, seq: u64) -> Result<()> {
+    run(
+        c,
+        "INSERT INTO sink (name, seq) VALUES ($1, $2) \
+         ON CONFLICT (name) DO UPDATE SET seq = excluded.seq",
+        &[&sink, &codec::int(seq)],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Postings that closed before $1, whose whole cluster did: nothing live and no redirect to
+/// something live rests on their texts.
+const FORGOTTEN: &str = "SELECT p.id FROM posting p \
+     JOIN normalised b ON b.posting = p.id \
+     LEFT JOIN cluster k ON k.posting = p.id \
+     WHERE p.closed_at < $1 AND NOT EXISTS (SELECT 1 FROM cluster m \
+     JOIN posting q ON q.id = m.posting WHERE m.vacancy = k.vacancy \
+     AND (q.closed_at IS NULL OR q.closed_at >= $1)) ORDER BY p.id FOR UPDATE OF p";
+
+/// Rows that retention no longer asks for; the newest run of each connector stays, and so does
+/// every run that a hold names.
+pub(super) async fn prune(
+    c: &impl GenericClient,
+    runs_before: Timestamp,
+    sketches_before: Timestamp,
+) -> Result<u64> {
+    let runs_before = codec::micros(runs_before);
+    let sketches_before = codec::micros(sketches_before);
+    let mut dropped = run(
+        c,
+        "DELETE FROM run WHERE ended < $1 AND status IN ('applied', 'failed') \
+         AND id NOT IN (SELECT max(id) FROM run GROUP BY connector) \
+         AND id NOT IN (SELECT run FROM hold)",
+        &[&runs_before],
+    )
+    .await?;
+    dropped += run(c, "DELETE FROM discarded WHERE at < $1", &[&runs_before]).await?;
+
+    let rows = all(c, FORGOTTEN, &[&sketches_before]).await?;
+    let forgotten = rows
+        .iter()
+        .map(|row| Ok(row.try_get(0)?))
+        .collect::<Result<Vec<Uuid>>>()?;
+    if !forgotten.is_empty() {
+        let of = [&forgotten as &(dyn tokio_postgres::types::ToSql + Sync)];
+        dropped += run(c, "DELETE FROM normalised WHERE posting = ANY($1)", &of).await?;
+        dropped += run(c, "DELETE FROM block_key WHERE posting = ANY($1)", &of).await?;
+        run(
+            c,
+            "UPDATE posting SET made_observation = NULL, made_rules = NULL, made_digest = NULL \
+             WHERE id = ANY($1)",
+            &of,
+        )
+        .await?;
+    }
+    // No record may be staged meanwhile on the strength of a payload that is about to go.
+    run(c, "LOCK TABLE staging IN SHARE MODE", &[]).await?;
+    dropped += run(
+        c,
+        "DELETE FROM payload WHERE \
+         NOT EXISTS (SELECT 1 FROM posting p WHERE p.hash = payload.hash AND (p.closed_at IS NULL \
+           OR p.closed_at >= $1 OR EXISTS (SELECT 1 FROM normalised b WHERE b.posting = p.id))) \
+         AND NOT EXISTS (SELECT 1 FROM staging s WHERE s.hash = payload.hash)",
+        &[&sketches_before],
+    )
+    .await?;
+    Ok(dropped)
+}

@@ -1,0 +1,442 @@
+//! The trait, method by method: each is one transaction, or one read.
+
+use super::failure::Failure;
+use super::public_tx::PostgresPublicTx;
+use super::rows::run;
+use super::{PostgresStore, migrate, operations, outbox, people, postings, runs, vacancies};
+use crate::model::{
+    CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState, RunId,
+    Stage, StoredPosting, VacancyId,
+};
+use crate::store::prepared::{PackedOutput, PackedRecord};
+use crate::store::{
+    Change, ConnectorState, Counts, Guard, Hold, Inbox, Leased, NewRun, NormalisedOutput,
+    OutboxDepth, Parked, Plan, PostingChange, PublicTx, PublicVacancy, Pulled, Reject, Result, Run,
+    RunEnd, Settlement, SnapshotKind, StagedRecord, StagedRow, Statistics, Store, StoredVacancy,
+    Trace, codec,
+};
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+/// Runs CPU-bound preparation on a blocking thread.
+async fn prepared<T: Send + 'static>(
+    doing: &str,
+    work: impl FnOnce() -> codec::Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::refused(error.to_string()))
+        .and_then(|done| Ok(done?))
+        .map_err(|failure| failure.told(doing))
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn lock_connector(&self, connector: &ConnectorName) -> Result<Option<Guard>> {
+        let held = self
+            .locks
+            .connector(connector)
+            .await
+            .map_err(|failure| failure.told("lock a connector"))?;
+        Ok(held.map(|held| Box::new(held) as Guard))
+    }
+
+    async fn connector_state(&self, connector: &ConnectorName) -> Result<ConnectorState> {
+        self.read("load a connector's state", async |c| {
+            runs::connector_state(c, connector).await
+        })
+        .await
+    }
+
+    async fn posting_states(&self, connector: &ConnectorName) -> Result<Vec<PostingState>> {
+        self.read("load a connector's postings", async |c| {
+            postings::states(c, connector).await
+        })
+        .await
+    }
+
+    async fn start_run(&self, run: NewRun) -> Result<RunId> {
+        let doing = format!("start a run of {}", run.connector);
+        self.write(&doing, async |tx| runs::start(tx, &run).await)
+            .await
+    }
+
+    async fn applying_run(&self, connector: &ConnectorName) -> Result<Option<Run>> {
+        self.read("find a run to resume", async |c| {
+            runs::applying(c, connector).await
+        })
+        .await
+    }
+
+    async fn stage(&self, run: RunId, records: Vec<StagedRecord>) -> Result<()> {
+        let doing = format!("stage records of run {run}");
+        let hashes: Vec<String> = records.iter().map(|r| r.hash.clone()).collect();
+        let known = self
+            .read(&doing, async |c| runs::known_payloads(c, &hashes).await)
+            .await?;
+        let packed = prepared(&doing, move || {
+            let pack = |record: StagedRecord| {
+                let frame = (!known.contains(&record.hash))
+                    .then(|| codec::pack("staging.payload", &record.payload))
+                    .transpose()?;
+                Ok(PackedRecord { record, frame })
+            };
+            records
+                .into_iter()
+                .map(pack)
+                .collect::<codec::Result<Vec<_>>>()
+        })
+        .await?;
+        self.write(&doing, async |tx| runs::stage(tx, run, packed).await)
+            .await
+    }
+
+    async fn staged(&self, run: RunId) -> Result<Vec<StagedRow>> {
+        self.read("load staged records", async |c| runs::staged(c, run).await)
+            .await
+    }
+
+    async fn plan_run(&self, run: RunId, plan: Plan) -> Result<()> {
+        self.write("plan a run", async |tx| runs::plan(tx, run, &plan).await)
+            .await
+    }
+
+    async fn apply(&self, run: RunId, batch: Vec<PostingChange>) -> Result<()> {
+        let doing = format!("apply run {run}");
+        self.write(&doing, async |tx| runs::apply(tx, run, batch).await)
+            .await
+    }
+
+    async fn finish_run(&self, run: RunId, end: RunEnd) -> Result<()> {
+        let doing = format!("finish run {run}");
+        self.write(&doing, async |tx| runs::finish(tx, run, end).await)
+            .await
+    }
+
+    async fn fail_run(
+        &self,
+        run: RunId,
+        snapshot: SnapshotKind,
+        counts: Counts,
+        error: &str,
+        ended: Timestamp,
+    ) -> Result<()> {
+        let doing = format!("end run {run}");
+        self.write(&doing, async |tx| {
+            runs::fail(tx, run, snapshot, counts, error, ended).await
+        })
+        .await
+    }
+
+    async fn runs(&self, connector: Option<&ConnectorName>, limit: usize) -> Result<Vec<Run>> {
+        self.read("list runs", async |c| runs::list(c, connector, limit).await)
+            .await
+    }
+
+    async fn rejects(&self, connector: &ConnectorName, limit: usize) -> Result<Vec<Reject>> {
+        self.read("list rejected records", async |c| {
+            runs::rejects(c, connector, limit).await
+        })
+        .await
+    }
+
+    async fn close(&self, postings: &[(PostingId, CloseReason)], at: Timestamp) -> Result<u64> {
+        self.write("close postings", async |tx| {
+            postings::close(tx, postings, at).await
+        })
+        .await
+    }
+
+    async fn expired(&self, now: Timestamp, limit: usize) -> Result<Vec<(PostingId, Timestamp)>> {
+        self.read("find expired postings", async |c| {
+            postings::expired(c, now, limit).await
+        })
+        .await
+    }
+
+    async fn load_pulled(&self, ids: &[PostingId]) -> Result<Vec<Pulled>> {
+        self.read("load pulled postings", async |c| {
+            postings::pulled(c, ids).await
+        })
+        .await
+    }
+
+    async fn commit_normalised(&self, outputs: Vec<NormalisedOutput>, inbox: &Inbox) -> Result<()> {
+        let doing = "commit normalised postings";
+        let packed = prepared(doing, move || {
+            outputs.into_iter().map(PackedOutput::new).collect()
+        })
+        .await?;
+        self.write(doing, async |tx| {
+            postings::commit_normalised(tx, packed, inbox).await
+        })
+        .await
+    }
+
+    async fn candidates(
+        &self,
+        ids: &[PostingId],
+        cap: usize,
+    ) -> Result<Vec<(PostingId, PostingId)>> {
+        self.read("find candidates", async |c| {
+            postings::candidates(c, ids, cap).await
+        })
+        .await
+    }
+
+    async fn load_normalised(&self, ids: &[PostingId]) -> Result<Vec<StoredPosting>> {
+        self.read("load postings", async |c| {
+            postings::normalised(c, ids).await
+        })
+        .await
+    }
+
+    async fn lock_public(&self) -> Result<Box<dyn PublicTx>> {
+        let begun: super::failure::Result<PostgresPublicTx> = async {
+            let client = self.client().await?;
+            PostgresPublicTx::begin(client, self.public_lock).await
+        }
+        .await;
+        let tx = begun.map_err(|failure| failure.told("lock what is public"))?;
+        Ok(Box::new(tx))
+    }
+
+    async fn head(&self) -> Result<u64> {
+        self.read("read the newest change number", async |c| {
+            vacancies::head(c).await
+        })
+        .await
+    }
+
+    async fn changes(&self, after: u64, limit: usize) -> Result<Vec<Change>> {
+        self.read("read changes", async |c| {
+            vacancies::changes(c, after, limit).await
+        })
+        .await
+    }
+
+    async fn live_vacancies(
+        &self,
+        after: Option<VacancyId>,
+        limit: usize,
+    ) -> Result<(u64, Vec<PublicVacancy>)> {
+        self.write("read live vacancies", async |tx| {
+            run(
+                tx,
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                &[],
+            )
+            .await?;
+            vacancies::live(tx, after, limit).await
+        })
+        .await
+    }
+
+    async fn snapshot(&self) -> Result<(u64, Vec<PublicVacancy>)> {
+        self.live_vacancies(None, usize::MAX).await
+    }
+
+    async fn vacancy(&self, id: VacancyId) -> Result<Option<StoredVacancy>> {
+        self.read("load a vacancy", async |c| vacancies::resolve(c, id).await)
+            .await
+    }
+
+    async fn cursor(&self, sink: &str) -> Result<u64> {
+        self.read("read a cursor", async |c| operations::cursor(c, sink).await)
+            .await
+    }
+
+    async fn set_cursor(&self, sink: &str, seq: u64) -> Result<()> {
+        self.write("move a cursor", async |tx| {
+            operations::set_cursor(tx, sink, seq).await
+        })
+        .await
+    }
+
+    async fn lease_outbox(
+        &self,
+        stage: Stage,
+        max: usize,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Leased>> {
+        self.write("lease events", async |tx| {
+            outbox::lease(tx, stage, max, now, until).await
+        })
+        .await
+    }
+
+    async fn settle_outbox(&self, settlements: Vec<Settlement>, now: Timestamp) -> Result<()> {
+        self.write("settle events", async |tx| {
+            outbox::settle(tx, &settlements, now).await
+        })
+        .await
+    }
+
+    async fn enqueue(&self, events: Vec<Event>) -> Result<()> {
+        self.write("write events", async |tx| outbox::put(tx, &events).await)
+            .await
+    }
+
+    async fn outbox_depth(&self) -> Result<OutboxDepth> {
+        self.read("measure the outbox", async |c| outbox::depth(c).await)
+            .await
+    }
+
+    async fn parked(&self) -> Result<Vec<Parked>> {
+        self.read("list parked messages", async |c| outbox::parked(c).await)
+            .await
+    }
+
+    async fn retry_parked(
+        &self,
+        id: MessageId,
+        edited: Option<Vec<u8>>,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let doing = format!("retry parked message {id}");
+        self.write(&doing, async |tx| {
+            outbox::retry_parked(tx, id, edited.as_deref(), now).await
+        })
+        .await
+    }
+
+    async fn discard_parked(
+        &self,
+        id: MessageId,
+        reason: &str,
+        who: &str,
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.write("discard a parked message", async |tx| {
+            outbox::discard_parked(tx, id, reason, who, now).await
+        })
+        .await
+    }
+
+    async fn park(&self, parked: Parked) -> Result<()> {
+        self.write("park a message", async |tx| outbox::park(tx, &parked).await)
+            .await
+    }
+
+    async fn holds(&self, open_only: bool) -> Result<Vec<Hold>> {
+        self.read("list holds", async |c| people::holds(c, open_only).await)
+            .await
+    }
+
+    async fn hold(&self, id: HoldId) -> Result<Option<Hold>> {
+        self.read("load a hold", async |c| people::hold(c, id).await)
+            .await
+    }
+
+    async fn decide_hold(
+        &self,
+        id: HoldId,
+        released: bool,
+        who: &str,
+        why: &str,
+        at: Timestamp,
+    ) -> Result<bool> {
+        self.write("decide a hold", async |tx| {
+            people::decide_hold(tx, id, released, who, why, at).await
+        })
+        .await
+    }
+
+    async fn released_holds(&self) -> Result<Vec<Hold>> {
+        self.read("find released holds", async |c| people::released(c).await)
+            .await
+    }
+
+    async fn decide(&self, decision: Decision, events: Vec<Event>) -> Result<()> {
+        self.write("record a decision", async |tx| {
+            people::decide(tx, &decision, &events).await
+        })
+        .await
+    }
+
+    async fn decisions(&self) -> Result<Vec<Decision>> {
+        self.read("list decisions", async |c| people::decisions(c).await)
+            .await
+    }
+
+    async fn request_runs(&self, connectors: &[ConnectorName], at: Timestamp) -> Result<()> {
+        self.write("request runs", async |tx| {
+            people::request(tx, connectors, at).await
+        })
+        .await
+    }
+
+    async fn take_requests(&self) -> Result<Vec<ConnectorName>> {
+        let doing = "take requested runs";
+        self.locks
+            .alive()
+            .await
+            .map_err(|failure| failure.told(doing))?;
+        self.write(doing, async |tx| {
+            people::take_requests(tx, self.locks.process).await
+        })
+        .await
+    }
+
+    async fn pending_requests(&self) -> Result<Vec<ConnectorName>> {
+        self.read("find requested runs", async |c| people::pending(c).await)
+            .await
+    }
+
+    async fn request_done(&self, connector: &ConnectorName) -> Result<()> {
+        self.write("end a requested run", async |tx| {
+            people::request_done(tx, connector).await
+        })
+        .await
+    }
+
+    async fn statistics(&self) -> Result<Statistics> {
+        self.read("count what is stored", async |c| {
+            operations::statistics(c).await
+        })
+        .await
+    }
+
+    async fn posting_ids(&self, connector: Option<&ConnectorName>) -> Result<Vec<PostingId>> {
+        self.read("list postings", async |c| postings::ids(c, connector).await)
+            .await
+    }
+
+    async fn trace(&self, id: PostingId) -> Result<Option<Trace>> {
+        self.read("trace a posting", async |c| operations::trace(c, id).await)
+            .await
+    }
+
+    async fn meta(&self, key: &str) -> Result<Option<String>> {
+        self.read("read a note", async |c| operations::meta(c, key).await)
+            .await
+    }
+
+    async fn set_meta(&self, key: &str, value: &str) -> Result<()> {
+        self.write("write a note", async |tx| {
+            operations::set_meta(tx, key, value).await
+        })
+        .await
+    }
+
+    async fn prune(&self, runs_before: Timestamp, sketches_before: Timestamp) -> Result<u64> {
+        self.write("drop what retention no longer asks for", async |tx| {
+            operations::prune(tx, runs_before, sketches_before).await
+        })
+        .await
+    }
+
+    async fn migrate(&self, apply: bool) -> Result<(u32, u32)> {
+        let migrated: super::failure::Result<u32> = async {
+            let mut client = self.client().await?;
+            if apply {
+                migrate::apply(&mut client, self.migration_lock).await?;
+            }
+            migrate::current(&client).await
+        }
+        .await;
+        let current = migrated.map_err(|failure| failure.told("migrate the store"))?;
+        Ok((current, migrate::KNOWN))
+    }
+}
