@@ -5,7 +5,6 @@ use super::body::{Body, BodyReader, Limits};
 use super::pace::Pace;
 use bytes::Bytes;
 use futures::StreamExt;
-use jiff::Timestamp;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
 use std::collections::HashMap;
@@ -629,6 +628,10 @@ fn chain_of(error: &dyn std::error::Error) -> String {
 }
 
 /// Seconds, or an HTTP date.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a real server says when by the real clock"
+)]
 fn parse_retry_after(text: &str) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u64>() {
@@ -638,8 +641,11 @@ fn parse_retry_after(text: &str) -> Option<Duration> {
         .relaxed_weekday(true)
         .parse_timestamp(text)
         .ok()?;
-    let seconds = at.as_second() - Timestamp::now().as_second();
-    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    let at = Duration::from_secs(u64::try_from(at.as_second()).unwrap_or(0));
+    Some(at.saturating_sub(now))
 }
 
 /// A short, printable start of an error page: tags dropped, blanks folded.

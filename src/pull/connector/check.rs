@@ -299,7 +299,7 @@ fn unknown(key: &[String], name: &str, known: &[String]) -> Breach {
 
 /// The known word that differs least, if by little.
 pub fn nearest<'k>(word: &str, known: &'k [String]) -> Option<&'k str> {
-    let limit = (word.chars().count() / 3).max(1);
+    let limit = ((word.chars().count() + 1) / 3).max(1);
     known
         .iter()
         .map(|k| (distance(word, k), k.as_str()))

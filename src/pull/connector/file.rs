@@ -367,6 +367,9 @@ fn both_origins() -> Vec<u8> {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Detail {
+    /// Whether the detail is asked for.
+    #[serde(default = "yes")]
+    pub enabled: bool,
     /// Address, a template over the record: `…/postings/{{ id }}`.
     pub url: String,
     /// Path of the record in the answer; the whole answer when absent.
@@ -381,6 +384,10 @@ pub struct Detail {
     /// Statuses that say that the offer is gone since the list was read.
     #[serde(default = "gone")]
     pub gone: Vec<u16>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn four() -> usize {

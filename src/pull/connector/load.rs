@@ -250,6 +250,7 @@ impl<'a> Builder<'a> {
             .unwrap_or_default();
         let given = tree.get("with").cloned().unwrap_or_default();
         let mut values: BTreeMap<String, Value> = BTreeMap::new();
+        let mut derived: Vec<(String, Value)> = Vec::new();
         for name in given.as_object().into_iter().flat_map(Map::keys) {
             if !declared.contains_key(name) {
                 let known: Vec<String> = declared.keys().cloned().collect();
@@ -271,7 +272,12 @@ impl<'a> Builder<'a> {
                     if parameter.secret {
                         self.check_secret(name, value, &given);
                     }
-                    values.insert(name.clone(), value.clone());
+                    let inner = matches!(value, Value::String(text) if text.contains("${"));
+                    if given.get(name).is_none() && inner {
+                        derived.push((name.clone(), value.clone()));
+                    } else {
+                        values.insert(name.clone(), value.clone());
+                    }
                 }
                 None if parameter.required && !mapping_only => {
                     let example = parameter
@@ -288,12 +294,22 @@ impl<'a> Builder<'a> {
                 None => {}
             }
         }
+        // Defaults that are made of other parameters.
+        for (name, value) in derived {
+            let text = fill_text(
+                value.as_str().unwrap_or_default(),
+                &values,
+                &declared,
+                &mut Vec::new(),
+            );
+            values.insert(name, Value::String(text));
+        }
         if let Value::Object(map) = tree {
             map.remove("parameters");
             for (key, value) in map.iter_mut() {
                 if key != "with" && key != "preset" {
                     let mut unknown = Vec::new();
-                    fill(value, &values, &declared, mapping_only, &mut unknown);
+                    fill(value, &values, &declared, &mut unknown);
                     for name in unknown {
                         self.error(
                             key,
@@ -364,17 +380,16 @@ impl<'a> Builder<'a> {
                 "look at `connectors preview` with care",
             );
         }
-        let zone = match file.zone.as_deref().unwrap_or("Europe/Paris") {
-            name => TimeZone::get(name).unwrap_or_else(|_| {
-                self.error(
-                    "zone",
-                    format!("`{name}` is no time zone"),
-                    "a name such as Europe/Paris",
-                );
-                TimeZone::UTC
-            }),
-        };
-        let Some(source) = file.source else {
+        let zone_name = file.zone.as_deref().unwrap_or("Europe/Paris");
+        let zone = TimeZone::get(zone_name).unwrap_or_else(|_| {
+            self.error(
+                "zone",
+                format!("`{zone_name}` is no time zone"),
+                "a name such as Europe/Paris",
+            );
+            TimeZone::UTC
+        });
+        let Some(mut source) = file.source else {
             self.error(
                 "source",
                 "`source` is missing",
@@ -382,6 +397,7 @@ impl<'a> Builder<'a> {
             );
             return None;
         };
+        source.detail = source.detail.filter(|detail| detail.enabled);
         self.check_source(&source, mapping_only);
         let record_paths = self.record_paths(&source, &file.records.path);
         let total = file
@@ -669,7 +685,6 @@ fn fill(
     value: &mut Value,
     values: &BTreeMap<String, Value>,
     declared: &BTreeMap<String, Parameter>,
-    mapping_only: bool,
     unknown: &mut Vec<String>,
 ) {
     match value {
@@ -682,11 +697,7 @@ fn fill(
                 match values.get(name) {
                     Some(given) => *value = given.clone(),
                     None if declared.contains_key(name) => {
-                        *value = if mapping_only && declared[name].required {
-                            Value::String(String::new())
-                        } else {
-                            Value::Null
-                        };
+                        *value = absent(&declared[name]);
                     }
                     None => unknown.push(name.to_owned()),
                 }
@@ -696,17 +707,31 @@ fn fill(
         }
         Value::Array(items) => {
             for item in items.iter_mut() {
-                fill(item, values, declared, mapping_only, unknown);
+                fill(item, values, declared, unknown);
             }
             items.retain(|item| !item.is_null());
         }
         Value::Object(map) => {
             for item in map.values_mut() {
-                fill(item, values, declared, mapping_only, unknown);
+                fill(item, values, declared, unknown);
             }
             map.retain(|_, item| !item.is_null());
         }
         _ => {}
+    }
+}
+
+/// What stands for a parameter that is not set: nothing for an optional one. A missing required
+/// one is a problem of its own already and must not cause others.
+fn absent(parameter: &Parameter) -> Value {
+    let is_list = parameter
+        .example
+        .as_deref()
+        .is_some_and(|e| e.starts_with('['));
+    match (parameter.required, is_list) {
+        (false, _) => Value::Null,
+        (true, true) => Value::Array(Vec::new()),
+        (true, false) => Value::String(String::new()),
     }
 }
 

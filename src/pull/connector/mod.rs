@@ -116,3 +116,6 @@ impl Default for Guards {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,11 +22,14 @@ use std::sync::Arc;
 /// Instructions that one template may run for one record.
 const FUEL: u64 = 50_000;
 
+/// Where the places stand, and the rules within one.
+type PlaceRules = (Vec<Path>, Vec<(Field, Rule)>);
+
 /// A compiled field map.
 #[derive(Clone)]
 pub struct Mapping {
     rules: Vec<(Field, Rule)>,
-    places: Option<(Vec<Path>, Vec<(Field, Rule)>)>,
+    places: Option<PlaceRules>,
     keep: bool,
     env: Arc<Environment<'static>>,
 }

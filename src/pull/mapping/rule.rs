@@ -216,16 +216,16 @@ impl Rule {
                 .collect();
         }
         values.retain(|value| !value.is_empty());
-        if !self.list {
-            values.truncate(1);
-        }
         let written = values.join("|");
         let mut mapped = false;
         if let Some(table) = &self.table {
-            (values, mapped) = table.apply(values, self.known_only);
+            (values, mapped) = table.apply(values, self.known_only, self.list);
         }
         if is_date(field) {
             values = self.dates(field, values, problems);
+        }
+        if !self.list {
+            values.truncate(1);
         }
         if values.is_empty() {
             let default = self.default.clone()?;
@@ -346,25 +346,29 @@ impl Table {
         }
     }
 
-    /// The values through the table, and whether it knew all that is left.
-    fn apply(&self, values: Vec<String>, known_only: bool) -> (Vec<String>, bool) {
-        let mut out = Vec::new();
-        let mut all_known = true;
+    /// The values through the table, and whether it knew all that is left. Of several values of a
+    /// field that holds one, those that the table knows come first.
+    fn apply(&self, values: Vec<String>, known_only: bool, list: bool) -> (Vec<String>, bool) {
+        let mut known = Vec::new();
+        let mut unknown = Vec::new();
+        let mut found = false;
         for value in values {
             match self.known.get(&fold(&value)).or(self.other.as_ref()) {
                 Some(mapped) => {
-                    if !mapped.is_empty() && !out.contains(mapped) {
-                        out.push(mapped.clone());
+                    found = true;
+                    if !mapped.is_empty() && !known.contains(mapped) {
+                        known.push(mapped.clone());
                     }
                 }
-                None if known_only => {}
-                None => {
-                    all_known = false;
-                    out.push(value);
-                }
+                None => unknown.push(value),
             }
         }
-        (out, all_known)
+        if known_only || (found && !list) {
+            unknown.clear();
+        }
+        let all_known = unknown.is_empty();
+        known.append(&mut unknown);
+        (known, all_known)
     }
 }
 

@@ -123,8 +123,7 @@ impl Stop {
 
 /// The start of a broken record, for people.
 fn excerpt(decoding: Decoding, bytes: &[u8]) -> String {
-    let text = decoding.text(&bytes[..bytes.len().min(4096)]).into_owned();
-    text
+    decoding.text(&bytes[..bytes.len().min(4096)]).into_owned()
 }
 
 /// Depth beyond which a tree is refused.

@@ -83,7 +83,7 @@ impl<R: Read> Parser<'_, '_, R> {
             }
         }
         loop {
-            self.to_markup(root.is_some() && self.open.is_empty())?;
+            self.skip_text(root.is_some() && self.open.is_empty())?;
             let head = self.window.at_least(9)?;
             if head.is_empty() {
                 return if self.open.is_empty() && root.is_some() {
@@ -127,7 +127,7 @@ impl<R: Read> Parser<'_, '_, R> {
     }
 
     /// Skips text. After the root only blanks may follow.
-    fn to_markup(&mut self, after_root: bool) -> Result<(), Stop> {
+    fn skip_text(&mut self, after_root: bool) -> Result<(), Stop> {
         loop {
             let chunk = self.window.chunk()?;
             if chunk.is_empty() {
@@ -585,7 +585,8 @@ fn mark_html(stack: &mut [Frame], name: &str) {
     let lower = name.to_ascii_lowercase();
     let is_html = matches!(
         lower.as_str(),
-        "p" | "br"
+        "a" | "p"
+            | "br"
             | "ul"
             | "ol"
             | "li"
@@ -607,7 +608,11 @@ fn mark_html(stack: &mut [Frame], name: &str) {
             | "table"
             | "blockquote"
     );
-    if is_html && let Some(parent) = stack.last_mut() {
+    // The record itself is data: a child `<a>` or `<i>` of it is a field.
+    if is_html
+        && stack.len() > 1
+        && let Some(parent) = stack.last_mut()
+    {
         parent.html = true;
     }
 }
