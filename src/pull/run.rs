@@ -4,90 +4,27 @@
 //! **Invariants:** the plan is frozen before anything is applied, and applying it again changes
 //! nothing; two runs of a connector never overlap; what failed leaves no trace but its error.
 
+mod live;
+mod memory;
+
+pub use live::{Live, Map, Source};
+
 use super::apply::{absences, batches};
-use super::connector::{Connector, Guards};
 use super::diff::Diff;
-use super::guards::{Evidence, Print, Ruling, may_close, rekey_pairs, rekey_suspected, rule};
-use super::source::{self, ReadEnd, RecordSink, SourceEnv};
+use super::guards::{Evidence, Print, may_close, rekey_pairs, rekey_suspected, rule};
+use super::source::ReadEnd;
 use super::stage::{Seen, Stager, print};
-use crate::model::{
-    Clock, ConnectorName, Decision, DecisionKind, Draft, PostingId, Problem, RunId,
-};
+use crate::model::{Clock, ConnectorName, Decision, DecisionKind, PostingId, PostingState, RunId};
 use crate::store::{
     ConnectorState, Counts, Doubt, Hold, HoldStatus, NewRun, Plan, Run, RunEnd, RunStatus,
-    SnapshotKind, Store, StoreError,
+    SnapshotKind, StagedRow, Store, StoreError,
 };
-use async_trait::async_trait;
 use jiff::Timestamp;
-use serde_json::Value;
+use memory::{Ended, next_state};
 use std::sync::Arc;
 
-/// Complete runs whose record counts are remembered.
-const HISTORY: usize = 10;
 /// Runs looked back for a row of empty snapshots.
 const LOOK_BACK: usize = 50;
-
-/// What makes a draft of a record; all that the stages after the pull need of a connector.
-pub trait Map: Send + Sync + 'static {
-    /// See [`super::connector::Connector::map`].
-    ///
-    /// # Errors
-    /// The reasons why the record cannot be a posting.
-    fn map(&self, record: &Value) -> Result<Draft, Vec<Problem>>;
-    /// The reference of a record that cannot be mapped, where it can be read.
-    fn reference(&self, record: &Value) -> Option<String>;
-}
-
-/// What a run needs of a connector: reading its source and mapping its records.
-#[async_trait]
-pub trait Source: Map {
-    fn name(&self) -> &ConnectorName;
-    fn guards(&self) -> &Guards;
-    /// See [`super::source::read`].
-    async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd;
-}
-
-/// A connector with what reading it takes.
-#[derive(Clone, Debug)]
-pub struct Live {
-    pub connector: Arc<Connector>,
-    pub env: SourceEnv,
-}
-
-impl Map for Connector {
-    fn map(&self, record: &Value) -> Result<Draft, Vec<Problem>> {
-        Connector::map(self, record)
-    }
-
-    fn reference(&self, record: &Value) -> Option<String> {
-        Connector::reference(self, record)
-    }
-}
-
-impl Map for Live {
-    fn map(&self, record: &Value) -> Result<Draft, Vec<Problem>> {
-        self.connector.map(record)
-    }
-
-    fn reference(&self, record: &Value) -> Option<String> {
-        self.connector.reference(record)
-    }
-}
-
-#[async_trait]
-impl Source for Live {
-    fn name(&self) -> &ConnectorName {
-        &self.connector.name
-    }
-
-    fn guards(&self) -> &Guards {
-        &self.connector.guards
-    }
-
-    async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd {
-        source::read(&self.connector, before, &self.env, sink).await
-    }
-}
 
 /// What became of a request to run a connector.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,7 +90,6 @@ pub async fn run(
     let id = id.map_err(step.failed("open the run"))?;
     let mut stager = Stager::new(store, source.clone(), id, &states);
     let end = source.read(&before, &mut stager).await;
-    drop(states);
     if let Some(error) = stager.failed.take() {
         return Err(step.failed("stage records")(error));
     }
@@ -167,7 +103,7 @@ pub async fn run(
         before,
         step,
     }
-    .conclude(end, seen, clock)
+    .conclude(end, seen, states, clock)
     .await?;
     log(&report);
     Ok(Outcome::Ran(report))
@@ -196,7 +132,7 @@ async fn resume(store: &dyn Store, source: &dyn Source, clock: &Clock) -> Result
         before: ConnectorState::default(),
         step,
     }
-    .apply(&plan, clock)
+    .resume(&plan, clock)
     .await
 }
 
@@ -211,8 +147,15 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// From what was read to the end of the run.
-    async fn conclude(self, end: ReadEnd, seen: Seen, clock: &Clock) -> Result<Report, RunError> {
+    /// From what was read to the end of the run. `states` are those of its start: whatever closed
+    /// a posting since then has taken its next observation, so what is planned for it is skipped.
+    async fn conclude(
+        self,
+        end: ReadEnd,
+        seen: Seen,
+        states: Vec<PostingState>,
+        clock: &Clock,
+    ) -> Result<Report, RunError> {
         let mut report = Report {
             run: self.id,
             connector: self.source.name().clone(),
@@ -231,28 +174,32 @@ impl Running<'_> {
             failed.await.map_err(self.step.failed("note its failure"))?;
             return Ok(report);
         }
-        let plan = self.plan(&end, &seen).await?;
+        let staged = self.store.staged(self.id).await;
+        let staged = staged.map_err(self.step.failed("read what was staged"))?;
+        let plan = self.plan(&end, &seen, &states, &staged).await?;
         report.snapshot = plan.snapshot;
         report.counts = plan.counts;
         report.doubt.clone_from(&plan.doubt);
         let planned = self.store.plan_run(self.id, plan.clone()).await;
         planned.map_err(self.step.failed("freeze its plan"))?;
-        self.apply(&plan, clock).await?;
+        self.apply(&plan, &states, &staged, clock).await?;
         Ok(report)
     }
 
     /// Compares, weighs and decides.
-    async fn plan(&self, end: &ReadEnd, seen: &Seen) -> Result<Plan, RunError> {
-        let staged = self.store.staged(self.id).await;
-        let staged = staged.map_err(self.step.failed("read what was staged"))?;
-        let states = self.store.posting_states(self.source.name()).await;
-        let states = states.map_err(self.step.failed("read its postings"))?;
+    async fn plan(
+        &self,
+        end: &ReadEnd,
+        seen: &Seen,
+        states: &[PostingState],
+        staged: &[StagedRow],
+    ) -> Result<Plan, RunError> {
         let kind = match end.snapshot {
             SnapshotKind::Complete if staged.is_empty() => SnapshotKind::Empty,
             kind => kind,
         };
         let guards = self.source.guards();
-        let diff = Diff::new(&states, &staged, kind, end.error.is_some());
+        let diff = Diff::new(states, staged, kind, end.error.is_some());
         let rekeyed = self.rekeyed(&diff, seen, kind).await?;
         let empties = self.empties(kind).await?;
         let released = self.released().await?;
@@ -278,20 +225,23 @@ impl Running<'_> {
             apply_changed: ruling.apply_changed,
             apply_closed: ruling.apply_closed,
             apply_absences: ruling.apply_absences,
-            state: next_state(&self.before, end, seen, kind, &ruling, guards, self.started),
+            state: next_state(
+                &self.before,
+                &Ended {
+                    end,
+                    seen,
+                    kind,
+                    ruling: &ruling,
+                    pulled: diff.counts.pulled,
+                    started: self.started,
+                },
+                guards,
+            ),
             releases: released.filter(|_| ruling.answers).map(|hold| hold.id),
             close_now: ruling.close_now,
             rekey: ruling.rekey,
             doubt: ruling.doubt,
         };
-        if plan.snapshot == SnapshotKind::Complete {
-            let history = &mut plan.state.history;
-            if plan.doubt.is_none() {
-                history.push(plan.counts.pulled);
-                let surplus = history.len().saturating_sub(HISTORY);
-                history.drain(..surplus);
-            }
-        }
         plan.counts.held = plan.doubt.as_ref().map_or(0, |d| d.postings);
         let gone = absences(&diff, &plan, guards, ruling.may_close, self.started);
         let explicit = if plan.apply_closed {
@@ -361,13 +311,24 @@ impl Running<'_> {
         Ok(own.max_by_key(|h| h.id))
     }
 
-    /// Does what the plan says, or what is left of it.
-    async fn apply(&self, plan: &Plan, clock: &Clock) -> Result<(), RunError> {
+    /// Does what is left of a frozen plan.
+    async fn resume(&self, plan: &Plan, clock: &Clock) -> Result<(), RunError> {
         let staged = self.store.staged(self.id).await;
         let staged = staged.map_err(self.step.failed("read what was staged"))?;
         let states = self.store.posting_states(self.source.name()).await;
         let states = states.map_err(self.step.failed("read its postings"))?;
-        let diff = Diff::new(&states, &staged, plan.snapshot, false);
+        self.apply(plan, &states, &staged, clock).await
+    }
+
+    /// Does what the plan says.
+    async fn apply(
+        &self,
+        plan: &Plan,
+        states: &[PostingState],
+        staged: &[StagedRow],
+        clock: &Clock,
+    ) -> Result<(), RunError> {
+        let diff = Diff::new(states, staged, plan.snapshot, false);
         crate::fault::point("pull.planned");
         for batch in batches(self.source.name(), &diff, plan, self.started) {
             let applied = self.store.apply(self.id, batch).await;
@@ -437,56 +398,6 @@ fn same_subject(one: &Doubt, other: &Doubt) -> bool {
         && one.changed == other.changed
         && one.missing == other.missing
         && one.closed == other.closed
-}
-
-/// What the next run compares itself with. Validators are kept only by a run that applied all of
-/// a complete snapshot: only that is what a 304 may confirm.
-fn next_state(
-    before: &ConnectorState,
-    end: &ReadEnd,
-    seen: &Seen,
-    kind: SnapshotKind,
-    ruling: &Ruling,
-    guards: &Guards,
-    started: Timestamp,
-) -> ConnectorState {
-    let all = ruling.doubt.is_none();
-    let mut next = ConnectorState {
-        etag: None,
-        last_modified: None,
-        body_hash: None,
-        error: end.error.clone(),
-        absences_held: !ruling.apply_absences && kind != SnapshotKind::Partial,
-        ..before.clone()
-    };
-    match kind {
-        SnapshotKind::Complete if all => {
-            next.etag.clone_from(&end.state.etag);
-            next.last_modified.clone_from(&end.state.last_modified);
-            next.body_hash.clone_from(&end.state.body_hash);
-        }
-        SnapshotKind::Unchanged => {
-            let kept = |new: &Option<String>, old: &Option<String>| new.clone().or(old.clone());
-            next.etag = kept(&end.state.etag, &before.etag);
-            next.last_modified = kept(&end.state.last_modified, &before.last_modified);
-            next.body_hash = kept(&end.state.body_hash, &before.body_hash);
-        }
-        _ => {}
-    }
-    let whole = all && (kind != SnapshotKind::Partial || end.error.is_none());
-    if whole {
-        next.watermark.clone_from(&end.state.watermark);
-    }
-    if all && kind != SnapshotKind::Partial {
-        next.last_complete = Some(started);
-    }
-    if kind == SnapshotKind::Complete && (all || ruling.fill_accepted) {
-        let accepted = ruling.fill_accepted;
-        next.fill = seen
-            .fill
-            .remember(&before.fill, guards.min_fill_ratio, accepted);
-    }
-    next
 }
 
 fn log(report: &Report) {

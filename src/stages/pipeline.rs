@@ -1,6 +1,6 @@
 //! The loop that drives the workers: until cancelled, or until nothing is left.
 
-use super::{Failure, Hub, Worker, dedupe, normalise, publish};
+use super::{Failure, Hub, Swept, Worker, dedupe, normalise, publish, sweep};
 use crate::bus::{Delivery, Verdict};
 use crate::model::{Event, Stage};
 use crate::store::Inbox;
@@ -99,12 +99,31 @@ impl Pipeline {
         .await;
     }
 
-    /// Works until no event is left anywhere, or `limit` has passed. Events that wait for their
-    /// retry count as left.
+    /// Works until no event is left anywhere and nothing has expired, or `limit` has passed. Events
+    /// that wait for their retry count as left.
     pub async fn drain(&self, limit: Duration) -> Drained {
         let before = self.counts();
-        let cancel = CancellationToken::new();
         let deadline = Instant::now() + limit;
+        let mut idle = self.settle(deadline).await;
+        while idle {
+            // What was normalised just now may carry a date that has passed.
+            match sweep(&self.hub, self.hub.clock.now()).await {
+                Ok(swept) if swept == Swept::default() => break,
+                Ok(_) => idle = self.settle(deadline).await,
+                Err(error) => {
+                    tracing::warn!(error = super::chain(&error), "expiry dates were not swept");
+                    break;
+                }
+            }
+        }
+        let after = self.counts();
+        let events = std::array::from_fn(|stage| after[stage] - before[stage]);
+        Drained { events, idle }
+    }
+
+    /// Works until the bus is idle; `false` when it was not by the deadline.
+    async fn settle(&self, deadline: Instant) -> bool {
+        let cancel = CancellationToken::new();
         let watcher = async {
             let mut idle = false;
             while !idle && Instant::now() < deadline {
@@ -116,10 +135,7 @@ impl Pipeline {
             cancel.cancel();
             idle
         };
-        let (idle, ()) = tokio::join!(watcher, self.run(cancel.clone()));
-        let after = self.counts();
-        let events = std::array::from_fn(|stage| after[stage] - before[stage]);
-        Drained { events, idle }
+        tokio::join!(watcher, self.run(cancel.clone())).0
     }
 
     fn counts(&self) -> [u64; 3] {

@@ -1,17 +1,19 @@
 //! The stages over the embedded store and bus, with a plain form of normalise.
 
-use super::{CurrentFiles, Files, Hub, Pipeline, Rules, replay, sweep};
+use super::{CurrentFiles, Files, Hub, Pipeline, Rules, Swept, replay, sweep};
 use crate::admin::decisions;
 use crate::bus::EmbeddedBus;
 use crate::model::{
-    Apply, ConnectorName, DecisionKind, Description, Draft, Employer, Field, Network, Offer, Place,
-    PlacePrecision, Posting, PostingId, Stage, TombstoneReason, VacancyId, VacancyStatus,
+    Apply, Channel, ConnectorName, DecisionKind, Description, Draft, Employer, Field, Mandate,
+    Member, Network, Offer, Place, PlacePrecision, Posting, PostingId, Stage, TombstoneReason,
+    VacancyId, VacancyStatus,
 };
 use crate::normalise::Context;
 use crate::pull::connector::Guards;
 use crate::pull::run::support::{Bench, Shot};
 use crate::pull::run::{Map, Source};
 use crate::store::{Change, ChangeOp, DynStore, SqliteOptions, SqliteStore};
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -127,6 +129,11 @@ impl World {
     async fn board(&self, records: Vec<Value>) {
         self.board.hourly(Shot::complete(records)).await;
         self.drain().await;
+    }
+
+    async fn sweep(&self) -> Swept {
+        let swept = sweep(&self.hub, self.hub.clock.now()).await;
+        swept.unwrap()
     }
 
     async fn changes(&self) -> Vec<Change> {
@@ -341,40 +348,43 @@ async fn an_offer_closes_on_its_own_date() {
     dated["expires"] = json!(date.to_string());
     world.own(vec![dated, own(1)]).await;
     world.own.pass(SignedDuration::from_hours(28));
-    assert_eq!(
-        sweep(&world.hub, world.hub.clock.now())
-            .await
-            .unwrap()
-            .expired,
-        0
-    );
+    assert_eq!(world.sweep().await, Swept::default());
     world.own.pass(SignedDuration::from_hours(48));
-    assert_eq!(
-        sweep(&world.hub, world.hub.clock.now())
-            .await
-            .unwrap()
-            .expired,
-        1
-    );
+    assert_eq!(world.sweep().await.expired, 1);
     world.drain().await;
     let expired = Some((TombstoneReason::Expired, None));
     assert_eq!(deleted(&world.changes().await, id("ats", "R0")), expired);
-    let vacancy = world
-        .hub
-        .store
-        .vacancy(id("ats", "R0"))
-        .await
-        .unwrap()
-        .unwrap();
+    let vacancy = world.hub.store.vacancy(id("ats", "R0")).await;
+    let vacancy = vacancy.unwrap().unwrap();
     let reason = TombstoneReason::Expired;
     assert_eq!(vacancy.status, VacancyStatus::Closed { at: date, reason });
-    assert_eq!(
-        sweep(&world.hub, world.hub.clock.now())
-            .await
-            .unwrap()
-            .expired,
-        0
-    );
+    assert_eq!(world.sweep().await, Swept::default());
+}
+
+#[tokio::test]
+async fn a_mandate_ends_on_its_day() {
+    let world = World::new();
+    let mut network = Network::clone(&world.hub.files.get().network);
+    let last_day = world.hub.clock.now().to_zoned(TimeZone::UTC).date();
+    let portal = (Channel("portal".to_owned()), Mandate::Until(last_day));
+    let member = Member {
+        id: "tilleuls".to_owned(),
+        name: "Les Tilleuls".to_owned(),
+        mandates: BTreeMap::from([portal]),
+        ..Member::default()
+    };
+    network.members.insert(member.member_id(), member);
+    world.hub.files.set(Files {
+        network: Arc::new(network),
+        ..(*world.hub.files.get()).clone()
+    });
+    world.own((0..2).map(own).collect()).await;
+    assert_eq!(world.live().await.len(), 2);
+    world.own.pass(SignedDuration::from_hours(48));
+    assert_eq!(world.sweep().await.rechecked, 2);
+    world.drain().await;
+    assert!(world.live().await.is_empty());
+    assert_eq!(world.sweep().await, Swept::default());
 }
 
 #[tokio::test]

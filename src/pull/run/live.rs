@@ -1,0 +1,71 @@
+//! What a run reads from: a connector in its environment, or whatever stands in for one.
+
+use crate::model::{ConnectorName, Draft, Problem};
+use crate::pull::connector::{Connector, Guards};
+use crate::pull::source::{self, ReadEnd, RecordSink, SourceEnv};
+use crate::store::ConnectorState;
+use async_trait::async_trait;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// What makes a draft of a record; all that the stages after the pull need of a connector.
+pub trait Map: Send + Sync + 'static {
+    /// See [`Connector::map`].
+    ///
+    /// # Errors
+    /// The reasons why the record cannot be a posting.
+    fn map(&self, record: &Value) -> Result<Draft, Vec<Problem>>;
+    /// The reference of a record that cannot be mapped, where it can be read.
+    fn reference(&self, record: &Value) -> Option<String>;
+}
+
+/// What a run needs of a connector: reading its source and mapping its records.
+#[async_trait]
+pub trait Source: Map {
+    fn name(&self) -> &ConnectorName;
+    fn guards(&self) -> &Guards;
+    /// See [`source::read`].
+    async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd;
+}
+
+/// A connector with what reading it takes.
+#[derive(Clone, Debug)]
+pub struct Live {
+    pub connector: Arc<Connector>,
+    pub env: SourceEnv,
+}
+
+impl Map for Connector {
+    fn map(&self, record: &Value) -> Result<Draft, Vec<Problem>> {
+        Connector::map(self, record)
+    }
+
+    fn reference(&self, record: &Value) -> Option<String> {
+        Connector::reference(self, record)
+    }
+}
+
+impl Map for Live {
+    fn map(&self, record: &Value) -> Result<Draft, Vec<Problem>> {
+        self.connector.map(record)
+    }
+
+    fn reference(&self, record: &Value) -> Option<String> {
+        self.connector.reference(record)
+    }
+}
+
+#[async_trait]
+impl Source for Live {
+    fn name(&self) -> &ConnectorName {
+        &self.connector.name
+    }
+
+    fn guards(&self) -> &Guards {
+        &self.connector.guards
+    }
+
+    async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd {
+        source::read(&self.connector, before, &self.env, sink).await
+    }
+}
