@@ -21,7 +21,7 @@ pub async fn run(loaded: Loaded, args: Args) -> anyhow::Result<Exit> {
         );
     }
     let stop = shutdown::on_signal()?;
-    let hub = Arc::new(Hub::open(loaded, Access::Pipeline).await?);
+    let hub = Arc::new(Hub::open_for(loaded, Access::Pipeline, &roles.stages()).await?);
     for problem in &hub.files().problems {
         tracing::warn!("{problem}");
     }

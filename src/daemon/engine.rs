@@ -3,6 +3,7 @@
 use super::Hub;
 use super::files::Files;
 use super::watched::Watched;
+use crate::bus::rabbit::{BusHealth, RabbitBus};
 use crate::model::{ConnectorName, Network, Stage};
 use crate::pull::connector::Connector;
 use crate::pull::run::{Live, Map, Outcome};
@@ -16,6 +17,8 @@ use tokio::task::JoinSet;
 
 /// Connectors that one process pulls at the same time.
 pub const AT_ONCE: usize = 4;
+/// Events that wait for an absent broker before pulls pause.
+const OUTBOX_LIMIT: u64 = 100_000;
 
 /// Who watches runs: progress lines, metrics.
 pub trait Observer: Send + Sync {
@@ -115,6 +118,19 @@ impl Hub {
         super::metrics::count_run(&run);
         observer.ended(&run);
         Ok(Some(run))
+    }
+
+    /// Whether new work may be made: not while the broker takes no messages, and while it is away
+    /// only as far as the outbox has room.
+    pub async fn may_pull(&self) -> bool {
+        match self.rabbit.as_deref().map(RabbitBus::health) {
+            None | Some(BusHealth::Ready) => true,
+            Some(BusHealth::Blocked) => false,
+            Some(BusHealth::Away(_)) => {
+                let depth = self.store.outbox_depth().await;
+                depth.is_ok_and(|depth| depth.events < OUTBOX_LIMIT)
+            }
+        }
     }
 
     /// Runs `wanted`, a few at a time, and drains the stages. For the process that has the pipeline

@@ -1,6 +1,7 @@
 //! `/healthz`, `/readyz`, `/metrics`.
 
 use super::metrics;
+use crate::bus::rabbit::{BusHealth, RabbitBus};
 use crate::model::Clock;
 use crate::store::DynStore;
 use axum::{
@@ -11,12 +12,15 @@ use axum::{
     routing::get,
 };
 use serde_json::json;
+use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 #[derive(Clone)]
 pub struct Health {
     pub store: DynStore,
     pub clock: Clock,
+    /// The broker's side of the bus, in a cluster.
+    pub rabbit: Option<Arc<RabbitBus>>,
     /// Cancelled once the process drains: it is alive, but wants no new work.
     pub stop: CancellationToken,
 }
@@ -34,7 +38,8 @@ async fn healthz() -> Json<serde_json::Value> {
     Json(json!({ "status": "ok" }))
 }
 
-/// Work may be sent here: the store answers, its schema is this program's, no shutdown is under way.
+/// Work may be sent here: the store and the broker answer, the schema is this program's, no
+/// shutdown is under way.
 async fn readyz(State(health): State<Health>) -> Response {
     let unready = |why: String| {
         let body = Json(json!({ "status": "unready", "why": why }));
@@ -42,6 +47,13 @@ async fn readyz(State(health): State<Health>) -> Response {
     };
     if health.stop.is_cancelled() {
         return unready("the process is stopping".into());
+    }
+    match health.rabbit.as_deref().map(RabbitBus::health) {
+        Some(BusHealth::Away(why)) => return unready(format!("no connection to RabbitMQ: {why}")),
+        Some(BusHealth::Blocked) => {
+            return unready("RabbitMQ takes no messages (memory or disk alarm)".into());
+        }
+        Some(BusHealth::Ready) | None => {}
     }
     match health.store.migrate(false).await {
         Ok((current, known)) if current < known => unready(format!(

@@ -1,14 +1,16 @@
 //! A hub as one process opens it: settings, clock, store, bus, files.
 
+use super::cluster;
 use super::files::Files;
+use crate::bus::rabbit::RabbitBus;
 use crate::bus::{Bus, EmbeddedBus};
 use crate::fetch::{FetchSettings, Fetcher};
-use crate::model::{Clock, Network};
+use crate::model::{Clock, Network, Stage};
 use crate::publish::{Publish, PublishSettings};
 use crate::pull::source::{Secrets, SourceEnv};
 use crate::settings::{self, BusUrl, Loaded, Settings, StoreUrl};
 use crate::stages::CurrentFiles;
-use crate::store::{DynStore, PipelineLock, SqliteOptions, SqliteStore, StoreError};
+use crate::store::{DynStore, Guard, PipelineLock, SqliteOptions, SqliteStore, StoreError};
 use anyhow::{Context as _, bail};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -39,8 +41,18 @@ pub struct Hub {
     pub(super) stage_files: CurrentFiles,
     /// Said on every page and in every feed when the data are not real.
     pub synthetic: Option<String>,
-    /// Held for as long as the hub where this process runs the pipeline of an embedded store.
-    lock: Option<PipelineLock>,
+    /// The broker's side of the bus, where this process works on the pipeline of a cluster.
+    pub rabbit: Option<Arc<RabbitBus>>,
+    /// Held for as long as the hub where this process works on the pipeline.
+    right: Option<Right>,
+}
+
+/// What lets a process work on the pipeline; kept for its end alone.
+enum Right {
+    /// The only process of an embedded store.
+    Alone(#[allow(dead_code, reason = "a lock ends when it is dropped")] PipelineLock),
+    /// One of the processes of a cluster.
+    Among(#[allow(dead_code, reason = "a lock ends when it is dropped")] Guard),
 }
 
 impl Hub {
@@ -49,12 +61,30 @@ impl Hub {
     /// # Errors
     /// A store or bus that cannot be opened, or a pipeline that another process runs.
     pub async fn open(loaded: Loaded, access: Access) -> anyhow::Result<Self> {
+        Self::open_for(loaded, access, &Stage::ALL).await
+    }
+
+    /// As [`Hub::open`], for a process that works on `stages` alone.
+    ///
+    /// # Errors
+    /// As [`Hub::open`].
+    pub async fn open_for(
+        loaded: Loaded,
+        access: Access,
+        stages: &[Stage],
+    ) -> anyhow::Result<Self> {
         let clock = settings::clock()?;
         let settings = &loaded.settings;
-        let (store, bus, lock) = match (settings.store_url()?, settings.bus_url()?) {
-            (StoreUrl::Sqlite(path), BusUrl::Embedded) => embedded(&path, access, &clock).await?,
-            (StoreUrl::Postgres(_), BusUrl::Amqp(_)) => {
-                bail!("this build has no PostgreSQL and RabbitMQ yet: use the embedded defaults")
+        let mut rabbit = None;
+        let (store, bus, right) = match (settings.store_url()?, settings.bus_url()?) {
+            (StoreUrl::Sqlite(path), BusUrl::Embedded) => {
+                let (store, bus, lock) = embedded(&path, access, &clock).await?;
+                (store, bus, lock.map(Right::Alone))
+            }
+            (StoreUrl::Postgres(url), BusUrl::Amqp(addresses)) => {
+                let opened = cluster::open(settings, &url, addresses, access, stages).await?;
+                rabbit = opened.rabbit;
+                (opened.store, opened.bus, opened.presence.map(Right::Among))
             }
             // The settings' own check says so with the remedy.
             _ => bail!("the store and the bus do not go together"),
@@ -72,7 +102,8 @@ impl Hub {
             files: watch::Sender::new(files),
             network,
             synthetic: None,
-            lock,
+            rabbit,
+            right,
         })
     }
 
@@ -101,7 +132,7 @@ impl Hub {
     pub async fn open_store(settings: &Settings) -> anyhow::Result<DynStore> {
         match settings.store_url()? {
             StoreUrl::Sqlite(path) => sqlite(&path, false),
-            StoreUrl::Postgres(_) => bail!("this build has no PostgreSQL yet: use SQLite"),
+            StoreUrl::Postgres(url) => cluster::store(&url, false).await,
         }
     }
 
@@ -137,7 +168,7 @@ impl Hub {
 
     /// Whether this process runs the pipeline.
     pub fn has_pipeline(&self) -> bool {
-        self.lock.is_some()
+        self.right.is_some()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Floor 5: one process of the hub, from opening to an orderly end.
 
 pub mod alerts;
+mod cluster;
 mod engine;
 mod files;
 pub mod health;

@@ -103,6 +103,11 @@ pub async fn start(
             },
         );
     }
+    if roles.has(Role::Publish)
+        && let Some(rabbit) = &hub.rabbit
+    {
+        tracker.spawn(rabbit.public_sink().run(stop.clone()));
+    }
     let own = roles.stages();
     if !own.is_empty() {
         let pipeline = hub.pipeline(&own);
@@ -182,6 +187,7 @@ async fn serve(
     let health = health::Health {
         store: Arc::clone(&hub.store),
         clock: hub.clock.clone(),
+        rabbit: hub.rabbit.clone(),
         stop: stop.clone(),
     };
     let router: Router = publish::router(publish.clone()).merge(health::router(health));

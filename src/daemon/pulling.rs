@@ -115,10 +115,14 @@ pub async fn pull(hub: Arc<Hub>, stop: CancellationToken) {
                 }
             }
         }
+        let room = match hub.may_pull().await {
+            true => AT_ONCE.saturating_sub(running.len()),
+            false => 0,
+        };
         let ready: Vec<_> = waiting
             .iter()
             .filter(|(name, _)| !running.contains(*name))
-            .take(AT_ONCE.saturating_sub(running.len()))
+            .take(room)
             .map(|(name, trigger)| (name.clone(), *trigger))
             .collect();
         for (name, trigger) in ready {

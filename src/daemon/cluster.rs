@@ -1,0 +1,125 @@
+//! Opening a hub of several processes: PostgreSQL and RabbitMQ.
+
+use super::hub::Access;
+use crate::bus::rabbit::{RabbitBus, RabbitConfig};
+use crate::bus::{Bus, EmbeddedBus};
+use crate::model::{Clock, ConnectorName, Stage};
+use crate::settings::Settings;
+use crate::store::{DynStore, Guard, PostgresOptions, PostgresStore};
+use anyhow::{Context as _, bail};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Processes of one hub that are told apart.
+const SLOTS: usize = 64;
+
+/// What one process has of the cluster.
+pub struct Opened {
+    pub store: DynStore,
+    pub bus: Arc<dyn Bus>,
+    /// The bus itself, where this process works on the pipeline.
+    pub rabbit: Option<Arc<RabbitBus>>,
+    /// Says to others that a process of the pipeline is running; ends with its connection.
+    pub presence: Option<Guard>,
+}
+
+/// Opens store and bus for a process that works on `stages`.
+///
+/// # Errors
+/// The database cannot be opened, or the broker refuses for good. An unreachable broker is waited
+/// for.
+pub async fn open(
+    settings: &Settings,
+    store_url: &str,
+    addresses: Vec<String>,
+    access: Access,
+    stages: &[Stage],
+) -> anyhow::Result<Opened> {
+    let store = store(store_url, access != Access::Beside).await?;
+    let (current, known) = store.migrate(false).await?;
+    if current < known {
+        bail!(
+            "the store has schema {current}, this program wants {known}: run `passerelle migrate`"
+        );
+    }
+    let clock = machine_clock();
+    let works = match access {
+        Access::Beside => false,
+        Access::Pipeline => true,
+        Access::PipelineIfFree => !is_anyone_there(&store).await?,
+    };
+    if !works {
+        // Waiting and waking is all that is asked of it here: the daemons' relays publish.
+        let bus = Arc::new(EmbeddedBus::new(Arc::clone(&store), clock));
+        return Ok(Opened {
+            store,
+            bus,
+            rabbit: None,
+            presence: None,
+        });
+    }
+    let presence = present(&store).await?;
+    let bus = &settings.bus;
+    let config = RabbitConfig {
+        addresses,
+        ca_file: bus.ca_file.clone(),
+        client_certificate: bus.client_certificate.clone().zip(bus.client_key.clone()),
+        prefetch: bus.prefetch,
+        ..RabbitConfig::default()
+    };
+    let cancel = CancellationToken::new();
+    let rabbit = RabbitBus::start(config, Arc::clone(&store), clock, stages, cancel)
+        .await
+        .context("bus.url")?;
+    Ok(Opened {
+        store,
+        bus: Arc::clone(&rabbit) as Arc<dyn Bus>,
+        rabbit: Some(rabbit),
+        presence: Some(presence),
+    })
+}
+
+/// The store of a cluster.
+///
+/// # Errors
+/// It cannot be opened.
+pub async fn store(url: &str, migrate: bool) -> anyhow::Result<DynStore> {
+    let options = PostgresOptions {
+        migrate,
+        ..PostgresOptions::default()
+    };
+    Ok(Arc::new(PostgresStore::open(url, &options).await?))
+}
+
+/// Leases and retries are about machines, not about the world: the bus of a cluster never runs on
+/// a clock that a test holds still.
+fn machine_clock() -> Clock {
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "bus time is no input of what is published"
+    )]
+    Clock::new(jiff::Timestamp::now)
+}
+
+fn slot(number: usize) -> ConnectorName {
+    ConnectorName(format!("process:{number}"))
+}
+
+/// Takes the first free place among the processes of the hub.
+async fn present(store: &DynStore) -> anyhow::Result<Guard> {
+    for number in 0..SLOTS {
+        if let Some(guard) = store.lock_connector(&slot(number)).await? {
+            return Ok(guard);
+        }
+    }
+    bail!("{SLOTS} processes of this hub are running already: stop some of them")
+}
+
+async fn is_anyone_there(store: &DynStore) -> anyhow::Result<bool> {
+    for number in 0..SLOTS {
+        if store.lock_connector(&slot(number)).await?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
