@@ -2,7 +2,7 @@
 
 use super::raw::{self, Reading};
 use super::{Exit, out, table};
-use crate::daemon::{Access, Files, Hub};
+use crate::daemon::{Access, Files, Hub, files};
 use crate::model::{Posting, Problem};
 use crate::pull::connector::{Connector, FileProblem, Level, load_file};
 use crate::pull::source::{self, RecordSink, SourceRecord};
@@ -78,7 +78,7 @@ async fn list(loaded: Loaded, json: bool) -> anyhow::Result<Exit> {
     let files = hub.files();
     let live = hub.store.statistics().await?.live_postings;
     let mut rows = Vec::new();
-    for connector in &files.connectors {
+    for connector in files.connectors.values() {
         let name = &connector.name;
         let run = hub.store.runs(Some(name), 1).await?.into_iter().next();
         let row = Row {
@@ -87,8 +87,7 @@ async fn list(loaded: Loaded, json: bool) -> anyhow::Result<Exit> {
             preset: connector.preset.as_deref(),
             schedule: connector.schedule.as_deref(),
             file: files
-                .paths
-                .get(name)
+                .file_of(name.as_str())
                 .map_or(String::new(), |path| path.display().to_string()),
             live: live.get(name).copied().unwrap_or(0),
             last: run.as_ref().map(|run| {
@@ -141,29 +140,20 @@ async fn list(loaded: Loaded, json: bool) -> anyhow::Result<Exit> {
 }
 
 fn check(loaded: &Loaded, wanted: &[String], json: bool) -> anyhow::Result<Exit> {
-    let files = Files::load(&loaded.settings);
+    let files = files::load(&loaded.settings, &Files::default());
     let mut problems: Vec<FileProblem> = Vec::new();
     let mut good: BTreeSet<String> = BTreeSet::new();
     if wanted.is_empty() {
         problems.clone_from(&files.problems);
-        good.extend(files.connectors.iter().map(|c| c.name.to_string()));
+        good.extend(files.connectors.keys().map(ToString::to_string));
     }
-    let catalogue = raw::catalogue(&loaded.settings)?;
+    let catalogue = files::catalogue(&loaded.settings).map_err(raw::refusal)?;
     for name in wanted {
-        let path = match files.paths.get(&name.as_str().into()) {
-            Some(path) => path.clone(),
+        let path = match files.file_of(name) {
+            Some(path) => path.to_owned(),
             None => Path::new(name).to_owned(),
         };
-        let named: Vec<_> = files
-            .problems
-            .iter()
-            .filter(|p| {
-                Path::new(&p.file)
-                    .file_stem()
-                    .is_some_and(|stem| stem == name.as_str())
-            })
-            .cloned()
-            .collect();
+        let named: Vec<_> = files.problems_of(name).cloned().collect();
         if !path.is_file() && !named.is_empty() {
             problems.extend(named);
             continue;
@@ -321,7 +311,7 @@ async fn preview(
     limit: Option<usize>,
     json: bool,
 ) -> anyhow::Result<Exit> {
-    let files = Files::load(&loaded.settings);
+    let files = files::load(&loaded.settings, &Files::default());
     let (connector, problems) = raw::connector(wanted, &loaded.settings, &files)?;
     raw::say(&problems);
     let env = Hub::source_env(&loaded.settings)?;

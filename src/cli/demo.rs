@@ -41,12 +41,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     for problem in &hub.files().problems {
         eprintln!("{problem}");
     }
-    let names: Vec<ConnectorName> = hub
-        .files()
-        .connectors
-        .iter()
-        .map(|c| c.name.clone())
-        .collect();
+    let names: Vec<ConnectorName> = hub.files().connectors.keys().cloned().collect();
     let unwatched: Arc<dyn Observer> = Arc::new(Unwatched);
     tokio::select! {
         () = stop.cancelled() => return Ok(Exit::Done),

@@ -2,7 +2,7 @@
 
 use super::raw::{self, Reading};
 use super::{Exit, load};
-use crate::daemon::Files;
+use crate::daemon::{Files, files};
 use crate::settings;
 use serde_json::{Value, json};
 use std::io::{self, BufRead as _, BufWriter, Write as _};
@@ -21,7 +21,7 @@ pub struct Args {
 
 pub fn run(config: Option<&Path>, args: &Args) -> anyhow::Result<Exit> {
     let loaded = load(config)?;
-    let files = Files::load(&loaded.settings);
+    let files = files::load(&loaded.settings, &Files::default());
     let (connector, problems) = raw::connector(&args.connector, &loaded.settings, &files)?;
     raw::say(&problems);
     let reading = Reading {

@@ -93,7 +93,7 @@ pub async fn doctor(config: Option<&Path>, args: Doctor) -> anyhow::Result<Exit>
             statistics.live_postings.values().sum::<u64>()
         ),
     )?;
-    for connector in &files.connectors {
+    for connector in files.connectors.values() {
         if let Some(error) = hub.store.connector_state(&connector.name).await?.error {
             found.look("source", &format!("{}: {error}", connector.name))?;
         }

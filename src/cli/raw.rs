@@ -1,9 +1,9 @@
 //! From a raw record to a posting, without a store: what `normalise` and `preview` share.
 
-use crate::daemon::Files;
+use crate::daemon::{Files, files};
 use crate::model::{ConnectorName, Draft, Network, Posting, Problem};
 use crate::normalise::{Context, normalise};
-use crate::pull::connector::{Catalogue, Connector, FileProblem, Level, load_file, preset};
+use crate::pull::connector::{Connector, FileProblem, Level, load_file, preset};
 use crate::settings::Settings;
 use anyhow::bail;
 use jiff::Timestamp;
@@ -44,15 +44,15 @@ impl Reading {
 pub fn connector(
     wanted: &str,
     settings: &Settings,
-    files: &Files,
+    all: &Files,
 ) -> anyhow::Result<(Arc<Connector>, Vec<FileProblem>)> {
-    let catalogue = catalogue(settings)?;
+    let catalogue = files::catalogue(settings).map_err(refusal)?;
     let path = Path::new(wanted);
     let loaded = if path.extension().is_some_and(|ext| ext == "toml") || path.is_file() {
         load_file(path, &catalogue)
-    } else if let Some(connector) = files.find(wanted) {
+    } else if let Some(connector) = all.connectors.get(&wanted.into()) {
         return Ok((Arc::clone(connector), Vec::new()));
-    } else if let Some(problem) = files.errors().find(|p| p.file.contains(wanted)) {
+    } else if let Some(problem) = all.problems_of(wanted).next() {
         bail!("the file of connector {wanted} was refused: {problem}");
     } else if let Some(loaded) = preset(wanted, &catalogue) {
         loaded
@@ -72,15 +72,9 @@ pub fn connector(
     }
 }
 
-/// Built-in presets, and the operator's over them.
-///
-/// # Errors
-/// The operator's folder cannot be read.
-pub fn catalogue(settings: &Settings) -> anyhow::Result<Catalogue> {
-    Ok(match &settings.paths.catalogue {
-        Some(folder) => Catalogue::with_folder(folder)?,
-        None => Catalogue::embedded(),
-    })
+/// A problem that ends the command.
+pub fn refusal(problem: FileProblem) -> anyhow::Error {
+    anyhow::anyhow!("{problem}")
 }
 
 /// A record that could not even be parsed, as a problem like the others.

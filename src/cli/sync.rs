@@ -1,7 +1,7 @@
 //! `sync`: pulls every source once and follows what comes of it to the end.
 
 use super::{Exit, out, progress::Progress, table};
-use crate::daemon::{Hub, Observer};
+use crate::daemon::{Hub, Observer, files};
 use crate::model::{ConnectorName, RunId, VacancyId};
 use crate::store::{ChangeOp, Run, SnapshotKind};
 use anyhow::bail;
@@ -135,7 +135,7 @@ pub async fn run(hub: &Arc<Hub>, args: &Args) -> anyhow::Result<Exit> {
     progress.finish();
     let runs = runs_since(hub, &wanted, &newest).await?;
     let problems: Vec<String> = if args.connectors.is_empty() {
-        files.errors().map(ToString::to_string).collect()
+        files::errors(&files).map(ToString::to_string).collect()
     } else {
         Vec::new()
     };
@@ -167,7 +167,7 @@ pub async fn run(hub: &Arc<Hub>, args: &Args) -> anyhow::Result<Exit> {
 /// The connectors asked for, in order of name.
 fn wanted(hub: &Hub, names: &[String]) -> anyhow::Result<Vec<ConnectorName>> {
     let files = hub.files();
-    let known: BTreeSet<&str> = files.connectors.iter().map(|c| c.name.as_str()).collect();
+    let known: BTreeSet<&str> = files.connectors.keys().map(ConnectorName::as_str).collect();
     if names.is_empty() {
         return Ok(known.into_iter().map(ConnectorName::from).collect());
     }
@@ -175,8 +175,7 @@ fn wanted(hub: &Hub, names: &[String]) -> anyhow::Result<Vec<ConnectorName>> {
     for name in names {
         if !known.contains(name.as_str()) {
             let near: Vec<&str> = known.iter().copied().take(20).collect();
-            let mut errors = files.errors();
-            let problem = errors.find(|problem| problem.file.contains(name.as_str()));
+            let problem = files.problems_of(name).next();
             bail!(
                 "there is no connector {name:?} in {}{}",
                 hub.settings().paths.connectors.display(),

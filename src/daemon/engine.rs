@@ -1,7 +1,7 @@
 //! What a hub does with its pipeline: runs of connectors, stages, reload, a whole `sync`.
 
 use super::Hub;
-use super::files::Files;
+use super::files::{self, Files};
 use super::watched::Watched;
 use crate::bus::rabbit::{BusHealth, RabbitBus};
 use crate::model::{ConnectorName, Network, Stage};
@@ -10,7 +10,6 @@ use crate::pull::run::{Live, Map, Outcome};
 use crate::stages::{self, CurrentFiles, Drained, Pipeline, Rules};
 use crate::store::{Run, SnapshotKind};
 use anyhow::Context as _;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -39,9 +38,9 @@ pub(super) fn of_stages(files: &Files) -> stages::Files {
         maps: files
             .connectors
             .iter()
-            .map(|connector| {
+            .map(|(name, connector)| {
                 let map: Arc<dyn Map> = connector.clone();
-                (connector.name.clone(), map)
+                (name.clone(), map)
             })
             .collect(),
     }
@@ -147,12 +146,10 @@ impl Hub {
     ) -> anyhow::Result<Drained> {
         self.follow_files().await?;
         let files = self.files();
-        let by_name: BTreeMap<&ConnectorName, &Arc<Connector>> =
-            files.connectors.iter().map(|c| (&c.name, c)).collect();
         let permits = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
         let mut runs = JoinSet::new();
         for name in wanted {
-            let Some(connector) = by_name.get(name) else {
+            let Some(connector) = files.connectors.get(name) else {
                 continue;
             };
             let (hub, connector) = (Arc::clone(self), Arc::clone(connector));
@@ -182,8 +179,8 @@ impl Hub {
     /// # Errors
     /// The store's.
     pub async fn reload(&self) -> anyhow::Result<bool> {
-        let fresh = Files::load(self.settings());
         let old = self.files();
+        let fresh = files::load(self.settings(), &old);
         if fresh.network_digest == old.network_digest
             && fresh.digests == old.digests
             && fresh.problems == old.problems

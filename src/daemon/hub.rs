@@ -1,7 +1,7 @@
 //! A hub as one process opens it: settings, clock, store, bus, files.
 
 use super::cluster;
-use super::files::Files;
+use super::files::{self, Files};
 use crate::bus::rabbit::RabbitBus;
 use crate::bus::{Bus, EmbeddedBus};
 use crate::fetch::{FetchSettings, Fetcher};
@@ -90,7 +90,7 @@ impl Hub {
             _ => bail!("the store and the bus do not go together"),
         };
         let env = Self::source_env(settings)?;
-        let files = Arc::new(Files::load(settings));
+        let files = Arc::new(files::load(settings, &Files::default()));
         let network = watch::Sender::new(Arc::clone(&files.network));
         Ok(Self {
             loaded,

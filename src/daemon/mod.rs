@@ -3,7 +3,7 @@
 pub mod alerts;
 mod cluster;
 mod engine;
-mod files;
+pub mod files;
 pub mod health;
 mod hub;
 pub mod metrics;

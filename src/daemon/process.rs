@@ -97,7 +97,7 @@ pub async fn start(
                 let alerts = Arc::clone(&alerts);
                 async move {
                     let files = hub.files();
-                    let names: Vec<_> = files.connectors.iter().map(|c| c.name.clone()).collect();
+                    let names: Vec<_> = files.connectors.keys().cloned().collect();
                     alerts.look(&hub.store, &names, &hub.clock).await
                 }
             },

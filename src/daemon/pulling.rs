@@ -162,7 +162,7 @@ async fn ask(
         let name = hold.connector;
         let tried = timetable.released.get(&name);
         if !running.contains(&name)
-            && hub.files().has(&name)
+            && hub.files().connectors.contains_key(&name)
             && tried.is_none_or(|at| at.elapsed() >= RETRY_RELEASE)
         {
             timetable.released.insert(name.clone(), Instant::now());
@@ -185,7 +185,7 @@ async fn one(
     observer: &Arc<dyn Observer>,
 ) -> anyhow::Result<bool> {
     let files = hub.files();
-    let Some(connector) = files.connectors.iter().find(|c| c.name == *name) else {
+    let Some(connector) = files.connectors.get(name) else {
         anyhow::bail!("there is no connector {name} (any more)");
     };
     Ok(hub

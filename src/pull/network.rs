@@ -58,6 +58,13 @@ impl NetworkFiles {
         self.problems.iter().filter(own)
     }
 
+    /// The file of the connector `name`.
+    pub fn file_of(&self, name: &str) -> Option<&Path> {
+        let mut files = self.connector_files.iter();
+        let (path, _) = files.find(|(_, own)| own.as_str() == name)?;
+        Some(path)
+    }
+
     fn read_members(&mut self, folder: &Path, before: &Self, network: &mut Network) {
         for path in self.toml_files(folder) {
             let mut member = self.read_member(&path);
