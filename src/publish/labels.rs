@@ -235,6 +235,22 @@ pub fn working_time(time_of_work: &WorkingTime) -> Option<String> {
     })
 }
 
+/// The title as an offer may be published (Code du travail, L1142-1): neutral by itself, or made so
+/// by the usual mark, which normalising takes off.
+pub fn title(vacancy: &Vacancy) -> String {
+    const NEUTRAL: [&str; 13] = [
+        "f/h", "h/f", " / ", "·", "(e)", "(ne)", "(se)", "(ere)", "(trice)", "(euse)", "(rice)",
+        "-e ", ".e",
+    ];
+    let title = &vacancy.offer.title;
+    let folded = super::text::fold(title);
+    if NEUTRAL.iter().any(|mark| folded.contains(mark)) {
+        title.clone()
+    } else {
+        format!("{title} (F/H)")
+    }
+}
+
 /// Who hires, as a candidate reads it.
 pub fn employer(vacancy: &Vacancy) -> Option<&str> {
     let employer = vacancy.offer.employer.as_ref()?;

@@ -9,7 +9,6 @@
 mod api;
 mod export;
 mod feeds;
-mod gazetteer;
 mod index;
 mod labels;
 mod mandate;

@@ -77,22 +77,25 @@ pub fn json<T: Serialize>(value: &T) -> Document {
     Document::new(JSON, serde_json::to_vec(value).unwrap_or_default())
 }
 
-/// An error as `application/problem+json`.
+/// An error as `application/problem+json`. Boxed: it travels in `Result`s that mostly hold `Ok`.
+#[derive(Clone, Debug)]
+pub struct Problem(Box<Details>);
+
 #[derive(Clone, Debug, Serialize)]
-pub struct Problem {
+struct Details {
     /// `about:blank`, or an anchor of the API's own page.
     #[serde(rename = "type")]
-    pub kind: String,
-    pub title: String,
-    pub status: u16,
+    kind: String,
+    title: String,
+    status: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub detail: Option<String>,
+    detail: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub errors: Vec<ParameterError>,
+    errors: Vec<ParameterError>,
     #[serde(flatten)]
-    pub extensions: serde_json::Map<String, serde_json::Value>,
+    extensions: serde_json::Map<String, serde_json::Value>,
     #[serde(skip)]
-    pub link: Option<String>,
+    link: Option<String>,
 }
 
 /// What is wrong with one parameter of a request.
@@ -116,7 +119,7 @@ impl ParameterError {
 
 impl Problem {
     pub fn new(status: StatusCode, slug: Option<&str>, title: &str) -> Self {
-        Self {
+        Self(Box::new(Details {
             kind: slug.map_or("about:blank".into(), |slug| format!("/api/#{slug}")),
             title: title.into(),
             status: status.as_u16(),
@@ -124,22 +127,22 @@ impl Problem {
             errors: Vec::new(),
             extensions: serde_json::Map::new(),
             link: None,
-        }
+        }))
     }
 
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.0.detail = Some(detail.into());
         self
     }
 
     pub fn with(mut self, key: &str, value: impl Into<serde_json::Value>) -> Self {
-        self.extensions.insert(key.into(), value.into());
+        self.0.extensions.insert(key.into(), value.into());
         self
     }
 
     /// The header `Link` of the answer.
     pub fn link(mut self, link: String) -> Self {
-        self.link = Some(link);
+        self.0.link = Some(link);
         self
     }
 
@@ -149,10 +152,10 @@ impl Problem {
             Some("bad-parameter"),
             "A parameter cannot be used",
         );
-        problem.detail = errors
+        problem.0.detail = errors
             .first()
             .map(|e| format!("{}: {}", e.parameter, e.message));
-        problem.errors = errors;
+        problem.0.errors = errors;
         problem
     }
 
@@ -163,13 +166,14 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         put(headers, header::CONTENT_TYPE, "application/problem+json");
         put(headers, header::CACHE_CONTROL, "no-store");
-        if let Some(link) = &self.link {
+        if let Some(link) = &self.0.link {
             put(headers, header::LINK, link);
         }
         response

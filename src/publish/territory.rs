@@ -1,152 +1,91 @@
-//! Départements and regions of France, by the Code officiel géographique (INSEE, Licence Ouverte).
+//! Places as publishing needs them: names of areas, centres of communes, what candidates type.
 
-/// (code, name, region)
-const DEPARTMENTS: &[(&str, &str, &str)] = &[
-    ("01", "Ain", ARA),
-    ("02", "Aisne", HDF),
-    ("03", "Allier", ARA),
-    ("04", "Alpes-de-Haute-Provence", PACA),
-    ("05", "Hautes-Alpes", PACA),
-    ("06", "Alpes-Maritimes", PACA),
-    ("07", "Ardèche", ARA),
-    ("08", "Ardennes", GE),
-    ("09", "Ariège", OCC),
-    ("10", "Aube", GE),
-    ("11", "Aude", OCC),
-    ("12", "Aveyron", OCC),
-    ("13", "Bouches-du-Rhône", PACA),
-    ("14", "Calvados", NOR),
-    ("15", "Cantal", ARA),
-    ("16", "Charente", NAQ),
-    ("17", "Charente-Maritime", NAQ),
-    ("18", "Cher", CVL),
-    ("19", "Corrèze", NAQ),
-    ("21", "Côte-d’Or", BFC),
-    ("22", "Côtes-d’Armor", BRE),
-    ("23", "Creuse", NAQ),
-    ("24", "Dordogne", NAQ),
-    ("25", "Doubs", BFC),
-    ("26", "Drôme", ARA),
-    ("27", "Eure", NOR),
-    ("28", "Eure-et-Loir", CVL),
-    ("29", "Finistère", BRE),
-    ("2A", "Corse-du-Sud", "Corse"),
-    ("2B", "Haute-Corse", "Corse"),
-    ("30", "Gard", OCC),
-    ("31", "Haute-Garonne", OCC),
-    ("32", "Gers", OCC),
-    ("33", "Gironde", NAQ),
-    ("34", "Hérault", OCC),
-    ("35", "Ille-et-Vilaine", BRE),
-    ("36", "Indre", CVL),
-    ("37", "Indre-et-Loire", CVL),
-    ("38", "Isère", ARA),
-    ("39", "Jura", BFC),
-    ("40", "Landes", NAQ),
-    ("41", "Loir-et-Cher", CVL),
-    ("42", "Loire", ARA),
-    ("43", "Haute-Loire", ARA),
-    ("44", "Loire-Atlantique", PDL),
-    ("45", "Loiret", CVL),
-    ("46", "Lot", OCC),
-    ("47", "Lot-et-Garonne", NAQ),
-    ("48", "Lozère", OCC),
-    ("49", "Maine-et-Loire", PDL),
-    ("50", "Manche", NOR),
-    ("51", "Marne", GE),
-    ("52", "Haute-Marne", GE),
-    ("53", "Mayenne", PDL),
-    ("54", "Meurthe-et-Moselle", GE),
-    ("55", "Meuse", GE),
-    ("56", "Morbihan", BRE),
-    ("57", "Moselle", GE),
-    ("58", "Nièvre", BFC),
-    ("59", "Nord", HDF),
-    ("60", "Oise", HDF),
-    ("61", "Orne", NOR),
-    ("62", "Pas-de-Calais", HDF),
-    ("63", "Puy-de-Dôme", ARA),
-    ("64", "Pyrénées-Atlantiques", NAQ),
-    ("65", "Hautes-Pyrénées", OCC),
-    ("66", "Pyrénées-Orientales", OCC),
-    ("67", "Bas-Rhin", GE),
-    ("68", "Haut-Rhin", GE),
-    ("69", "Rhône", ARA),
-    ("70", "Haute-Saône", BFC),
-    ("71", "Saône-et-Loire", BFC),
-    ("72", "Sarthe", PDL),
-    ("73", "Savoie", ARA),
-    ("74", "Haute-Savoie", ARA),
-    ("75", "Paris", IDF),
-    ("76", "Seine-Maritime", NOR),
-    ("77", "Seine-et-Marne", IDF),
-    ("78", "Yvelines", IDF),
-    ("79", "Deux-Sèvres", NAQ),
-    ("80", "Somme", HDF),
-    ("81", "Tarn", OCC),
-    ("82", "Tarn-et-Garonne", OCC),
-    ("83", "Var", PACA),
-    ("84", "Vaucluse", PACA),
-    ("85", "Vendée", PDL),
-    ("86", "Vienne", NAQ),
-    ("87", "Haute-Vienne", NAQ),
-    ("88", "Vosges", GE),
-    ("89", "Yonne", BFC),
-    ("90", "Territoire de Belfort", BFC),
-    ("91", "Essonne", IDF),
-    ("92", "Hauts-de-Seine", IDF),
-    ("93", "Seine-Saint-Denis", IDF),
-    ("94", "Val-de-Marne", IDF),
-    ("95", "Val-d’Oise", IDF),
-    ("971", "Guadeloupe", "Guadeloupe"),
-    ("972", "Martinique", "Martinique"),
-    ("973", "Guyane", "Guyane"),
-    ("974", "La Réunion", "La Réunion"),
-    (
-        "975",
-        "Saint-Pierre-et-Miquelon",
-        "Saint-Pierre-et-Miquelon",
-    ),
-    ("976", "Mayotte", "Mayotte"),
-    ("977", "Saint-Barthélemy", "Saint-Barthélemy"),
-    ("978", "Saint-Martin", "Saint-Martin"),
-    ("986", "Wallis-et-Futuna", "Wallis-et-Futuna"),
-    ("987", "Polynésie française", "Polynésie française"),
-    ("988", "Nouvelle-Calédonie", "Nouvelle-Calédonie"),
-];
+use crate::normalise::{Commune, commune_of, distance_km, gazetteer, key};
 
-const ARA: &str = "Auvergne-Rhône-Alpes";
-const BFC: &str = "Bourgogne-Franche-Comté";
-const BRE: &str = "Bretagne";
-const CVL: &str = "Centre-Val de Loire";
-const GE: &str = "Grand Est";
-const HDF: &str = "Hauts-de-France";
-const IDF: &str = "Île-de-France";
-const NAQ: &str = "Nouvelle-Aquitaine";
-const NOR: &str = "Normandie";
-const OCC: &str = "Occitanie";
-const PACA: &str = "Provence-Alpes-Côte d’Azur";
-const PDL: &str = "Pays de la Loire";
-
+/// The name of a département code.
 pub fn department(code: &str) -> Option<&'static str> {
-    find(code).map(|(_, name, _)| *name)
+    gazetteer().department(code).map(|d| d.name.as_str())
 }
 
 /// The region of a département code.
 pub fn region(code: &str) -> Option<&'static str> {
-    find(code).map(|(_, _, region)| *region)
+    gazetteer().department(code).map(|d| d.region.as_str())
 }
 
-fn find(code: &str) -> Option<&'static (&'static str, &'static str, &'static str)> {
-    DEPARTMENTS.iter().find(|(own, _, _)| *own == code)
+/// Latitude and longitude of the middle of a commune.
+pub fn centre(insee: &str) -> Option<(f64, f64)> {
+    commune(insee)?.at
 }
 
-/// Kilometres between two points (WGS 84 degrees) on a sphere: within 0.5 % in France.
-pub fn distance_km(a: (f64, f64), b: (f64, f64)) -> f64 {
-    let (lat_a, lat_b) = (a.0.to_radians(), b.0.to_radians());
-    let (dlat, dlon) = (lat_b - lat_a, (b.1 - a.1).to_radians());
-    let h = (dlat / 2.0).sin().powi(2) + lat_a.cos() * lat_b.cos() * (dlon / 2.0).sin().powi(2);
-    2.0 * 6371.0 * h.sqrt().min(1.0).asin()
+/// A commune by its INSEE code, former codes included.
+pub fn commune(insee: &str) -> Option<&'static Commune> {
+    gazetteer().insee(insee).map(|id| gazetteer().commune(id))
+}
+
+/// Kilometres between two points (WGS 84 degrees).
+pub fn distance(a: (f64, f64), b: (f64, f64)) -> f64 {
+    distance_km(a.0, a.1, b.0, b.1)
+}
+
+/// Where a candidate wants to work.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wanted {
+    Commune(&'static str),
+    /// Département codes, of one or of a region.
+    Departments(Vec<String>),
+}
+
+/// What `text` means as a place: a commune by name or postal code, a département by name or
+/// number, a region. Of several communes of that name, one in `home` départements, then the most
+/// populous.
+pub fn wanted(text: &str, home: &[String]) -> Option<Wanted> {
+    let text = text.trim();
+    let places = gazetteer();
+    if text.len() <= 3
+        && let Some(department) = places.department(text)
+    {
+        return Some(Wanted::Departments(vec![department.code.clone()]));
+    }
+    let named = places.name(text);
+    let among = if named.is_empty() {
+        places.postal_code(text)
+    } else {
+        named
+    };
+    let commune = among
+        .iter()
+        .map(|id| places.commune(*id))
+        .max_by_key(|commune| (home.contains(&commune.department), commune.population));
+    if let Some(commune) = commune {
+        return Some(Wanted::Commune(&commune.insee));
+    }
+    if let Some(department) = places.department_named(text) {
+        return Some(Wanted::Departments(vec![department.code.clone()]));
+    }
+    if let Some(region) = places.region_named(text) {
+        let of_region = places.departments().iter().filter(|d| d.region == region);
+        return Some(Wanted::Departments(
+            of_region.map(|d| d.code.clone()).collect(),
+        ));
+    }
+    commune_of(text).map(|commune| Wanted::Commune(&commune.insee))
+}
+
+/// A commune as an API caller names it: INSEE code, or a name that only one commune has.
+pub fn named(text: &str) -> Option<&'static str> {
+    if let Some(commune) = commune(&text.to_uppercase()) {
+        return Some(&commune.insee);
+    }
+    match gazetteer().name(text) {
+        [id] => Some(&gazetteer().commune(*id).insee),
+        several => {
+            // "Besançon" is nobody's doubt: a namesake counts where it is not a small one.
+            let mut by_size = several.iter().map(|id| gazetteer().commune(*id));
+            let (first, second) = (by_size.next()?, by_size.next()?);
+            (key(&first.name) == key(text) && first.population > 10 * second.population.max(1))
+                .then_some(first.insee.as_str())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -154,15 +93,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_known_once() {
-        assert_eq!(DEPARTMENTS.len(), 107);
-        assert!(DEPARTMENTS.is_sorted_by(|a, b| a.0 < b.0));
-        assert_eq!(region("70"), Some("Bourgogne-Franche-Comté"));
+    fn codes_have_names_and_centres() {
+        assert_eq!(department("70"), Some("Haute-Saône"));
+        assert_eq!(region("2A"), Some("Corse"));
+        let km = distance(centre("70550").unwrap(), centre("25056").unwrap());
+        assert!((40.0..48.0).contains(&km), "{km}");
+        assert_eq!(centre("99999"), None);
     }
 
     #[test]
-    fn vesoul_to_besancon_is_43_km() {
-        let km = distance_km((47.6198, 6.1545), (47.2378, 6.0241));
-        assert!((43.0..44.5).contains(&km), "{km}");
+    fn candidates_name_places_in_many_ways() {
+        let home = ["70".to_owned()];
+        let departments = |codes: &[&str]| {
+            Some(Wanted::Departments(
+                codes.iter().map(|c| (*c).to_owned()).collect(),
+            ))
+        };
+        for text in ["Vesoul", "vesoul ", "70000", "70000 Vesoul", "Vesoul (70)"] {
+            assert_eq!(
+                wanted(text, &home),
+                Some(Wanted::Commune("70550")),
+                "{text}"
+            );
+        }
+        assert_eq!(wanted("haute saone", &home), departments(&["70"]));
+        assert_eq!(wanted("70", &home), departments(&["70"]));
+        assert_eq!(wanted("Corse", &home), departments(&["2A", "2B"]));
+        assert_eq!(wanted("nulle part du tout", &home), None);
+        assert_eq!(named("Vesoul"), Some("70550"));
+        assert_eq!(named("2a004"), Some("2A004"));
     }
 }

@@ -188,7 +188,34 @@ pub fn publishing(shop: &Arc<Shop>) -> Publish {
     publishing_with(shop, |_| {})
 }
 
+/// As above, with a first member that gives every mandate there is a profile for.
+pub fn publishing_all_channels(shop: &Arc<Shop>) -> Publish {
+    let mut network = network();
+    for member in network
+        .members
+        .values_mut()
+        .filter(|m| m.id == "ch-exemple")
+    {
+        member.siret = vec!["26700000000012".into()];
+        for name in Profiles::embedded().names() {
+            member.mandates.insert(
+                crate::model::Channel(name.into()),
+                crate::model::Mandate::Always,
+            );
+        }
+    }
+    publishing_of(shop, network, |_| {})
+}
+
 pub fn publishing_with(shop: &Arc<Shop>, edit: impl FnOnce(&mut PublishSettings)) -> Publish {
+    publishing_of(shop, network(), edit)
+}
+
+fn publishing_of(
+    shop: &Arc<Shop>,
+    network: Network,
+    edit: impl FnOnce(&mut PublishSettings),
+) -> Publish {
     let mut settings = PublishSettings {
         public_url: "https://emploi.territoire.example".into(),
         territory: "Territoire fictif".into(),
@@ -197,7 +224,7 @@ pub fn publishing_with(shop: &Arc<Shop>, edit: impl FnOnce(&mut PublishSettings)
     };
     edit(&mut settings);
     // The sender may go: the receiver keeps the last value.
-    let (_, network) = watch::channel(Arc::new(network()));
+    let (_, network) = watch::channel(Arc::new(network));
     Publish::with_profiles(
         shop.clone(),
         network,

@@ -1,23 +1,6 @@
 //! Words as the search compares them: folded, lightly stemmed, abbreviations of the trade spelt out.
-//!
-//! The stemmer only joins what French writes differently for number and gender, on both sides of
-//! the search alike; it need not give real roots.
 
-use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
-
-/// Lower case, accents and ligatures undone.
-pub fn fold(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.nfd().filter(|c| !is_combining_mark(*c)) {
-        match c {
-            'œ' | 'Œ' => out.push_str("oe"),
-            'æ' | 'Æ' => out.push_str("ae"),
-            '’' => out.push('\''),
-            c => out.extend(c.to_lowercase()),
-        }
-    }
-    out
-}
+pub use crate::normalise::fold;
 
 /// Letters, digits and hyphens of `text` for an address: "Aide-soignant·e de nuit" →
 /// `aide-soignant-e-de-nuit`. Never empty, at most 80 characters.
@@ -145,39 +128,10 @@ pub fn index_terms(text: &str, expand: bool) -> Vec<String> {
 
 /// What singular and plural, masculine and feminine of a folded word have in common.
 pub fn stem(word: &str) -> String {
-    let mut w = word.to_owned();
-    if w.len() <= 3 || w.bytes().any(|b| b.is_ascii_digit()) {
-        return w;
+    match word.strip_suffix("aux") {
+        Some(root) if root.len() >= 2 && !root.ends_with('e') => format!("{root}al"),
+        _ => crate::normalise::stem(word),
     }
-    if w.ends_with('s') || w.ends_with('x') {
-        w.pop();
-        if w.ends_with("au") && !w.ends_with("eau") {
-            w.truncate(w.len() - 1);
-            w.push('l');
-        }
-    }
-    const ENDINGS: &[(&str, &str)] = &[
-        ("trice", "teur"),
-        ("ienne", "ien"),
-        ("enne", "en"),
-        ("onne", "on"),
-        ("elle", "el"),
-        ("euse", "eur"),
-        ("iere", "ier"),
-        ("ive", "if"),
-        ("ee", "e"),
-    ];
-    for (ending, instead) in ENDINGS {
-        if let Some(root) = w.strip_suffix(ending)
-            && root.len() >= 2
-        {
-            return format!("{root}{instead}").trim_end_matches('e').to_owned();
-        }
-    }
-    if w.len() > 4 && w.ends_with('e') {
-        w.pop();
-    }
-    w
 }
 
 /// Whether `a` and `b` are at most `limit` insertions, deletions, replacements or swaps apart.

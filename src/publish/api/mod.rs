@@ -2,6 +2,8 @@
 
 mod changes;
 mod cursor;
+mod network;
+mod openapi;
 mod params;
 mod snapshot;
 mod vacancies;
@@ -24,6 +26,11 @@ pub fn routes() -> Router<Publish> {
         .route("/api/v1/vacancies/{id}", get(vacancies::one))
         .route("/api/v1/changes", get(changes::list))
         .route("/api/v1/snapshot", get(snapshot::all))
+        .route("/api/v1/members", get(network::members))
+        .route("/api/v1/vocabularies", get(network::vocabularies))
+        .route("/api/openapi.json", get(openapi::document))
+        .route("/api", get(async || moved("/api/")))
+        .route("/api/", get(openapi::page))
         .route("/api/{*rest}", get(unknown))
 }
 

@@ -4,9 +4,9 @@
 use crate::{
     model::{ContractForm, Family, MemberId, Time},
     publish::{
-        gazetteer,
         index::{Area, Filter, Sort},
         respond::{ParameterError, Problem},
+        territory,
     },
 };
 use jiff::{Timestamp, civil::Date};
@@ -220,22 +220,24 @@ pub fn filter(params: &mut Params) -> Filter {
             params.refuse("rome", &code, "not a ROME code such as J1506");
         }
     }
-    for code in params.list("commune") {
-        let code = code.to_uppercase();
-        if code.len() == 5 && code.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            filter.communes.push(code);
-        } else {
-            params.refuse("commune", &code, "not an INSEE code of five characters");
+    for name in params.list("commune") {
+        match territory::named(&name) {
+            Some(insee) => filter.communes.push(insee.to_owned()),
+            None => params.refuse(
+                "commune",
+                &name,
+                "neither the INSEE code of a commune nor the name of one alone",
+            ),
         }
     }
     if let Some(km) = params.number("radius_km", 0.0, 500.0) {
         match filter.communes.as_slice() {
-            [code] => match gazetteer::centre(code) {
+            [code] => match territory::centre(code) {
                 Some(centre) => {
                     filter.area = Some(Area { centre, km });
                     filter.communes.clear();
                 }
-                None => params.refuse("commune", code, "no commune of France has this INSEE code"),
+                None => params.refuse("commune", code, "its position is not known"),
             },
             _ => params.refuse(
                 "radius_km",

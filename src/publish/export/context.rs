@@ -47,7 +47,7 @@ impl<'a> Bench<'a> {
             network,
             settings,
             now,
-            env: values::environment(),
+            env: values::environment(now),
             constants,
         }
     }
@@ -110,14 +110,14 @@ impl<'a> Bench<'a> {
             _ => Vec::new(),
         };
         let offer = Value::from(Serde(names));
-        let bind = |place: serde_json::Value| {
-            let place = Value::from(Serde(json!({ "place": place })));
+        let bind = |(number, place): (usize, serde_json::Value)| {
+            let place = Value::from(Serde(json!({ "place": place, "place_number": number + 1 })));
             merge_maps([place, offer.clone(), self.constants.clone()])
         };
         if places.is_empty() {
-            vec![bind(json!({}))]
+            vec![bind((0, json!({})))]
         } else {
-            places.into_iter().map(bind).collect()
+            places.into_iter().enumerate().map(bind).collect()
         }
     }
 

@@ -72,7 +72,7 @@ pub fn reduce(html: &str, allowed: &[String]) -> String {
             }
         }
     }
-    let empty = has("p").then_some("<p></p>").unwrap_or("\u{0}");
+    let empty = if has("p") { "<p></p>" } else { "\u{0}" };
     out.replace(empty, "").trim().to_owned()
 }
 

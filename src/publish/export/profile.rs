@@ -1,6 +1,7 @@
 //! The language of `connectors/exports/*.toml`.
 
 use crate::model::MemberId;
+use minijinja::ErrorKind;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, sync::Arc};
@@ -177,7 +178,7 @@ impl Profile {
                 "offers of no member have nobody to give another mandate than `portal`".into(),
             ));
         }
-        let env = super::values::environment();
+        let env = super::values::environment(jiff::Timestamp::UNIX_EPOCH);
         let expressions = profile
             .head
             .iter()
@@ -191,9 +192,26 @@ impl Profile {
             )
             .flatten();
         for expression in expressions {
-            env.compile_expression(expression).map_err(|error| {
-                invalid(format!("expression {expression:?}"), error.to_string())
-            })?;
+            let tried = env
+                .compile_expression(expression)
+                .and_then(|compiled| compiled.eval(minijinja::context! {}));
+            // Over an offer that says nothing, values may be missing; names may not be unknown.
+            let fault = tried.err().filter(|error| {
+                matches!(
+                    error.kind(),
+                    ErrorKind::SyntaxError
+                        | ErrorKind::UnknownFilter
+                        | ErrorKind::UnknownFunction
+                        | ErrorKind::UnknownTest
+                        | ErrorKind::UnknownMethod
+                )
+            });
+            if let Some(error) = fault {
+                return Err(invalid(
+                    format!("expression {expression:?}"),
+                    error.to_string(),
+                ));
+            }
         }
         for pattern in profile.fields.iter().filter_map(|f| f.pattern.as_ref()) {
             Regex::new(pattern)
@@ -249,7 +267,20 @@ macro_rules! shipped {
     };
 }
 
-shipped!("linkedin");
+shipped!(
+    "adzuna",
+    "careerjet",
+    "csv",
+    "france-travail",
+    "hellowork",
+    "indeed",
+    "jobijoba",
+    "jobrapido",
+    "jooble",
+    "jsonld",
+    "linkedin",
+    "talent",
+);
 
 impl Profiles {
     /// The profiles that the program brings along.

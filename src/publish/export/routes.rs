@@ -26,7 +26,7 @@ async fn consolidated(
     State(publish): State<Publish>,
     Path(file): Path<String>,
 ) -> Result<Response, Response> {
-    let (name, extension) = split(&file)?;
+    let (name, extension) = split(&file).map_err(IntoResponse::into_response)?;
     answer(&publish, name, extension, None).await
 }
 
@@ -34,13 +34,12 @@ async fn of_member(
     State(publish): State<Publish>,
     Path((profile, file)): Path<(String, String)>,
 ) -> Result<Response, Response> {
-    let (member, extension) = split(&file)?;
+    let (member, extension) = split(&file).map_err(IntoResponse::into_response)?;
     answer(&publish, &profile, extension, Some(MemberId::from(member))).await
 }
 
-fn split(file: &str) -> Result<(&str, &str), Response> {
-    file.rsplit_once('.')
-        .ok_or_else(|| missing().into_response())
+fn split(file: &str) -> Result<(&str, &str), Problem> {
+    file.rsplit_once('.').ok_or_else(missing)
 }
 
 fn missing() -> Problem {

@@ -19,9 +19,13 @@ impl Node {
         }
     }
 
-    /// Puts `value` at `path` (`a/b`, `a/@b`, `@b`); a list repeats the last element. Elements on
+    /// Puts `value` at `path` (`a/b`, `a/@b`, `@b`, `.` for itself); a list repeats the last element. Elements on
     /// the way are shared with the line before.
     pub fn put(&mut self, path: &str, value: Value) {
+        if path == "." {
+            self.value = Some(value);
+            return;
+        }
         let (first, rest) = match path.split_once('/') {
             Some((first, rest)) => (first, Some(rest)),
             None => (path, None),

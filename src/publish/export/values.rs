@@ -7,9 +7,10 @@ use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior, Value};
 /// Steps that one expression may take: data never loops for long.
 const FUEL: u64 = 50_000;
 
-/// The environment of all export expressions: no templates, no I/O.
-pub fn environment() -> Environment<'static> {
+/// The environment of all export expressions: no templates, no I/O; time is given.
+pub fn environment(now: Timestamp) -> Environment<'static> {
     let mut env = Environment::new();
+    env.add_filter("age_days", move |at: &Value| age_days(at, now));
     env.set_undefined_behavior(UndefinedBehavior::Chainable);
     env.set_fuel(Some(FUEL));
     env.add_filter("rfc822", |at: &Value| moment(at, |at| Some(rfc822(at))));
@@ -43,6 +44,15 @@ pub fn environment() -> Environment<'static> {
             .and_then(territory::department)
             .map(Value::from)
             .unwrap_or_default()
+    });
+    // For cells of one line, without the column mark of pipe-separated files.
+    env.add_filter("one_line", |text: &Value| {
+        let text = text.as_str()?;
+        let words: Vec<&str> = text
+            .split(|c: char| c.is_whitespace() || c == '|')
+            .filter(|w| !w.is_empty())
+            .collect();
+        Some(words.join(" "))
     });
     // "Vesoul, Bourgogne-Franche-Comté, France"
     env.add_filter("location", |place: &Value| {
@@ -80,6 +90,17 @@ pub fn is_absent(value: &Value) -> bool {
 /// `Tue, 24 Nov 2026 00:10:00 +0000`: RFC 822 with a year of four digits.
 pub fn rfc822(at: Timestamp) -> String {
     at.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
+}
+
+/// Whole days between an instant and now; absent stays absent.
+fn age_days(at: &Value, now: Timestamp) -> Result<Value, Error> {
+    if is_absent(at) {
+        return Ok(Value::UNDEFINED);
+    }
+    at.as_str()
+        .and_then(|text| text.parse::<Timestamp>().ok())
+        .map(|at| Value::from(now.duration_since(at).as_hours() / 24))
+        .ok_or_else(|| Error::new(ErrorKind::InvalidOperation, format!("{at} is no instant")))
 }
 
 fn moment(value: &Value, write: impl Fn(Timestamp) -> Option<String>) -> Result<Value, Error> {

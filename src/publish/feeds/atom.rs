@@ -54,7 +54,7 @@ pub async fn render(feed: &Feed) -> Result<Document, PublishError> {
         let o = &doc.vacancy.offer;
         out.push_str("  <entry>\n");
         element(&mut out, "    ", "id", &format!("urn:uuid:{}", doc.id()));
-        element(&mut out, "    ", "title", &o.title);
+        element(&mut out, "    ", "title", &labels::title(&doc.vacancy));
         let at = doc.updated().unwrap_or(Timestamp::UNIX_EPOCH);
         element(&mut out, "    ", "updated", &at.to_string());
         if let Some(at) = o.published {

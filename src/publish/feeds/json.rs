@@ -16,7 +16,7 @@ pub fn render(feed: &Feed) -> Document {
             let mut item = json!({
                 "id": format!("urn:uuid:{}", doc.id()),
                 "url": feed.page(doc),
-                "title": o.title,
+                "title": labels::title(&doc.vacancy),
                 "content_html": content(doc),
                 "language": o.language.as_deref().unwrap_or("fr"),
                 "_passerelle": {

@@ -3,6 +3,7 @@
 use super::{Feed, content};
 use crate::publish::{
     export::{escape, rfc822},
+    labels,
     respond::Document,
 };
 use std::fmt::Write as _;
@@ -37,7 +38,7 @@ pub fn render(feed: &Feed) -> Document {
     for doc in &feed.entries {
         let o = &doc.vacancy.offer;
         out.push_str("<item>\n");
-        element(&mut out, "title", &o.title);
+        element(&mut out, "title", &labels::title(&doc.vacancy));
         element(&mut out, "link", &feed.page(doc));
         element(
             &mut out,

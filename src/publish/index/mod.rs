@@ -41,7 +41,7 @@ impl Doc {
     fn distance(&self, point: (f64, f64)) -> Option<f64> {
         self.places
             .iter()
-            .map(|place| territory::distance_km(point, *place))
+            .map(|place| territory::distance(point, *place))
             .min_by(f64::total_cmp)
     }
 }
@@ -111,7 +111,10 @@ impl Index {
             .offer
             .places
             .iter()
-            .filter_map(|place| place.lat.zip(place.lon))
+            .filter_map(|place| {
+                let centre = || territory::centre(place.insee.as_deref()?);
+                place.lat.zip(place.lon).or_else(centre)
+            })
             .collect();
         self.slots[slot as usize] = Some(Arc::new(Doc {
             body,
@@ -210,6 +213,16 @@ impl Filter {
                     .insee
                     .as_deref()
                     .is_some_and(|own| self.communes.iter().any(|c| query::same_commune(own, c)))
+            })
+        {
+            return None;
+        }
+        if !self.areas.is_empty()
+            && !offer.places.iter().any(|place| {
+                place
+                    .department
+                    .as_ref()
+                    .is_some_and(|own| self.areas.contains(own))
             })
         {
             return None;

@@ -24,6 +24,8 @@ pub struct Filter {
     /// INSEE codes.
     pub communes: Vec<String>,
     pub area: Option<Area>,
+    /// Départements of an area asked for by name: no facet, unlike `departments`.
+    pub areas: Vec<String>,
     /// Content changed at or after.
     pub since: Option<Timestamp>,
 }

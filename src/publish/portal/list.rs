@@ -6,10 +6,10 @@ use crate::{
     publish::{
         Publish, PublishError,
         api::{Params, moved},
-        index::{Doc, Filter, Page, Search, Sort, Tally, vocabulary},
+        index::{Area, Doc, Filter, Page, Search, Sort, Tally, vocabulary},
         labels,
         respond::Document,
-        territory,
+        territory::{self, Wanted},
     },
 };
 use axum::{
@@ -67,21 +67,49 @@ impl Asked {
         asked
     }
 
-    fn filter(&self) -> Filter {
+    /// The filter, and the place as it was understood.
+    fn filter(&self, home: &[String]) -> (Filter, Option<String>) {
         let words = |names: &[String]| serde_json::Value::from(names.to_vec());
-        let mut q = self.q.clone();
-        if !self.lieu.is_empty() {
-            q = format!("{} {q}", self.lieu);
-        }
-        Filter {
-            q,
+        let mut filter = Filter {
+            q: self.q.clone(),
             families: known(words(&self.famille)),
             contracts: known(words(&self.contrat)),
             times: known(words(&self.temps)),
             departments: self.departement.iter().map(|d| d.to_uppercase()).collect(),
             members: self.structure.iter().cloned().map(MemberId).collect(),
             ..Filter::default()
+        };
+        if self.lieu.trim().is_empty() {
+            return (filter, None);
         }
+        let place = match territory::wanted(&self.lieu, home) {
+            Some(Wanted::Commune(insee)) => {
+                let commune = territory::commune(insee);
+                match commune.and_then(|c| c.at) {
+                    Some(centre) if self.rayon > 0 => {
+                        let km = f64::from(self.rayon);
+                        filter.area = Some(Area { centre, km });
+                    }
+                    _ => filter.communes = vec![insee.to_owned()],
+                }
+                commune.map(|c| format!("{} ({})", c.name, c.department))
+            }
+            Some(Wanted::Departments(codes)) => {
+                let name = match codes.as_slice() {
+                    [one] => territory::department(one).map(str::to_owned),
+                    [first, ..] => territory::region(first).map(str::to_owned),
+                    [] => None,
+                };
+                filter.areas = codes;
+                name
+            }
+            // Not a place that we know: its words must at least stand in the offer.
+            None => {
+                filter.q = format!("{} {}", self.lieu, self.q);
+                Some(self.lieu.trim().to_owned())
+            }
+        };
+        (filter, place)
     }
 
     /// The query string of the same question on page `page`.
@@ -147,13 +175,15 @@ pub async fn page(State(publish): State<Publish>, RawQuery(query): RawQuery) -> 
 
 async fn show(publish: &Publish, asked: Asked) -> Result<Document, PublishError> {
     publish.refresh().await?;
-    let filter = asked.filter();
+    let (filter, place) = asked.filter(&publish.settings().departments);
     let sort = match asked.tri.as_str() {
         "date" => Sort::Published,
+        "distance" if filter.area.is_some() => Sort::Distance,
         "titre" => Sort::Title,
         _ if !filter.q.trim().is_empty() => Sort::Relevance,
         _ => Sort::Published,
     };
+    let around = filter.area.is_some();
     let search = Search {
         filter,
         sort,
@@ -167,7 +197,11 @@ async fn show(publish: &Publish, asked: Asked) -> Result<Document, PublishError>
         .unwrap_or_default();
     let network = publish.network();
     let pages = page.total.div_ceil(PER_PAGE).clamp(1, LAST_PAGE);
-    let title = heading(&asked, page.total);
+    let title = heading(
+        &asked,
+        place.as_deref().map(|place| (place, around)),
+        page.total,
+    );
     let address = asked.link(asked.page);
     let head = Head {
         title: &title,
@@ -187,6 +221,7 @@ async fn show(publish: &Publish, asked: Asked) -> Result<Document, PublishError>
             offers => cards(&page, &network),
             groups => groups(&asked, &page, &network),
             chosen => asked.famille.len() + asked.contrat.len() + asked.temps.len() + asked.departement.len() + asked.structure.len(),
+            around,
             radii => RADII,
             page => asked.page,
             pages,
@@ -197,7 +232,7 @@ async fn show(publish: &Publish, asked: Asked) -> Result<Document, PublishError>
     )
 }
 
-fn heading(asked: &Asked, total: usize) -> String {
+fn heading(asked: &Asked, place: Option<(&str, bool)>, total: usize) -> String {
     let offers = if total > 1 {
         "offres d’emploi"
     } else {
@@ -207,8 +242,12 @@ fn heading(asked: &Asked, total: usize) -> String {
     if !asked.q.trim().is_empty() {
         text.push_str(&format!(" pour « {} »", asked.q.trim()));
     }
-    if !asked.lieu.trim().is_empty() {
-        text.push_str(&format!(" à {}", asked.lieu.trim()));
+    match place {
+        Some((place, true)) => {
+            text.push_str(&format!(" à {}\u{a0}km autour de {place}", asked.rayon))
+        }
+        Some((place, false)) => text.push_str(&format!(" – {place}")),
+        None => {}
     }
     text
 }
@@ -223,7 +262,7 @@ fn card(doc: &Doc, network: &Network) -> Value {
     let o = &vacancy.offer;
     let member = vacancy.member.as_ref().and_then(|id| network.member(id));
     context! {
-        title => &o.title,
+        title => labels::title(vacancy),
         path => offer_path(vacancy),
         employer => labels::employer(vacancy).or(member.map(|m| m.name.as_str())),
         place => labels::place(vacancy),

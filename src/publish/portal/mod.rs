@@ -26,6 +26,7 @@ use minijinja::{Environment, Value, context, syntax::SyntaxConfig, value::Serde}
 use serde::Serialize;
 
 const STYLE: &str = include_str!("assets/style.css");
+const WIDGET: &str = include_str!("assets/widget.js");
 const ICON: &str = include_str!("assets/icon.svg");
 
 pub fn routes() -> Router<Publish> {
@@ -39,6 +40,7 @@ pub fn routes() -> Router<Publish> {
         .route("/accessibilite", get(pages::accessibility))
         .route("/a-propos", get(pages::about))
         .route("/assets/{file}", get(asset))
+        .route("/widget.js", get(widget))
         .fallback(pages::not_found)
 }
 
@@ -74,6 +76,7 @@ impl Templates {
                 include_str!("templates/accessibility.html"),
             ),
             ("about.html", include_str!("templates/about.html")),
+            ("api.html", include_str!("templates/api.html")),
         ] {
             if let Err(error) = env.add_template(name, text) {
                 // A test renders every page; the API must live even if one of them is broken.
@@ -182,6 +185,14 @@ pub fn failed(publish: &Publish, error: PublishError) -> Response {
         Ok(document) => with_status(document, status),
         Err(_) => (status, text).into_response(),
     }
+}
+
+/// The custom element for members' own sites; they load it from here.
+async fn widget() -> Response {
+    Document::new("text/javascript; charset=utf-8", WIDGET)
+        .with(header::CACHE_CONTROL, "public, max-age=3600")
+        .with(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")
+        .into_response()
 }
 
 async fn asset(

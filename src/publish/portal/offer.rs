@@ -143,8 +143,8 @@ fn show(
         .unwrap_or("Employeur non communiqué");
     let place = labels::place(vacancy);
     let title = match &place {
-        Some(place) => format!("{} – {place}", o.title),
-        None => o.title.clone(),
+        Some(place) => format!("{} – {place}", labels::title(vacancy)),
+        None => labels::title(vacancy),
     };
     let html = o
         .description
@@ -184,7 +184,7 @@ fn show(
         "offer.html",
         &head,
         context! {
-            offer_title => &o.title,
+            offer_title => labels::title(vacancy),
             canonical_title => o.title_canonical.as_ref().filter(|t| **t != o.title),
             employer,
             establishment => o.employer.as_ref().and_then(|e| e.establishment.clone()).filter(|e| e != employer),

@@ -1,5 +1,7 @@
 use super::get;
-use crate::publish::testing::{Shop, publishing, publishing_with, vacancy};
+use crate::publish::testing::{
+    Shop, publishing, publishing_all_channels, publishing_with, vacancy,
+};
 use serde_json::json;
 use std::{process::Command, sync::Arc};
 
@@ -130,4 +132,61 @@ async fn the_drop_folder_holds_whole_files_only() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(names, ["ch-exemple.xml"]);
+}
+
+/// Every profile says something of every offer, however little that offer says.
+#[tokio::test]
+async fn every_profile_renders_and_explains() {
+    let shop = mixed();
+    shop.publish(&vacancy(8, "ch-exemple", |v| {
+        *v = json!({
+            "id": v["id"], "member": "ch-exemple", "title": "Agent", "visibility": "public",
+            "sources": v["sources"],
+        });
+    }));
+    let publish = publishing_all_channels(&shop);
+    for profile in publish.profiles().iter() {
+        let export = publish.export(&profile.name, None).await.unwrap();
+        assert!(export.ready > 0, "{}", profile.name);
+        insta::assert_snapshot!(
+            format!("profile_{}", profile.name),
+            String::from_utf8_lossy(&export.bytes)
+        );
+        let report = publish.preflight(&profile.name, None).await.unwrap();
+        assert_eq!(report.items.len(), 8);
+        assert_eq!(
+            (report.ready, report.blocked),
+            (export.ready, export.blocked)
+        );
+        if profile.extension() == "xml" {
+            let mut reader = quick_xml::Reader::from_reader(export.bytes.as_ref());
+            while !matches!(reader.read_event().unwrap(), quick_xml::events::Event::Eof) {}
+        }
+    }
+}
+
+/// A board is added by one file.
+#[test]
+fn an_operator_brings_a_profile_of_their_own() {
+    let own = r#"
+        name = "petites-annonces"
+        title = "Petites annonces"
+        document = { format = "json", list = "annonces" }
+        fields = [
+            { path = "titre", value = "title", required = true },
+            { path = "lieu/ville", value = "place.name" },
+        ]
+    "#;
+    let profiles = crate::publish::Profiles::embedded()
+        .with([("petites-annonces.toml".to_owned(), own.to_owned())])
+        .unwrap();
+    assert_eq!(
+        profiles.get("petites-annonces").unwrap().extension(),
+        "json"
+    );
+    let broken = own.replace("title\",", "title|nofilter\",");
+    let error = crate::publish::Profiles::embedded()
+        .with([("x.toml".to_owned(), broken)])
+        .unwrap_err();
+    assert!(error.to_string().contains("nofilter"), "{error}");
 }

@@ -131,7 +131,7 @@ async fn the_list_searches_filters_and_forgives() {
         .await
         .text();
     assert!(
-        page.contains("2 offres d’emploi pour « infirmiere » à Vesoul"),
+        page.contains("2 offres d’emploi pour « infirmiere » à 20\u{a0}km autour de Vesoul (70)"),
         "{page}"
     );
     for odd in [
