@@ -71,8 +71,11 @@ impl PostgresStore {
             doing: "read store.url".into(),
             why: chain(&error),
         })?;
+        // Shown in the server's list of sessions, unless the address says another name.
+        if config.get_application_name().is_none() {
+            config.application_name("passerelle");
+        }
         config
-            .application_name("passerelle")
             .connect_timeout(options.wait)
             .keepalives_idle(Duration::from_secs(30));
         let doing = format!("open {}", place(&config));

@@ -59,7 +59,8 @@ impl Schema {
     /// The address of a store in this schema.
     pub fn url(&self) -> String {
         let mark = if self.server.contains('?') { '&' } else { '?' };
-        format!("{}{mark}options=-csearch_path%3D{}", self.server, self.name)
+        let Self { server, name } = self;
+        format!("{server}{mark}options=-csearch_path%3D{name}&application_name={name}")
     }
 
     /// Runs `sql` in this schema, outside of any store.
