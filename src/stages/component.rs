@@ -18,19 +18,25 @@ pub(super) struct Gathered {
     pub edges: Vec<(Edge, bool)>,
     /// The cluster that each posting is in as stored.
     pub clusters: BTreeMap<PostingId, VacancyId>,
-    broken: Broken,
+    /// Postings that the rules broke down on, and how.
+    pub broken: Broken,
     decisions: Vec<Decision>,
     included: BTreeSet<PostingId>,
     postings: Postings,
 }
 
 impl Gathered {
-    pub fn new(due: BTreeSet<PostingId>, broken: Broken) -> Self {
+    pub fn new(due: BTreeSet<PostingId>) -> Self {
         Self {
             due,
-            broken,
             ..Self::default()
         }
+    }
+
+    /// A pair of which both are worked on was found from either side.
+    pub fn distinct_edges(&mut self) {
+        self.edges.sort_by_key(|(edge, _)| (edge.a, edge.b));
+        self.edges.dedup_by_key(|(edge, _)| (edge.a, edge.b));
     }
 
     pub fn include(&mut self, ids: &[PostingId]) {

@@ -15,9 +15,14 @@ use crate::store::{PublicCommit, PublicTx};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use tokio::task::spawn_blocking;
 
 /// A blocking key that more postings share than this is generic and proposes no pair.
 const KEY_CAP: usize = 200;
+
+/// Postings whose candidates are compared at a time, and postings kept in memory meanwhile.
+const AT_ONCE: usize = 100;
+const IN_MEMORY: usize = 4_000;
 
 pub(super) type Postings = BTreeMap<PostingId, Arc<StoredPosting>>;
 
@@ -49,24 +54,31 @@ impl Dedupe {
         tx: &mut dyn PublicTx,
         due: Vec<StoredPosting>,
     ) -> Result<Gathered, Failure> {
-        let due = index(due);
-        let ids: Vec<PostingId> = due.keys().copied().collect();
-        let pairs = tx.candidates(&ids, KEY_CAP).await?;
-        let mut known = due.clone();
-        let ends = pairs.iter().flat_map(|(a, b)| [*a, *b]);
-        load(tx, &mut known, ends).await?;
-        let (fresh, broken) = self.verdicts.of(&known, pairs).await?;
-        let mut gathered = Gathered::new(due.keys().copied().collect(), broken);
+        let mut known = index(due);
+        let due: Vec<PostingId> = known.keys().copied().collect();
+        let mut gathered = Gathered::new(due.iter().copied().collect());
         let mut frontier: BTreeSet<PostingId> = gathered.due.clone();
-        for edge in fresh {
-            let joins = self.joins(&edge, &known);
-            if joins {
-                frontier.extend([edge.a, edge.b]);
+        for part in due.chunks(AT_ONCE) {
+            let pairs = tx.candidates(part, KEY_CAP).await?;
+            let ends = pairs.iter().flat_map(|(a, b)| [*a, *b]);
+            load(tx, &mut known, ends).await?;
+            let (fresh, broken) = self.verdicts.of(&known, pairs).await?;
+            gathered.broken.extend(broken);
+            for edge in fresh {
+                let joins = self.joins(&edge, &known);
+                if joins {
+                    frontier.extend([edge.a, edge.b]);
+                }
+                if joins || edge.outcome != Outcome::Different {
+                    gathered.edges.push((edge, joins));
+                }
             }
-            if joins || edge.outcome != Outcome::Different {
-                gathered.edges.push((edge, joins));
+            if known.len() > IN_MEMORY {
+                known.retain(|id, _| frontier.contains(id));
             }
         }
+        load(tx, &mut known, frontier.iter().copied()).await?;
+        gathered.distinct_edges();
         while !frontier.is_empty() {
             let ids: Vec<PostingId> = frontier.iter().copied().collect();
             gathered.include(&ids);
@@ -120,10 +132,14 @@ impl Worker for Dedupe {
         let mut exceptions = Exceptions::new();
         let wanted = wanted(events, &mut exceptions);
         let ids: Vec<PostingId> = wanted.keys().copied().collect();
-        if !self.hub.bus.exclusive() || wanted.values().any(|recheck| *recheck) {
+        let exclusive = self.hub.bus.exclusive();
+        if !exclusive || wanted.values().any(|recheck| *recheck) {
             self.verdicts.forget();
         }
-        self.score_ahead(&ids).await?;
+        // Nobody waits for the lock where one process has it.
+        if !exclusive {
+            self.score_ahead(&ids).await?;
+        }
         let mut tx = self.hub.store.lock_public().await?;
         let loaded = tx.load_normalised(&ids).await?;
         let due: Vec<StoredPosting> = loaded
@@ -143,7 +159,8 @@ impl Worker for Dedupe {
                 whole.iter().flat_map(|(c, _)| c.vacancies()).collect();
             let touched: Vec<VacancyId> = touched.into_iter().collect();
             let stored = tx.vacancies(&touched).await?;
-            derive::write(&whole, stored, now, &mut commit)?;
+            let written = spawn_blocking(move || derive::write(&whole, stored, now));
+            commit = written.await??;
         }
         let inbox = inbox(Stage::Dedupe, events, &exceptions, now);
         tx.commit(commit, &inbox).await?;
@@ -164,7 +181,7 @@ impl Dedupe {
         now: jiff::Timestamp,
     ) -> Result<DerivedAll, Failure> {
         let (files, rules) = (self.hub.files.get(), self.hub.rules);
-        let derived = tokio::task::spawn_blocking(move || {
+        let derived = spawn_blocking(move || {
             let mut all: DerivedAll = (Vec::new(), Vec::new());
             for component in gathered.components() {
                 let derived = match &component.broken {

@@ -18,8 +18,8 @@ pub(super) fn write(
     whole: &[(Component, Vec<Derived>)],
     stored: Vec<StoredVacancy>,
     now: Timestamp,
-    commit: &mut PublicCommit,
-) -> Result<(), Failure> {
+) -> Result<PublicCommit, Failure> {
+    let mut commit = PublicCommit::default();
     let stored: BTreeMap<VacancyId, StoredVacancy> =
         stored.into_iter().map(|v| (v.id, v)).collect();
     for (component, derived) in whole {
@@ -54,7 +54,7 @@ pub(super) fn write(
         .map(|v| Event::new(EventKind::VacancyChanged, v.id, Revision::default(), now))
         .collect::<Vec<_>>();
     commit.events.extend(events);
-    Ok(())
+    Ok(commit)
 }
 
 /// The row of a derived vacancy, unless it is stored just so; its change, if the public sees one.

@@ -4,18 +4,21 @@ use super::{Failure, Hub, Swept, Worker, dedupe, normalise, publish, sweep};
 use crate::bus::{Delivery, Verdict};
 use crate::model::{Event, Stage};
 use crate::store::Inbox;
-use futures::future::{BoxFuture, join_all};
+use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Deliveries taken at a time.
 const BATCH: usize = 500;
 /// How long a worker waits for the first delivery before it looks at its cancellation again.
 const WAIT: Duration = Duration::from_secs(1);
-/// Waits after a failing bus, doubled up to the second.
+/// The same while draining, which ends as soon as nothing is left.
+const DRAIN_WAIT: Duration = Duration::from_millis(20);
+/// Waits after a failing store or bus, doubled up to the second.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 
 /// All stages of one process.
@@ -71,32 +74,35 @@ impl Pipeline {
 
     /// Works until `cancel`; what was received is finished first.
     pub async fn run(&self, cancel: CancellationToken) {
-        join_all(self.workers.iter().map(|worker| {
-            let cancel = cancel.clone();
-            async move {
-                let mut wait = BACK_OFF.0;
-                while !cancel.is_cancelled() {
-                    let received = tokio::select! {
-                        received = self.receive(&**worker, WAIT) => received,
-                        () = cancel.cancelled() => break,
-                    };
-                    match received {
-                        Some(deliveries) => {
-                            wait = BACK_OFF.0;
-                            self.handle(&**worker, deliveries).await;
-                        }
-                        None => {
-                            tokio::select! {
-                                () = tokio::time::sleep(wait) => {}
-                                () = cancel.cancelled() => break,
-                            }
-                            wait = (wait * 2).min(BACK_OFF.1);
-                        }
-                    }
-                }
+        self.work(cancel, WAIT).await;
+    }
+
+    /// Each worker is a task of its own; dropping this future ends them all.
+    async fn work(&self, cancel: CancellationToken, wait: Duration) {
+        let mut tasks = JoinSet::new();
+        for worker in &self.workers {
+            let (pipeline, worker, cancel) = (self.clone(), worker.clone(), cancel.clone());
+            tasks.spawn(async move { pipeline.serve(&*worker, &cancel, wait).await });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a worker ended; the others go on without it");
             }
-        }))
-        .await;
+        }
+    }
+
+    async fn serve(&self, worker: &dyn Worker, cancel: &CancellationToken, wait: Duration) {
+        let mut back_off = BACK_OFF.0;
+        // A reception is never dropped half-way: what it had taken would be lost for a while.
+        while !cancel.is_cancelled() {
+            match self.receive(worker, wait).await {
+                Some(deliveries) => {
+                    back_off = BACK_OFF.0;
+                    self.handle(worker, deliveries, cancel).await;
+                }
+                None => pause(&mut back_off, cancel).await,
+            }
+        }
     }
 
     /// Works until no event is left anywhere and nothing has expired, or `limit` has passed. Events
@@ -135,7 +141,7 @@ impl Pipeline {
             cancel.cancel();
             idle
         };
-        tokio::join!(watcher, self.run(cancel.clone())).0
+        tokio::join!(watcher, self.work(cancel.clone(), DRAIN_WAIT)).0
     }
 
     fn counts(&self) -> [u64; 3] {
@@ -156,15 +162,37 @@ impl Pipeline {
             .ok()
     }
 
+    /// Ends deliveries. Those that cannot be ended come back after their lease: harmless, since
+    /// commits are idempotent, but late.
+    async fn end(&self, stage: Stage, ended: Vec<(Delivery, Verdict)>, cancel: &CancellationToken) {
+        let mut back_off = BACK_OFF.0;
+        loop {
+            let Err(error) = self.hub.bus.settle(stage, ended.clone()).await else {
+                return;
+            };
+            let error = super::chain(&error);
+            tracing::warn!(stage = stage.name(), error, "deliveries could not be ended");
+            if cancel.is_cancelled() {
+                return;
+            }
+            pause(&mut back_off, cancel).await;
+        }
+    }
+
     /// Works on a batch and ends its deliveries.
-    async fn handle(&self, worker: &dyn Worker, deliveries: Vec<Delivery>) {
+    async fn handle(
+        &self,
+        worker: &dyn Worker,
+        deliveries: Vec<Delivery>,
+        cancel: &CancellationToken,
+    ) {
         if deliveries.is_empty() {
             return;
         }
         let stage = worker.stage();
         let count = deliveries.len() as u64;
         let events: Vec<Event> = deliveries.iter().map(|d| d.event.clone()).collect();
-        let verdicts = isolate(worker, &events).await;
+        let verdicts = isolate(worker, &events, cancel).await;
         crate::fault::point(match stage {
             Stage::Normalise => "normalise.committed",
             Stage::Dedupe => "dedupe.committed",
@@ -179,14 +207,7 @@ impl Pipeline {
                 );
             }
         }
-        // Unsettled deliveries come back after their lease: harmless, the commit is idempotent.
-        if let Err(error) = self.hub.bus.settle(stage, ended).await {
-            tracing::warn!(
-                stage = stage.name(),
-                error = super::chain(&error),
-                "deliveries could not be ended"
-            );
-        }
+        self.end(stage, ended, cancel).await;
         self.done[stage as usize].fetch_add(count, Ordering::Relaxed);
         match stage {
             Stage::Normalise => self.hub.bus.wake(Stage::Dedupe),
@@ -196,21 +217,42 @@ impl Pipeline {
     }
 }
 
+/// Waits out a failure of the store or the bus, longer each time.
+async fn pause(back_off: &mut Duration, cancel: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(*back_off) => {}
+        () = cancel.cancelled() => {}
+    }
+    *back_off = (*back_off * 2).min(BACK_OFF.1);
+}
+
 /// Works on `events`, halving the batch around a message that spoils it. One verdict for each.
-fn isolate<'a>(worker: &'a dyn Worker, events: &'a [Event]) -> BoxFuture<'a, Vec<Verdict>> {
+fn isolate<'a>(
+    worker: &'a dyn Worker,
+    events: &'a [Event],
+    cancel: &'a CancellationToken,
+) -> BoxFuture<'a, Vec<Verdict>> {
     Box::pin(async move {
-        match worker.work(events).await {
-            Ok(mut exceptions) => events
-                .iter()
-                .map(|event| exceptions.remove(&event.id).unwrap_or(Verdict::Done))
-                .collect(),
-            Err(Failure::Busy(error)) => vec![Verdict::Retry(error); events.len()],
-            Err(Failure::Poison(verdict)) if events.len() == 1 => vec![verdict],
-            Err(Failure::Poison(_)) => {
-                let (left, right) = events.split_at(events.len() / 2);
-                let mut verdicts = isolate(worker, left).await;
-                verdicts.extend(isolate(worker, right).await);
-                verdicts
+        let mut back_off = BACK_OFF.0;
+        loop {
+            match worker.work(events).await {
+                Ok(mut exceptions) => {
+                    let verdict = |e: &Event| exceptions.remove(&e.id).unwrap_or(Verdict::Done);
+                    return events.iter().map(verdict).collect();
+                }
+                // An outage is no message's fault: it costs them no attempt, the batch waits.
+                Err(Failure::Busy(error)) if !cancel.is_cancelled() => {
+                    tracing::warn!(stage = worker.stage().name(), error, "the stage waits");
+                    pause(&mut back_off, cancel).await;
+                }
+                Err(Failure::Busy(error)) => return vec![Verdict::Retry(error); events.len()],
+                Err(Failure::Poison(verdict)) if events.len() == 1 => return vec![verdict],
+                Err(Failure::Poison(_)) => {
+                    let (left, right) = events.split_at(events.len() / 2);
+                    let mut verdicts = isolate(worker, left, cancel).await;
+                    verdicts.extend(isolate(worker, right, cancel).await);
+                    return verdicts;
+                }
             }
         }
     })
