@@ -1,6 +1,8 @@
 //! Reading as a whole: real payloads through their presets, and services on loopback.
 
 mod corpus;
+mod france_travail;
+mod services;
 
 use super::*;
 use crate::fetch::FetchSettings;
