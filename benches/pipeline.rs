@@ -125,7 +125,7 @@ fn offer(n: usize, version: usize) -> Value {
         "company": "Groupe hospitalier synthétique",
         "city": town,
         "zip": code,
-        "contract": if n % 3 == 0 { "CDD" } else { "CDI" },
+        "contract": if n.is_multiple_of(3) { "CDD" } else { "CDI" },
         "salary": "Mensuel de 1900.0 Euros à 2300.0 Euros sur 12.0 mois",
         "date": "2026-11-02T08:00:00Z",
         "url": format!("https://carrieres.groupe.example/offre/{n}?id={n}"),

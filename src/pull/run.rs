@@ -28,6 +28,7 @@ const LOOK_BACK: usize = 50;
 
 /// What became of a request to run a connector.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one a run")]
 pub enum Outcome {
     Ran(Report),
     /// Another worker runs it at this moment.

@@ -102,7 +102,7 @@ impl Schedule {
         let dice = u64::from(u32::from_le_bytes(
             hash.as_bytes()[..4].try_into().unwrap_or_default(),
         ));
-        let seconds = u64::try_from(most.as_secs()).unwrap_or(0) * dice >> 32;
+        let seconds = (u64::try_from(most.as_secs()).unwrap_or(0) * dice) >> 32;
         self.jitter = SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(0));
         self
     }

@@ -75,8 +75,11 @@ pub struct Rules {
     pub compare: fn(&Features, &Features) -> Edge,
     /// Whether a verdict may join its two postings, with their states as they are.
     pub joins: fn(&Edge, &StoredPosting, &StoredPosting) -> bool,
-    pub derive: fn(&[StoredPosting], &[Edge], &[Decision], &Network, Timestamp) -> Vec<Derived>,
+    pub derive: Derive,
 }
+
+/// See [`crate::dedupe::derive`].
+pub type Derive = fn(&[StoredPosting], &[Edge], &[Decision], &Network, Timestamp) -> Vec<Derived>;
 
 impl Default for Rules {
     fn default() -> Self {
