@@ -2,6 +2,7 @@
 
 use super::{Exit, out};
 use crate::model;
+use crate::pull::connector::file::ConnectorFile;
 use crate::settings::Settings;
 use clap::ValueEnum;
 use schemars::{Schema, generate::SchemaSettings};
@@ -14,6 +15,7 @@ pub struct Args {
 /// What there is a schema of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Name {
+    Connector,
     Member,
     Settings,
     Posting,
@@ -33,6 +35,10 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 pub fn text(name: Name) -> serde_json::Result<String> {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
     let (mut schema, title): (Schema, &str) = match name {
+        Name::Connector => (
+            generator.root_schema_for::<ConnectorFile>(),
+            "A connector file or preset",
+        ),
         Name::Member => (
             generator.root_schema_for::<model::Member>(),
             "A member file",

@@ -73,6 +73,7 @@ impl Hub {
         access: Access,
         stages: &[Stage],
     ) -> anyhow::Result<Self> {
+        super::metrics::start();
         let clock = settings::clock()?;
         let settings = &loaded.settings;
         let mut rabbit = None;

@@ -34,7 +34,7 @@ fn describe() {
     describe_gauge!("passerelle_change_head", "Newest change number");
 }
 
-/// Starts counting: before the first run.
+/// Starts counting; to be called before the first run.
 pub fn start() {
     handle();
 }

@@ -1,7 +1,7 @@
 //! The daemon's process: its loops, its server, its orderly end.
 
 use super::alerts::Alerts;
-use super::{Hub, Role, Roles, health, metrics, pulling, shutdown};
+use super::{Hub, Role, Roles, health, pulling, shutdown};
 use crate::publish::{self, DropFolder};
 use crate::stages;
 use crate::store::StoreError;
@@ -49,7 +49,6 @@ pub async fn start(
     roles: &Roles,
     stop: CancellationToken,
 ) -> anyhow::Result<Process> {
-    metrics::start();
     let tracker = TaskTracker::new();
     let address = if roles.has(Role::Serve) {
         Some(serve(&hub, &tracker, &stop).await?)
