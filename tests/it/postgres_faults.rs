@@ -130,7 +130,7 @@ async fn workers_of_two_processes_commit_the_same_rows_without_a_deadlock() {
                 for round in 0..15u64 {
                     // Each in an order of its own.
                     references.rotate_left(7 * worker + 1);
-                    if worker % 3 == 0 {
+                    if worker.is_multiple_of(3) {
                         references.reverse();
                     }
                     let outputs = references
