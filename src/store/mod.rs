@@ -202,7 +202,9 @@ pub trait Store: Send + Sync + 'static {
 /// Public state under the hub-wide lock. Dropping it without [`PublicTx::commit`] changes nothing.
 #[async_trait]
 pub trait PublicTx: Send {
-    /// As [`Store::candidates`], read under the lock.
+    /// As [`Store::candidates`], read under the lock. A key found to have become generic, or to be
+    /// it no longer, makes the commit ask for a recheck of all its postings: what came first makes
+    /// no difference.
     async fn candidates(
         &mut self,
         ids: &[PostingId],

@@ -2,8 +2,9 @@
 
 use super::codec::{self, Result};
 use super::{NormalisedOutput, StagedRecord};
-use crate::model::PostingId;
-use std::collections::BTreeSet;
+use crate::model::{Event, EventKind, PostingId, RULES, Revision};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rejected records kept of one run; their number is in its counters.
 pub(super) const REJECTS: i64 = 1000;
@@ -35,6 +36,45 @@ impl PackedOutput {
             output,
         })
     }
+}
+
+/// What a look for candidates learnt of the blocking keys that it met.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Blocks {
+    /// More postings than this make a key generic.
+    pub cap: usize,
+    /// Whether each key is generic now.
+    pub generic: BTreeMap<i64, bool>,
+}
+
+impl Blocks {
+    /// What has changed since the last derivation, which knew `known` as generic; `recounted` is
+    /// newer than what was met. A key that crosses the limit, either way, proposes other pairs than
+    /// before: all its postings have to be derived again, so that the order in which they came
+    /// makes no difference.
+    pub fn crossed(
+        &self,
+        known: &BTreeSet<i64>,
+        recounted: &BTreeMap<i64, bool>,
+    ) -> Vec<(i64, bool)> {
+        let mut now = self.generic.clone();
+        now.extend(recounted);
+        now.into_iter()
+            .filter(|(key, generic)| known.contains(key) != *generic)
+            .collect()
+    }
+}
+
+/// Asks for the derivation of `postings` anew.
+pub(super) fn rechecks(postings: BTreeSet<PostingId>, at: Timestamp) -> Vec<Event> {
+    let revision = Revision {
+        observation: 0,
+        rules: RULES,
+    };
+    postings
+        .into_iter()
+        .map(|id| Event::new(EventKind::VacancyRecheck, id, revision, at))
+        .collect()
 }
 
 /// `ids` without repetitions, in their order.

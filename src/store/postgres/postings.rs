@@ -7,7 +7,7 @@ use crate::model::{
     CloseReason, ConnectorName, Event, EventKind, PostingId, PostingState, RULES, Revision, RunId,
     StoredPosting,
 };
-use crate::store::prepared::{PackedOutput, distinct};
+use crate::store::prepared::{Blocks, PackedOutput, distinct, rechecks};
 use crate::store::{Inbox, PostingChange, Pulled, codec};
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
@@ -449,6 +449,13 @@ async fn set_keys(
             &[&old, &old_keys],
         )
         .await?;
+        run(
+            c,
+            "UPDATE generic_key SET dirty = true WHERE key IN (SELECT key FROM generic_key \
+             WHERE key = ANY($1) AND NOT dirty ORDER BY key FOR UPDATE)",
+            &[&old_keys],
+        )
+        .await?;
     }
     let (new, new_keys): (Vec<Uuid>, Vec<i64>) = wanted.difference(&stored).copied().unzip();
     if !new.is_empty() {
@@ -467,7 +474,7 @@ pub(super) async fn candidates(
     c: &impl GenericClient,
     ids: &[PostingId],
     cap: usize,
-) -> Result<Vec<(PostingId, PostingId)>> {
+) -> Result<(Vec<(PostingId, PostingId)>, Blocks)> {
     let rows = all(
         c,
         "SELECT k.key, b.posting FROM \
@@ -490,7 +497,78 @@ pub(super) async fn candidates(
             pairs.extend(others.map(|other| (*id, *other)));
         }
     }
-    Ok(pairs.into_iter().collect())
+    let generic = blocks.iter().map(|(key, block)| (*key, block.len() > cap));
+    let met = Blocks {
+        cap,
+        generic: generic.collect(),
+    };
+    Ok((pairs.into_iter().collect(), met))
+}
+
+/// Keys that have become generic, or no longer are: remembered, and their postings rechecked. Runs
+/// under the hub-wide lock, so that no two commits judge the same key at once.
+pub(super) async fn settle_generic(
+    c: &impl GenericClient,
+    blocks: &Blocks,
+    at: Timestamp,
+) -> Result<()> {
+    if blocks.cap == 0 {
+        return Ok(());
+    }
+    let known: BTreeSet<i64> = all(c, "SELECT key FROM generic_key", &[])
+        .await?
+        .iter()
+        .map(|row| Ok(row.try_get(0)?))
+        .collect::<Result<_>>()?;
+    let limit = limit(blocks.cap).saturating_add(1);
+    // The marks go in a statement of their own: the count then sees what their makers committed.
+    let dirty = all(
+        c,
+        "UPDATE generic_key SET dirty = false WHERE key IN \
+         (SELECT key FROM generic_key WHERE dirty ORDER BY key FOR UPDATE) RETURNING key",
+        &[],
+    )
+    .await?
+    .iter()
+    .map(|row| Ok(row.try_get(0)?))
+    .collect::<Result<Vec<i64>>>()?;
+    let recounted = all(
+        c,
+        "SELECT key, (SELECT count(*) FROM \
+         (SELECT 1 FROM block_key b WHERE b.key = t.key LIMIT $2) few) \
+         FROM unnest($1::bigint[]) AS t (key)",
+        &[&dirty, &limit],
+    )
+    .await?
+    .iter()
+    .map(|row| Ok((row.try_get(0)?, row.try_get::<_, i64>(1)? >= limit)))
+    .collect::<Result<BTreeMap<i64, bool>>>()?;
+    let crossed = blocks.crossed(&known, &recounted);
+    if crossed.is_empty() {
+        return Ok(());
+    }
+    let keys: Vec<i64> = crossed.iter().map(|(key, _)| *key).collect();
+    let (up, down): (Vec<(i64, bool)>, Vec<(i64, bool)>) =
+        crossed.into_iter().partition(|(_, generic)| *generic);
+    let up: Vec<i64> = up.into_iter().map(|(key, _)| key).collect();
+    let down: Vec<i64> = down.into_iter().map(|(key, _)| key).collect();
+    run(
+        c,
+        "INSERT INTO generic_key (key) SELECT unnest($1::bigint[]) ON CONFLICT DO NOTHING",
+        &[&up],
+    )
+    .await?;
+    run(c, "DELETE FROM generic_key WHERE key = ANY($1)", &[&down]).await?;
+    let members = all(
+        c,
+        "SELECT DISTINCT posting FROM block_key WHERE key = ANY($1)",
+        &[&keys],
+    )
+    .await?
+    .iter()
+    .map(|row| Ok(PostingId(row.try_get(0)?)))
+    .collect::<Result<BTreeSet<_>>>()?;
+    outbox::put(c, &rechecks(members, at)).await
 }
 
 pub(super) async fn ids(

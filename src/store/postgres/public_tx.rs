@@ -4,6 +4,7 @@ use super::failure::{Failure, Result};
 use super::rows::run;
 use super::{people, postings, vacancies};
 use crate::model::{Decision, Edge, PostingId, StoredPosting, VacancyId};
+use crate::store::prepared::Blocks;
 use crate::store::{Inbox, PublicCommit, PublicTx, StoredVacancy};
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object};
@@ -16,12 +17,15 @@ pub(super) struct PostgresPublicTx {
     /// Present until the end: dropping the transaction drops its connection with it, and the
     /// server gives the lock back.
     client: Option<Client>,
+    /// Of the keys met under the lock.
+    blocks: Blocks,
 }
 
 impl PostgresPublicTx {
     pub async fn begin(client: Client, lock: i64) -> Result<Self> {
         let tx = Self {
             client: Some(client),
+            blocks: Blocks::default(),
         };
         let c = tx.client()?;
         c.batch_execute("BEGIN").await?;
@@ -52,9 +56,12 @@ impl PublicTx for PostgresPublicTx {
         ids: &[PostingId],
         cap: usize,
     ) -> crate::store::Result<Vec<(PostingId, PostingId)>> {
-        async { postings::candidates(self.client()?, ids, cap).await }
+        let (pairs, blocks) = async { postings::candidates(self.client()?, ids, cap).await }
             .await
-            .map_err(|failure: Failure| failure.told("find candidates"))
+            .map_err(|failure: Failure| failure.told("find candidates"))?;
+        self.blocks.cap = blocks.cap;
+        self.blocks.generic.extend(blocks.generic);
+        Ok(pairs)
     }
 
     async fn load_normalised(
@@ -101,6 +108,7 @@ impl PublicTx for PostgresPublicTx {
         let committed: Result<()> = async {
             let c = self.client()?;
             vacancies::commit(c, commit, inbox).await?;
+            postings::settle_generic(c, &self.blocks, inbox.at).await?;
             c.batch_execute("COMMIT").await?;
             Ok(())
         }

@@ -179,7 +179,7 @@ impl Store for PostgresStore {
         cap: usize,
     ) -> Result<Vec<(PostingId, PostingId)>> {
         self.read("find candidates", async |c| {
-            postings::candidates(c, ids, cap).await
+            Ok(postings::candidates(c, ids, cap).await?.0)
         })
         .await
     }

@@ -7,7 +7,7 @@ use crate::model::{
     CloseReason, ConnectorName, Event, EventKind, PostingId, PostingState, RULES, Revision, RunId,
     StoredPosting,
 };
-use crate::store::prepared::{PackedOutput, distinct};
+use crate::store::prepared::{Blocks, PackedOutput, distinct, rechecks};
 use crate::store::{Inbox, PostingChange, Pulled, codec};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -255,6 +255,11 @@ fn set_keys(c: &Connection, id: PostingId, keys: &[u64]) -> Result<()> {
             "DELETE FROM block_key WHERE key = ?1 AND posting = ?2",
             params![key, id],
         )?;
+        run(
+            c,
+            "UPDATE generic_key SET dirty = 1 WHERE key = ?1 AND dirty = 0",
+            [key],
+        )?;
     }
     for key in wanted.difference(&stored) {
         run(
@@ -266,11 +271,16 @@ fn set_keys(c: &Connection, id: PostingId, keys: &[u64]) -> Result<()> {
     Ok(())
 }
 
+/// Candidate pairs, and what their blocks are like.
 pub(super) fn candidates(
     c: &Connection,
     ids: &[PostingId],
     cap: usize,
-) -> Result<Vec<(PostingId, PostingId)>> {
+) -> Result<(Vec<(PostingId, PostingId)>, Blocks)> {
+    let mut met = Blocks {
+        cap,
+        ..Blocks::default()
+    };
     let limit = i64::try_from(cap).unwrap_or(i64::MAX).saturating_add(1);
     let mut blocks: BTreeMap<i64, Vec<PostingId>> = BTreeMap::new();
     let mut pairs = BTreeSet::new();
@@ -292,9 +302,11 @@ pub(super) fn candidates(
                         |row| Ok(PostingId(uuid(row, 0)?)),
                     )?;
                     // Too common to say anything: it contributes nothing, whoever came first.
-                    if found.len() > cap {
+                    let generic = found.len() > cap;
+                    if generic {
                         found.clear();
                     }
+                    met.generic.insert(key, generic);
                     new.insert(found)
                 }
             };
@@ -306,7 +318,47 @@ pub(super) fn candidates(
             );
         }
     }
-    Ok(pairs.into_iter().collect())
+    Ok((pairs.into_iter().collect(), met))
+}
+
+/// Keys that have become generic, or no longer are: remembered, and their postings rechecked.
+pub(super) fn settle_generic(c: &Connection, blocks: &Blocks, at: Timestamp) -> Result<()> {
+    if blocks.cap == 0 {
+        return Ok(());
+    }
+    let stored = all(c, "SELECT key, dirty FROM generic_key", [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, bool>(1)?))
+    })?;
+    let limit = i64::try_from(blocks.cap)
+        .unwrap_or(i64::MAX)
+        .saturating_add(1);
+    let mut recounted = BTreeMap::new();
+    for (key, _) in stored.iter().filter(|(_, dirty)| *dirty) {
+        let count: i64 = c
+            .prepare_cached(
+                "SELECT count(*) FROM (SELECT 1 FROM block_key WHERE key = ?1 LIMIT ?2)",
+            )?
+            .query_row([*key, limit], |row| row.get(0))?;
+        recounted.insert(*key, count >= limit);
+        run(c, "UPDATE generic_key SET dirty = 0 WHERE key = ?1", [key])?;
+    }
+    let known = stored.into_iter().map(|(key, _)| key).collect();
+    let mut touched = BTreeSet::new();
+    for (key, generic) in blocks.crossed(&known, &recounted) {
+        let sql = if generic {
+            "INSERT INTO generic_key (key) VALUES (?1)"
+        } else {
+            "DELETE FROM generic_key WHERE key = ?1"
+        };
+        run(c, sql, [key])?;
+        touched.extend(all(
+            c,
+            "SELECT posting FROM block_key WHERE key = ?1",
+            [key],
+            |row| Ok(PostingId(uuid(row, 0)?)),
+        )?);
+    }
+    outbox::put(c, &rechecks(touched, at))
 }
 
 pub(super) fn normalised(c: &Connection, ids: &[PostingId]) -> Result<Vec<StoredPosting>> {

@@ -5,6 +5,7 @@ use super::failure::{Failure, Result};
 use super::readers::Reader;
 use super::{Inner, people, postings, vacancies};
 use crate::model::{Decision, Edge, MessageId, PostingId, StoredPosting, VacancyId};
+use crate::store::prepared::Blocks;
 use crate::store::{Inbox, PublicCommit, PublicTx, StoredVacancy};
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -15,6 +16,8 @@ pub(super) struct SqlitePublicTx {
     inner: Arc<Inner>,
     /// Absent after a read that panicked.
     reader: Option<Reader>,
+    /// Of the keys met under the lock.
+    blocks: Blocks,
     _lock: OwnedMutexGuard<()>,
 }
 
@@ -23,6 +26,7 @@ impl SqlitePublicTx {
         let lock = Arc::clone(&inner.public).lock_owned().await;
         let mut tx = Self {
             reader: None,
+            blocks: Blocks::default(),
             inner,
             _lock: lock,
         };
@@ -65,10 +69,14 @@ impl PublicTx for SqlitePublicTx {
         cap: usize,
     ) -> crate::store::Result<Vec<(PostingId, PostingId)>> {
         let ids = ids.to_vec();
-        self.read("find candidates", move |c| {
-            postings::candidates(c, &ids, cap)
-        })
-        .await
+        let (pairs, blocks) = self
+            .read("find candidates", move |c| {
+                postings::candidates(c, &ids, cap)
+            })
+            .await?;
+        self.blocks.cap = blocks.cap;
+        self.blocks.generic.extend(blocks.generic);
+        Ok(pairs)
     }
 
     async fn load_normalised(
@@ -122,9 +130,11 @@ impl PublicTx for SqlitePublicTx {
         self.reader = None;
         let inbox = inbox.clone();
         let settled: Vec<MessageId> = inbox.messages.clone();
+        let blocks = std::mem::take(&mut self.blocks);
         self.inner
             .write("commit vacancies", move |c| {
-                vacancies::commit(c, &commit, &inbox)
+                vacancies::commit(c, &commit, &inbox)?;
+                postings::settle_generic(c, &blocks, inbox.at)
             })
             .await?;
         self.inner.release(&settled);

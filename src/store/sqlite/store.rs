@@ -214,7 +214,7 @@ impl Store for SqliteStore {
         let ids = ids.to_vec();
         self.inner
             .read("find candidates", move |c| {
-                postings::candidates(c, &ids, cap)
+                Ok(postings::candidates(c, &ids, cap)?.0)
             })
             .await
     }

@@ -11,6 +11,7 @@ super::over_all_backends!(
     an_output_of_an_unknown_posting_is_skipped,
     candidates_share_a_key,
     a_common_key_contributes_nothing,
+    a_key_that_crosses_the_limit_rechecks_its_postings,
     keys_follow_the_newest_output,
     what_was_deduped_is_remembered,
     a_posting_is_traced,
@@ -114,6 +115,48 @@ async fn a_common_key_contributes_nothing(backend: &Backend) {
     assert_eq!(store.candidates(&[id("A")], 2).await.unwrap(), []);
     let kept = store.candidates(&[id("C")], 2).await.unwrap();
     assert_eq!(kept, [(id("C"), id("D"))]);
+}
+
+async fn a_key_that_crosses_the_limit_rechecks_its_postings(backend: &Backend) {
+    let store = backend.open().await;
+    normalised(
+        &store,
+        &[("A", &[1]), ("B", &[1]), ("C", &[1, 2]), ("D", &[2])],
+    )
+    .await;
+    lease(&store, Stage::Dedupe, 1).await;
+    let derive = async |reference: &str, cap| {
+        let mut tx = store.lock_public().await.unwrap();
+        tx.candidates(&[id(reference)], cap).await.unwrap();
+        let none = inbox(Stage::Dedupe, Vec::new());
+        tx.commit(PublicCommit::default(), &none).await.unwrap();
+        let mut rechecked: Vec<String> = lease(&store, Stage::Dedupe, 1)
+            .await
+            .into_iter()
+            .map(|event| {
+                assert!(event.kind.is_recheck());
+                event.key
+            })
+            .collect();
+        rechecked.sort();
+        rechecked
+    };
+    let keys = |references: &[&str]| {
+        let mut keys: Vec<_> = references.iter().map(|r| id(r).to_string()).collect();
+        keys.sort();
+        keys
+    };
+    assert!(derive("A", 3).await.is_empty());
+    // Key 1 has three postings: with a limit of two it is generic, once.
+    assert_eq!(derive("C", 2).await, keys(&["A", "B", "C"]));
+    assert!(derive("A", 2).await.is_empty());
+    // B leaves the block; the derivation of any posting notices.
+    let moved = vec![output(posting("B", "Aide-soignant"), 2, &[9])];
+    let none = inbox(Stage::Normalise, Vec::new());
+    store.commit_normalised(moved, &none).await.unwrap();
+    lease(&store, Stage::Dedupe, 1).await;
+    assert_eq!(derive("B", 2).await, keys(&["A", "C"]));
+    assert!(derive("D", 2).await.is_empty());
 }
 
 async fn keys_follow_the_newest_output(backend: &Backend) {

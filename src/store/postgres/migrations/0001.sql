@@ -95,6 +95,13 @@ CREATE TABLE block_key (
 );
 CREATE INDEX block_key_posting ON block_key (posting);
 
+-- Keys that too many postings share, as the last derivation knew them; `dirty` when one of their
+-- postings has lost the key since.
+CREATE TABLE generic_key (
+    key   BIGINT PRIMARY KEY,
+    dirty BOOLEAN NOT NULL DEFAULT false
+);
+
 CREATE TABLE edge (
     a        UUID NOT NULL,
     b        UUID NOT NULL,

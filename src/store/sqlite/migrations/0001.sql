@@ -90,6 +90,13 @@ CREATE TABLE block_key (
 ) WITHOUT ROWID;
 CREATE INDEX block_key_posting ON block_key (posting);
 
+-- Keys that too many postings share, as the last derivation knew them; `dirty` when one of their
+-- postings has lost the key since.
+CREATE TABLE generic_key (
+    key   INTEGER PRIMARY KEY,
+    dirty INTEGER NOT NULL DEFAULT 0
+);
+
 CREATE TABLE edge (
     a        BLOB NOT NULL,
     b        BLOB NOT NULL,
