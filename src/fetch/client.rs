@@ -567,6 +567,8 @@ impl Fetcher {
                 reader: BodyReader::from_reader(io::stdin(), limits),
             });
         }
+        let path = newest(path).map_err(refuse)?;
+        let shown = path.display().to_string();
         let file = tokio::fs::File::open(&path).await.map_err(refuse)?;
         let meta = file.metadata().await.map_err(refuse)?;
         if meta.is_dir() {
@@ -627,6 +629,49 @@ fn chain_of(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// The last file by name that a pattern with `*` in its file name matches; a path without one is
+/// itself. The file of the day may not be there yet: then yesterday's is the last.
+fn newest(path: PathBuf) -> io::Result<PathBuf> {
+    let pattern = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    if !pattern.contains('*') {
+        return Ok(path);
+    }
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
+    let mut best: Option<String> = None;
+    for entry in std::fs::read_dir(folder.unwrap_or_else(|| std::path::Path::new(".")))? {
+        let Ok(name) = entry?.file_name().into_string() else {
+            continue;
+        };
+        if matches_pattern(&name, pattern) && best.as_ref().is_none_or(|known| *known < name) {
+            best = Some(name);
+        }
+    }
+    best.map(|name| path.with_file_name(name))
+        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no file matches the pattern"))
+}
+
+/// Whether `name` has the parts of `pattern` between its stars, in order.
+fn matches_pattern(name: &str, pattern: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
+        return false;
+    };
+    let parts: Vec<&str> = parts.collect();
+    for (index, part) in parts.iter().enumerate() {
+        if index + 1 == parts.len() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.is_empty()
+}
+
 /// Seconds, or an HTTP date.
 #[expect(
     clippy::disallowed_methods,
@@ -685,5 +730,50 @@ pub(crate) fn public_url(url: &str) -> String {
             }
         }
         Err(_) => url.split('?').next().unwrap_or_default().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_name_the_last_file() {
+        for (name, pattern, expected) in [
+            ("offres-2026-11-02.csv", "offres-*.csv", true),
+            ("offres-2026-11-02.csv.tmp", "offres-*.csv", false),
+            ("offres.csv", "offres*.csv", true),
+            ("a", "*", true),
+            ("abc", "a*b*c", true),
+            ("ac", "a*b*c", false),
+        ] {
+            assert_eq!(matches_pattern(name, pattern), expected, "{name} {pattern}");
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        for day in ["01", "03", "02"] {
+            std::fs::write(folder.path().join(format!("offres-{day}.csv")), day).expect("written");
+        }
+        let found = newest(folder.path().join("offres-*.csv")).expect("a file");
+        assert!(found.ends_with("offres-03.csv"));
+        assert!(newest(folder.path().join("autres-*.csv")).is_err());
+    }
+
+    #[test]
+    fn addresses_are_shown_without_their_keys() {
+        assert_eq!(
+            public_url("https://user:pass@rh.example/flux?key=secret#x"),
+            "https://rh.example/flux?…"
+        );
+        assert_eq!(public_url("offres.csv"), "offres.csv");
+    }
+
+    #[test]
+    fn waits_are_read_in_both_forms() {
+        assert_eq!(parse_retry_after("120"), Some(Duration::from_secs(120)));
+        assert_eq!(
+            parse_retry_after("Mon, 02 Nov 2020 08:30:00 GMT"),
+            Some(Duration::ZERO)
+        );
+        assert_eq!(parse_retry_after("soon"), None);
     }
 }

@@ -33,6 +33,7 @@ macro_rules! embedded {
 embedded![
     "apec",
     "ashby",
+    "careers-jsonld",
     "choisir-service-public",
     "cleverconnect",
     "csv",

@@ -114,7 +114,8 @@ pub struct Parameter {
 pub struct Source {
     /// Format of the answer.
     pub kind: Kind,
-    /// `https://…`, `file:…` or a path. `${env:NAME}` and `${file:PATH}` stand for secrets.
+    /// `https://…`, `file:…` or a path. `${env:NAME}` and `${file:PATH}` stand for secrets. In a
+    /// path, `*` in the file name stands for anything: the last file by name is read.
     pub url: Text,
     #[serde(default)]
     pub method: HttpMethod,
@@ -372,6 +373,9 @@ pub struct Detail {
     pub enabled: bool,
     /// Address, a template over the record: `…/postings/{{ id }}`.
     pub url: String,
+    /// Format of the answer.
+    #[serde(default)]
+    pub kind: DetailKind,
     /// Path of the record in the answer; the whole answer when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
@@ -384,6 +388,17 @@ pub struct Detail {
     /// Statuses that say that the offer is gone since the list was read.
     #[serde(default = "gone")]
     pub gone: Vec<u16>,
+}
+
+/// Format of a detail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DetailKind {
+    /// JSON or XML, told by the first character.
+    #[default]
+    Auto,
+    /// An HTML page: its schema.org `JobPosting` in JSON-LD is the record.
+    JsonLd,
 }
 
 fn yes() -> bool {

@@ -4,7 +4,7 @@ use super::SourceRecord;
 use super::outlet::shown;
 use super::session::{Ask, Session, broken};
 use crate::fetch::{FetchError, Fetcher, Request};
-use crate::pull::connector::file::Detail;
+use crate::pull::connector::file::{Detail, DetailKind};
 use crate::pull::mapping::Path;
 use futures::StreamExt;
 use serde_json::Value;
@@ -109,7 +109,13 @@ async fn one(
     };
     let size = bytes.len() as u64;
     let text = super::text::Decoding::default().text(&bytes).into_owned();
-    let parsed: Result<Value, String> = if text.trim_start().starts_with('<') {
+    let parsed: Result<Value, String> = if detail.kind == DetailKind::JsonLd {
+        match super::json_ld::posting(&text) {
+            Some(posting) => Ok(posting),
+            // A page without the markup is how a closed offer looks; it is not proved gone.
+            None => Err("the page has no JobPosting".to_owned()),
+        }
+    } else if text.trim_start().starts_with('<') {
         super::parse::xml_tree(text.trim_start().trim_start_matches('\u{feff}'))
     } else {
         serde_json::from_str(&text).map_err(|error| error.to_string())

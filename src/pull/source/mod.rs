@@ -9,6 +9,7 @@
 mod auth;
 mod detail;
 mod france_travail;
+mod json_ld;
 mod outlet;
 mod paging;
 pub mod parse;

@@ -498,7 +498,7 @@ fn line<R: Read>(window: &mut Window<R>, out: &mut Kept, cap: usize) -> Result<b
 }
 
 /// Raw control characters inside strings, which JSON forbids and sources write, escaped.
-fn mended(text: &str) -> String {
+pub fn mended(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut in_string = false;
     let mut escaped = false;

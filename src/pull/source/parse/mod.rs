@@ -10,6 +10,7 @@ mod json;
 mod window;
 mod xml;
 
+pub use self::json::mended as mended_json;
 pub use self::xml::tree as xml_tree;
 
 use super::text::{Decoding, Plain};
