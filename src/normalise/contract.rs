@@ -247,6 +247,9 @@ fn in_text(input: &Input<'_>) -> Option<Stated> {
     }
     let mut counts: Vec<(&str, u32)> = Vec::new();
     for hit in input.text_hits(Topic::Form) {
+        if hit.phrase.phrase.contains("alterna") {
+            continue;
+        }
         let value = hit.phrase.value.as_str();
         match counts.iter_mut().find(|(known, _)| *known == value) {
             Some((_, count)) => *count += 1,

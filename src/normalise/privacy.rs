@@ -396,6 +396,11 @@ fn after_institution(before: &str) -> bool {
         && !before.trim_end().ends_with([':', '.', '\n', ',', ';'])
 }
 
+/// Whether a folded word names a kind of place or institution.
+pub fn is_institution(word: &str) -> bool {
+    INSTITUTIONS.contains(&format!(" {word} "))
+}
+
 /// Folded full and family names of a contact field ("GH70 - Mme Sophie Martin").
 fn contact_names(value: &str) -> Vec<String> {
     let person = match CIVILITY

@@ -33,6 +33,7 @@ static NOISE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
         r"(?i)[\[(]\s*(?:n[°o]\s*)?[A-Z]{0,6}[-_]?\d{3,}[\w./-]*\s*[\])]",
         r"(?i)\bn°\s*\d[\w./-]*",
         r"#\s*\d+",
+        r"\b[A-Z]{1,4}[-_]?\d{4,}\b",
         r"\b20\d{2}[-_/]\d{2,6}\b",
         // Urgency and other calls
         r"(?i)[(\[]?\b(?:tr[èe]s\s+)?urgente?s?\b\s*!*[)\]]?",
@@ -62,8 +63,23 @@ pub fn title(source: &str, drop: &[String]) -> Title {
         if let Some(regex) = regex.as_ref()
             && regex.is_match(&text)
         {
+            // "Femme-homme de ménage" is the job itself.
+            let is_job = |found: &regex::Captures<'_>| {
+                found.get(0).is_some_and(|mark| {
+                    let rest = text[mark.end()..].trim_start();
+                    mark.as_str().len() > 8 && (rest.starts_with("de ") || rest.starts_with("d'"))
+                })
+            };
             marked = true;
-            text = regex.replace_all(&text, " ").into_owned();
+            text = regex
+                .replace_all(&text, |found: &regex::Captures<'_>| {
+                    if is_job(found) {
+                        found[0].to_owned()
+                    } else {
+                        " ".to_owned()
+                    }
+                })
+                .into_owned();
         }
     }
     text = without_emoji(&text);
@@ -157,8 +173,10 @@ fn tidy(text: &str) -> String {
         .to_owned();
     // "Infirmier en", "Aide-soignant à": what a removed contract or town leaves.
     while let Some((before, last)) = out.rsplit_once(' ') {
-        // "DE" in capitals is the state diploma.
+        // "Infirmier DE", "infirmier de": the state diploma.
         if last == "DE"
+            || fold(before).ends_with("infirmier")
+            || fold(before).ends_with("infirmiere")
             || !matches!(
                 fold(last).as_str(),
                 "en" | "a" | "de" | "sur" | "pour" | "et" | "ou" | "au" | "le" | "la"
@@ -238,6 +256,38 @@ fn without_names(text: &str, drop: &[String]) -> String {
             && !key(before).is_empty()
         {
             text = before.to_owned();
+        }
+    }
+    // "Aide à domicile PRIVAS": the town at the very end, unless it names an institution.
+    let folded = key(&text);
+    for name in drop
+        .iter()
+        .filter(|name| name.len() >= 3 && !name.bytes().all(|byte| byte.is_ascii_digit()))
+    {
+        let Some(before) = folded
+            .strip_suffix(name.as_str())
+            .and_then(|before| before.strip_suffix(' '))
+        else {
+            continue;
+        };
+        let words = name.split(' ').count();
+        let institution = before.split(' ').any(super::privacy::is_institution)
+            || before.ends_with(" de")
+            || before.ends_with(" d")
+            || before.ends_with(" du");
+        if !institution && before.len() >= 3 {
+            let mut rest = text.as_str();
+            for _ in 0..words {
+                rest = rest
+                    .trim_end()
+                    .rsplit_once([' ', '-', '\''])
+                    .map_or(rest, |(before, _)| before);
+            }
+            // Only where words and blanks agree one to one.
+            if key(rest) == before {
+                text = rest.to_owned();
+            }
+            break;
         }
     }
     tidy(&text)

@@ -13,14 +13,15 @@ const FULL_TIME_HOURS: f64 = 35.0;
 
 /// A weekly figure at the start of a label: "35H", "17H30/semaine", "37,5 heures".
 static LABEL_HOURS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\b(\d{1,2})(?:[.,](\d{1,2}))?\s*h(?:eures?|rs?)?\b\.?\s?(\d{2}\b)?").ok()
+    Regex::new(r"\b(\d{1,2})(?:[.,](\d{1,2}))?\s*h(?:\s?(\d{2})\b|(?:eures?|rs?)?\b)").ok()
 });
 /// Hours a week in running text: the unit must be named, or the words "temps plein" before.
 static TEXT_HOURS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\b(\d{1,2})(?:[.,](\d{1,2}))?\s*h(?:eures?|rs?)?\.?\s?(\d{2})?\s*(?:/|par|de travail par|hebdo|a la|de travail hebdo)\s*(?:semaine|sem\b|hebdo|s\b|madaire)?").ok()
+    Regex::new(r"\b(\d{1,2})(?:[.,](\d{1,2}))?\s*h(?:\s?(\d{2})\b|(?:eures?|rs?)?\b)\.?\s*(?:/\s*s(?:em\w*)?\b|(?:par|la|a la|de travail par) semaine|semaine|(?:de travail )?hebdo\w*|annualisees?)").ok()
 });
+/// The words that announce weekly hours, then the figure; what follows must not make it a time of day.
 static TEXT_HOURS_AFTER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?:temps (?:plein|partiel|complet|de travail)|duree (?:hebdomadaire|du travail|de travail)|base|horaire hebdomadaire|volume horaire)[^.\n0-9]{0,25}(\d{1,2})(?:[.,](\d{1,2}))?\s*h(?:eures?|rs?)?\b\.?\s?(\d{2}\b)?").ok()
+    Regex::new(r"(?:temps (?:plein|partiel|complet|de travail)|duree (?:hebdomadaire|du travail|de travail)|\bbase(?: de)?|horaires?|volume horaire|contrat(?: de)?|cd[id](?: de)?)[^.\n0-9]{0,25}(\d{2})(?:[.,](\d{1,2}))?\s*h(?:\s?(\d{2})\b|(?:eures?|rs?)?\b)").ok()
 });
 static MONTHLY_HOURS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"\b(\d{2,3})(?:[.,](\d{1,2}))?\s*h(?:eures?)?\s*(?:/|par)\s*mois").ok()
@@ -178,7 +179,10 @@ fn weekly_in_text(folded: &str) -> Option<(Hours, std::ops::Range<usize>)> {
     let weekly = regex.captures_iter(folded).find_map(|found| {
         let whole = found.get(0)?;
         let said = whole.as_str();
-        let weekly = said.contains("sem") || said.contains("hebdo") || said.ends_with("/s");
+        let weekly = said.contains("sem")
+            || said.contains("hebdo")
+            || said.contains("/s")
+            || said.contains("annualis");
         let group = |index| {
             found
                 .get(index)
@@ -189,7 +193,28 @@ fn weekly_in_text(folded: &str) -> Option<(Hours, std::ops::Range<usize>)> {
         })?
     });
     weekly
-        .or_else(|| hours_in(&TEXT_HOURS_AFTER, folded))
+        .or_else(|| {
+            let found = TEXT_HOURS_AFTER
+                .as_ref()?
+                .captures_iter(folded)
+                .find_map(|found| {
+                    let whole = found.get(0)?;
+                    let after = folded.get(whole.end()..).unwrap_or_default().trim_start();
+                    let of_day = after.starts_with(['-', '/', '–', 'a'])
+                        && !after.starts_with("an")
+                        || after.starts_with(|c: char| c.is_ascii_digit());
+                    let group = |index| {
+                        found
+                            .get(index)
+                            .map(|group: regex::Match<'_>| group.as_str())
+                    };
+                    let hours = read_hours(group(1)?, group(2), group(3))?;
+                    let weekly =
+                        matches!(hours, Hours::Sure(value) if (15.0..=48.0).contains(&value));
+                    (weekly && !of_day).then(|| (hours, whole.range()))
+                })?;
+            Some(found)
+        })
         .or_else(|| {
             let found = MONTHLY_HOURS.as_ref()?.find(folded)?;
             Some((Hours::Sure(monthly(found.as_str())?), found.range()))

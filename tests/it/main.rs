@@ -5,6 +5,7 @@
 
 mod bus_contract;
 mod floors;
+mod gold;
 mod postgres_faults;
 mod presets;
 mod rabbit;

@@ -114,7 +114,11 @@ pub fn find(tokens: &[Token]) -> Option<Verdict> {
         .into_iter()
         .map(|(id, common)| {
             let label = &index.labels[id as usize];
-            let mut score = 2.0 * common / (label.weight + title_weight);
+            // What both share, against what both say; a label that stands whole in a longer title
+            // is nearly as good.
+            let dice = 2.0 * common / (label.weight + title_weight);
+            let mut score =
+                0.6 * dice + 0.4 * (common / label.weight).min(1.0) * (0.4 + 0.6 * dice);
             if label.head != first {
                 score *= if seen.contains(&label.head) {
                     0.85
@@ -152,7 +156,7 @@ pub fn find(tokens: &[Token]) -> Option<Verdict> {
     } else {
         f64::from((best * (0.6 + 0.4 * agreement)).min(0.89))
     };
-    if confidence < 0.4 {
+    if confidence < 0.3 {
         return None;
     }
     let fine = exact && label.fine;

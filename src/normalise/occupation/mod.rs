@@ -30,7 +30,7 @@ pub fn classify(title: &str) -> Option<Verdict> {
 }
 
 /// Below this the title's verdict is no answer.
-const LEAST: f64 = 0.5;
+const LEAST: f64 = 0.38;
 /// From here on a title contradicts its source's code.
 const SURE: f64 = 0.93;
 

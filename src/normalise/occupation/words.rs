@@ -54,8 +54,28 @@ pub fn tokens(title: &str) -> Vec<Token> {
     out
 }
 
+/// Everyday short forms and what the labels write.
+const SHORT: [(&str, &str); 12] = [
+    ("auto", "automobile"),
+    ("autos", "automobile"),
+    ("pl", "poids-lourds"),
+    ("resp", "responsable"),
+    ("tech", "technicien"),
+    ("dev", "developpeur"),
+    ("java", "informatique"),
+    ("php", "informatique"),
+    ("info", "informatique"),
+    ("compta", "comptable"),
+    ("elec", "electricien"),
+    ("meca", "mecanicien"),
+];
+
 fn push(word: &mut String, part: usize, out: &mut Vec<Token>) {
     if !word.is_empty() && !SMALL.contains(&format!(" {word} ")) {
+        let word = SHORT
+            .iter()
+            .find(|(short, _)| short == word)
+            .map_or(word.as_str(), |(_, long)| long);
         let stem = stem(word);
         // "Infirmier / Infirmière", "Educateur Educatrice": one word in two genders.
         if out.last().is_none_or(|last| last.stem != stem) {

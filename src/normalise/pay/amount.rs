@@ -106,17 +106,15 @@ pub fn in_text(folded: &str) -> Option<Said> {
                 .min
                 .or(amounts.max)
                 .is_some_and(|value| value >= 8.0);
-            let pay_word = [
-                "salaire",
-                "remuneration",
-                "brut",
-                "net ",
-                "horaire",
-                "taux",
-                "paie",
-            ]
-            .iter()
-            .any(|word| context.contains(word));
+            let named = ["salaire", "remuneration", "anciennete", "coef", "grille"]
+                .iter()
+                .any(|word| context.contains(word));
+            let pay_word = named
+                || ["brut", "net ", "nets", "horaire", "taux", "paie"]
+                    .iter()
+                    .any(|word| context.contains(word));
+            // Without a period only an amount that can be nothing but a month's or a year's pay.
+            let whole_pay = amounts.min.is_some_and(|value| value >= 1_000.0);
             let other_thing = [
                 "prime",
                 "segur",
@@ -145,7 +143,10 @@ pub fn in_text(folded: &str) -> Option<Said> {
             });
             if plausible
                 && !other_thing
-                && (pay_word && (period.is_some() || gross.is_some() || amounts.thousands))
+                && pay_word
+                && (period.is_some()
+                    || amounts.thousands
+                    || (whole_pay && (named || gross.is_some())))
             {
                 let mut said = Said {
                     min: amounts.min,
@@ -215,6 +216,12 @@ fn surroundings<'a>(folded: &'a str, range: &std::ops::Range<usize>) -> &'a str 
     let from = slice(window, 0, inside)
         .rfind("\n\n")
         .map_or(0, |at| at + 2);
+    // "Salaire :" on a line of its own announces the amount under it.
+    let from = if window[..from].trim_end().ends_with(':') {
+        0
+    } else {
+        from
+    };
     let to = window
         .get(inside.min(window.len())..)
         .and_then(|rest| rest.find('\n'))
@@ -402,6 +409,10 @@ pub fn period(folded: &str) -> Option<Period> {
 fn after_amount(after: &str) -> Option<Period> {
     let near = slice(after, 0, 28);
     let near = near.split(['\n', ';', '(', '+']).next().unwrap_or(near);
+    // "12€h"
+    if near.starts_with("h ") || near == "h" {
+        return Some(Period::Hour);
+    }
     period(near)
 }
 

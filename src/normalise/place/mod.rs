@@ -335,6 +335,20 @@ fn commune<'a>(
             .collect();
         if department.is_some() {
             // The largest of namesakes in one département; CEDEX codes come this way.
+            // "ANGERS" with the code of a suburb: the nearer one to the coordinates is meant.
+            if let (Some(&id), Some((lat, lon, raw))) = (in_department.first(), point)
+                && !in_postal_code.is_empty()
+                && let Some((near, far)) = gazetteer.nearest(lat, lon, in_postal_code, FAR_KM)
+                && let Some((at_lat, at_lon)) = gazetteer.commune(id).at
+                && far < distance_km(lat, lon, at_lat, at_lon)
+            {
+                return Some(Found {
+                    id: near,
+                    rule: "place.postal_code_and_coordinates",
+                    confidence: 0.85,
+                    raw,
+                });
+            }
             if let Some(&id) = in_department.first() {
                 let confidence = if in_department.len() == 1 { 0.97 } else { 0.8 };
                 return Some(Found {

@@ -230,7 +230,23 @@ fn town(text: &str) -> Said {
         }
         kept.push(word);
     }
-    let name = kept.join(" ");
+    let mut name = kept.join(" ");
+    // "Saint-Péray et ses alentours": the town is the point of departure.
+    for around in [
+        " et alentour",
+        " et ses alentour",
+        " et environ",
+        " et ses environ",
+        " et sa region",
+        " et agglo",
+        " et peripherie",
+        " et communes",
+    ] {
+        let folded = super::super::fold::fold(&name);
+        if let Some(at) = folded.find(around) {
+            name.truncate(super::super::fold::source_offset(&name, at));
+        }
+    }
     let name = name
         .trim_matches(|c: char| !c.is_alphanumeric() && c != ')' && c != '(')
         .to_owned();

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// `text` without control, zero-width and direction characters, with UTF-8 that had been read as
 /// Windows-1252 put right. Line ends become `\n`.
 pub fn repair(text: &str) -> String {
-    let text = unmangle(text);
+    let text = unescape(&unmangle(text)).into_owned();
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -22,6 +22,23 @@ pub fn repair(text: &str) -> String {
         }
     }
     out
+}
+
+/// Line ends and apostrophes that a careless export spelt out ("/r/n", "\\n", "d\\'enfants").
+fn unescape(text: &str) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(text);
+    for (spelt, meant) in [
+        ("/r/n", "\n"),
+        ("\\r\\n", "\n"),
+        ("\\n", "\n"),
+        ("\\'", "'"),
+        ("\\\"", "\""),
+    ] {
+        if text.contains(spelt) {
+            text = Cow::Owned(text.replace(spelt, meant));
+        }
+    }
+    text
 }
 
 /// `text` on one line: repaired, blanks collapsed, trimmed.
