@@ -1,6 +1,6 @@
 //! Contract: legal form, duration, renewal, public status and mobility.
 
-use super::fold::fold;
+use super::fold::{fold, pattern};
 use super::input::{Input, cents, decimal};
 use super::phrases::Topic;
 use super::record::{Record, TEXT, TITLE};
@@ -25,18 +25,19 @@ static LABELS: LazyLock<HashMap<String, ContractForm>> = LazyLock::new(|| {
 
 /// "6 mois", "60 Jour(s)", "1 an", "2 semaines", folded.
 static DURATION: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(\d{1,3}(?:[.,]\d+)?)\s*(mois|month|an\b|ans\b|year|semaine|week|jour|day)").ok()
+    pattern(r"(\d{1,3}(?:[.,]\d+)?)\s*(mois|month|an\b|ans\b|year|semaine|week|jour|day)")
 });
 /// The same in a running text, where it must follow the contract's name.
 static TEXT_DURATION: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
+    pattern(
         r"(?:cdd|contrat|duree determinee|mission|duree|remplacement|interim)[^.\n]{0,30}?\b(\d{1,3}(?:[.,]\d+)?)\s*(mois|an\b|ans\b|semaine|jour)",
     )
-    .ok()
 });
 /// "Type de contrat : CDD", folded.
 static DECLARED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?:type (?:de |d')?(?:contrat|emploi)|nature du contrat|contrat propose|statut|contrat)\s*[:=]\s*(?:\w+ ){0,2}?(cdi|cdd|interim|vacation|apprentissage|stage|liberal)\b").ok()
+    pattern(
+        r"(?:type (?:de |d')?(?:contrat|emploi)|nature du contrat|contrat propose|statut|contrat)\s*[:=]\s*(?:\w+ ){0,2}?(cdi|cdd|interim|vacation|apprentissage|stage|liberal)\b",
+    )
 });
 
 pub fn contract(input: &Input<'_>, record: &mut Record) -> Option<Contract> {

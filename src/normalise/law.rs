@@ -1,6 +1,6 @@
 //! What the law says of the wording: findings with article and remedy, never a silent rewriting.
 
-use super::fold::fold;
+use super::fold::{fold, pattern};
 use super::input::Input;
 use super::phrases::Topic;
 use super::record::Record;
@@ -12,10 +12,9 @@ use std::sync::LazyLock;
 
 /// Inclusive endings: "(e)", "·ère", "/trice", ".ne".
 static INCLUSIVE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
+    pattern(
         r"[a-z](?:\(|[./·•-])-?(?:e|iere|ere|ne|ienne|rice|trice|euse|te|le|ve|ive|se|es|re)s?\b",
     )
-    .ok()
 });
 
 /// Titles of one gender, masculine and feminine, folded. Epicene titles are absent; "sage-femme"
@@ -86,7 +85,7 @@ pub fn law(input: &Input<'_>, title: &Title, offer: &mut Offer, record: &mut Rec
         .map(|raw| (raw, fold(raw.value())))
         .and_then(|(raw, code)| code.get(..2).map(|code| (raw, code.to_owned())))
         .filter(|(_, code)| code.bytes().all(|byte| byte.is_ascii_lowercase()));
-    if let Some((language, sure)) = text::language(&input.text) {
+    if let Some((language, sure)) = text::language(&input.text_folded) {
         offer.language = Some(language.to_owned());
         record.set("/language", super::record::TEXT, "", "language.words", sure);
         if language != "fr" && sure >= 0.9 {

@@ -23,17 +23,17 @@ static MAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 static PHONE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"(?:\+|00)\s?\d{2,3}(?:[\s.()/-]{0,3}\d){7,11}|0\s?[1-9](?:(?:[\s.\-/_]{0,3}\d{2}){4}|\d{2}[\s.-]\d{3}[\s.-]\d{3}|[\s.-]\d{3}[\s.-]\d{3}[\s.-]\d{2})",
+        r"(?:\+|00)[ \t\n\u{a0}\u{202f}]?[0-9]{2,3}(?:[ \t\n\u{a0}\u{202f}.()/-]{0,3}[0-9]){7,11}|0[ \u{a0}]?[1-9](?:(?:[ \t\n\u{a0}\u{202f}.\-/_]{0,3}[0-9]{2}){4}|[0-9]{2}[ \u{a0}.-][0-9]{3}[ \u{a0}.-][0-9]{3}|[ \u{a0}.-][0-9]{3}[ \u{a0}.-][0-9]{3}[ \u{a0}.-][0-9]{2})",
     )
     .ok()
 });
 /// A form of address before a name. "M" needs its point; "Me" and "Maître" are too often words.
 static CIVILITY: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?:^|[^\p{L}])((?:(?:M|Mr|MR|Mme|MME|Mlle|MLLE|Dr|DR|Pr)\.?|M\.|Mrs?\.?|Mmes?|Monsieur|MONSIEUR|Madame|MADAME|Mademoiselle|Docteure?|DOCTEUR|Professeure?)(?:\s?/\s?(?:Mme|Mr|M\.|Madame|Monsieur))?)[\s\u{a0}]+").ok()
+    Regex::new(r"((?:(?:M|Mr|MR|Mme|MME|Mlle|MLLE|Dr|DR|Pr)\.?|M\.|Mrs?\.?|Mmes?|Monsieur|MONSIEUR|Madame|MADAME|Mademoiselle|Docteure?|DOCTEUR|Professeure?)(?:\s?/\s?(?:Mme|Mr|M\.|Madame|Monsieur))?)[\s\u{a0}]+").ok()
 });
 
 /// Words that follow a form of address and are no name.
-const TITLES: &str = " le la les l directeur directrice president presidente responsable maire drh rh chef cheffe cadre secretaire docteur docteure professeur professeure medecin monsieur madame ou et en a au aux conseiller conseillere inspecteur recruteur recruteuse coordinateur coordinatrice gouverneur prefet administrateur administratrice candidat tout toute votre notre junior senior ";
+const TITLES: &str = " sante le la les l directeur directrice president presidente responsable maire drh rh chef cheffe cadre secretaire docteur docteure professeur professeure medecin monsieur madame ou et en a au aux conseiller conseillere inspecteur recruteur recruteuse coordinateur coordinatrice gouverneur prefet administrateur administratrice candidat tout toute votre notre junior senior ";
 /// Words before a name that make it that of a place or an institution.
 const INSTITUTIONS: &str = " rue avenue av boulevard bd place allee allees chemin impasse quai cours square route esplanade passage hopital hopitaux clinique polyclinique centre residence residences ehpad ephad maison fondation institut college lycee ecole groupe pole site association ch chu chr gh foyer ime esat mas fam ssr usld cabinet pharmacie laboratoire creche villa domaine espace stade gymnase association parc pavillon unite saint sainte st ste epsm cmp cmpp mecs itep sessad ";
 
@@ -208,7 +208,11 @@ impl<'a> Masker<'a> {
             let (Some(whole), Some(word)) = (civility.get(0), civility.get(1)) else {
                 continue;
             };
-            if word.as_str() == "M" || after_institution(&text[..word.start()]) {
+            let glued = text[..word.start()]
+                .chars()
+                .next_back()
+                .is_some_and(char::is_alphabetic);
+            if glued || word.as_str() == "M" || after_institution(&text[..word.start()]) {
                 continue;
             }
             if let Some(end) = name_end(&text[whole.end()..]) {
@@ -237,9 +241,11 @@ impl<'a> Masker<'a> {
         for row in text.split_inclusive(['\n', '.', ';']) {
             let range = from..from + row.len();
             from = range.end;
-            if cue_near(text, &range) {
+            let pairs = first_name_pairs(row);
+            if !pairs.is_empty() && cue_near(text, &range) {
                 found.extend(
-                    first_name_pairs(row)
+                    pairs
+                        .into_iter()
                         .map(|pair| range.start + pair.start..range.start + pair.end),
                 );
             }
@@ -268,11 +274,14 @@ fn cue_near(text: &str, range: &Range<usize>) -> bool {
 }
 
 /// "Sophie Martin", "Sophie MARTIN", "MARTIN Sophie": a first name beside a capitalised word.
-fn first_name_pairs(row: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+fn first_name_pairs(row: &str) -> Vec<Range<usize>> {
     let words = words(row);
     let mut found = Vec::new();
     for index in 0..words.len() {
         let (range, word) = &words[index];
+        if !is_capitalised(word) {
+            continue;
+        }
         let folded = fold(word);
         let first = folded.split('-').next().unwrap_or(&folded);
         if !is_capitalised(word)
@@ -311,7 +320,7 @@ fn first_name_pairs(row: &str) -> impl Iterator<Item = Range<usize>> + '_ {
             found.push(before.start..range.end);
         }
     }
-    found.into_iter()
+    found
 }
 
 fn words(row: &str) -> Vec<(Range<usize>, &str)> {

@@ -1,6 +1,6 @@
 //! What is asked of candidates: diplomas, registration, experience.
 
-use super::fold::fold;
+use super::fold::{fold, pattern};
 use super::input::Input;
 use super::phrases::Topic;
 use super::record::{Record, TEXT, cut};
@@ -10,9 +10,11 @@ use regex::Regex;
 use std::sync::LazyLock;
 
 static YEARS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"(\d{1,2})\s*(an|mois|year|month)").ok());
+    LazyLock::new(|| pattern(r"(\d{1,2})\s*(an|mois|year|month)"));
 static TEXT_YEARS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(\d{1,2})\s*(ans?|annees?|mois) (?:minimum )?d'experience|experience (?:minimum |minimale |professionnelle )?(?:exigee |souhaitee |requise )?(?:de |d'au moins )?(\d{1,2})\s*(ans?|mois)").ok()
+    pattern(
+        r"(\d{1,2})\s*(ans?|annees?|mois) (?:minimum )?d'experience|experience (?:minimum |minimale |professionnelle )?(?:exigee |souhaitee |requise )?(?:de |d'au moins )?(\d{1,2})\s*(ans?|mois)",
+    )
 });
 
 /// Short labels of diplomas and registrations, sources first, then the text.

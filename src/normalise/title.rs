@@ -218,6 +218,13 @@ fn without_names(text: &str, drop: &[String]) -> String {
         {
             return true;
         }
+        // "70000 Vesoul"
+        let bare = match bare.split_once(' ') {
+            Some((code, rest)) if code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit()) => {
+                rest
+            }
+            _ => bare,
+        };
         drop.iter().any(|name| {
             bare == name
                 || (name.len() >= 4
@@ -321,7 +328,7 @@ mod tests {
             ("Aide à domicile - 24H/semaine", "Aide à domicile"),
             (
                 "Médecin généraliste (H/F) - 70000 Vesoul",
-                "Médecin généraliste - 70000 Vesoul",
+                "Médecin généraliste",
             ),
             ("Éducateur en CDI", "Éducateur"),
             ("H/F", "H/F"),

@@ -1,6 +1,6 @@
 //! Working time: full or part, hours a week, share of a full time, shifts, weekends.
 
-use super::fold::fold;
+use super::fold::{fold, pattern};
 use super::input::{Input, cents, decimal};
 use super::phrases::{self, Topic};
 use super::record::{Record, TEXT, TITLE};
@@ -13,25 +13,32 @@ const FULL_TIME_HOURS: f64 = 35.0;
 
 /// A weekly figure at the start of a label: "35H", "17H30/semaine", "37,5 heures".
 static LABEL_HOURS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\b(\d{1,2})(?:[.,](\d{1,2}))?\s*h(?:\s?(\d{2})\b|(?:eures?|rs?)?\b)").ok()
+    pattern(r"\b(\d{1,2})(?:[.,](\d{1,2}))?\s*h(?:\s?(\d{2})\b|(?:eures?|rs?)?\b)")
 });
 /// Hours a week in running text: the unit must be named, or the words "temps plein" before.
 static TEXT_HOURS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\b(\d{1,2})(?:[.,](\d{1,2}))?\s*h(?:\s?(\d{2})\b|(?:eures?|rs?)?\b)\.?\s*(?:/\s*s(?:em\w*)?\b|(?:par|la|a la|de travail par) semaine|semaine|(?:de travail )?hebdo\w*|annualisees?)").ok()
+    pattern(
+        r"\b(\d{1,2})(?:[.,](\d{1,2}))?\s*h(?:\s?(\d{2})\b|(?:eures?|rs?)?\b)\.?\s*(?:/\s*s(?:em\w*)?\b|(?:par|la|a la|de travail par) semaine|semaine|(?:de travail )?hebdo\w*|annualisees?)",
+    )
 });
 /// The words that announce weekly hours, then the figure; what follows must not make it a time of day.
 static TEXT_HOURS_AFTER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?:temps (?:plein|partiel|complet|de travail)|duree (?:hebdomadaire|du travail|de travail)|\bbase(?: de)?|horaires?|volume horaire|contrat(?: de)?|cd[id](?: de)?)[^.\n0-9]{0,25}(\d{2})(?:[.,](\d{1,2}))?\s*h(?:\s?(\d{2})\b|(?:eures?|rs?)?\b)").ok()
+    pattern(
+        r"(?:temps (?:plein|partiel|complet|de travail)|duree (?:hebdomadaire|du travail|de travail)|\bbase(?: de)?|horaires?|volume horaire|contrat(?: de)?|cd[id](?: de)?)[^.\n0-9]{0,25}(\d{2})(?:[.,](\d{1,2}))?\s*h(?:\s?(\d{2})\b|(?:eures?|rs?)?\b)",
+    )
 });
-static MONTHLY_HOURS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\b(\d{2,3})(?:[.,](\d{1,2}))?\s*h(?:eures?)?\s*(?:/|par)\s*mois").ok()
-});
+static MONTHLY_HOURS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| pattern(r"\b(\d{2,3})(?:[.,](\d{1,2}))?\s*h(?:eures?)?\s*(?:/|par)\s*mois"));
 /// "80 %", "0,80 ETP", "quotité 50 %", "temps partiel à 80%".
 static SHARE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?:temps (?:partiel|non complet|plein|complet)|quotite|poste|cdi|cdd|etp|emploi|contrat)[^.\n0-9%]{0,20}(\d{2,3})\s*%|\b(\d{2,3})\s*%\s*(?:etp|equivalent temps plein|d'un temps plein|temps partiel|du temps)|\b([01](?:[.,]\d{1,2})?)\s*(?:etp|equivalents? temps plein)|\betp\s*:?\s*([01][.,]\d{1,2})").ok()
+    pattern(
+        r"(?:temps (?:partiel|non complet|plein|complet)|quotite|poste|cdi|cdd|etp|emploi|contrat)[^.\n0-9%]{0,20}(\d{2,3})\s*%|\b(\d{2,3})\s*%\s*(?:etp|equivalent temps plein|d'un temps plein|temps partiel|du temps)|\b([01](?:[.,]\d{1,2})?)\s*(?:etp|equivalents? temps plein)|\betp\s*:?\s*([01][.,]\d{1,2})",
+    )
 });
 static WEEKEND_EVERY: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?:1|un|une) (?:week-?\s?ends?|we|dimanche|samedi)s? (?:travaille )?(?:sur|/) ?(2|3|4|5|6|deux|trois|quatre|cinq|six)\b").ok()
+    pattern(
+        r"(?:1|un|une) (?:week-?\s?ends?|we|dimanche|samedi)s? (?:travaille )?(?:sur|/) ?(2|3|4|5|6|deux|trois|quatre|cinq|six)\b",
+    )
 });
 
 pub fn working_time(input: &Input<'_>, record: &mut Record) -> Option<WorkingTime> {

@@ -151,6 +151,10 @@ pub fn find(tokens: &[Token]) -> Option<Verdict> {
     let agreement = most / all;
     let label = &index.labels[top as usize];
     let exact = best > 0.999 && parent(label) == *winner;
+    // One general word ("vendeur", "technicien") says less than an occupation.
+    if seen.len() == 1 && !exact {
+        return None;
+    }
     let confidence = if exact && agreement > 0.5 {
         0.93
     } else {

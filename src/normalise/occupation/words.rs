@@ -1,6 +1,6 @@
 //! Titles as lists of stems: inclusive forms reduced, small words left out.
 
-use super::super::fold::{fold, stem};
+use super::super::fold::{fold, pattern, stem};
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -13,10 +13,9 @@ pub struct Token {
 
 /// "infirmier.ère", "soignant(e)s", "éducateur·rice", "agent-e" on folded text.
 static INCLUSIVE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
+    pattern(
         r"([a-z]{2,})(?:\s?\(-?|[./·•\-]-?|\s/\s?-)(?:e|iere|ere|re|ne|enne|ienne|rice|trice|ice|euse|se|te|le|lle|elle|ve|ive|teuse|es|eres|nes|rices|trices|euses)\b\)?(?:[.·\-]?s\b)?",
     )
-    .ok()
 });
 
 /// Words that say nothing of the occupation.

@@ -1,5 +1,6 @@
 //! Amounts of money as French ads write them: "2 100,50 €", "45 à 60K€", "Mensuel de 2100.0 Euros".
 
+use super::super::fold::pattern;
 use super::super::input::cents;
 use crate::model::Period;
 use regex::Regex;
@@ -26,17 +27,15 @@ const NUMBER: &str = r"(\d{1,3}(?:[ .']\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d+)?)"
 /// One amount or two; a currency sign must stand beside one of them.
 static MONEY: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let unit = r"\s?(k\b|k(?:€|e\b|eur)|mille)?\s?(€|euros?\b|eur\b|e\b|chf\b|francs suisses)?";
-    Regex::new(&format!(
+    pattern(&format!(
         r"(?:(€|eur|chf)\s?)?{NUMBER}{unit}(?:\s?(?:brute?s?|nete?s?|bruts?|/?mois|/h|mensuels?|par mois|annuels?|/an)?\s?(?:\s?(?:a|-|/|et|jusqu'a|au|to|\u{{fffd}}|ï¿½)\s?)(?:€\s?)?{NUMBER}{unit})?"
     ))
-    .ok()
 });
-static MONTHS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?:sur|x|\*)\s*(\d{1,2}(?:[.,]\d+)?)\s*(?:mois|mensualites)?\b").ok()
-});
+static MONTHS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| pattern(r"(?:sur|x|\*)\s*(\d{1,2}(?:[.,]\d+)?)\s*(?:mois|mensualites)?\b"));
 /// "13,5 mois", "13e mois" in running text says the same.
 static TEXT_MONTHS: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"\bsur (1[2-6](?:[.,]\d)?) mois").ok());
+    LazyLock::new(|| pattern(r"\bsur (1[2-6](?:[.,]\d)?) mois"));
 
 /// The first amounts in a short label of pay.
 pub fn label(folded: &str) -> Option<Said> {

@@ -1,6 +1,8 @@
 //! Repair of characters: mojibake where the reading is certain, marks that nobody can see.
 
+use regex::Regex;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// `text` without control, zero-width and direction characters, with UTF-8 that had been read as
 /// Windows-1252 put right. Line ends become `\n`.
@@ -24,21 +26,20 @@ pub fn repair(text: &str) -> String {
     out
 }
 
-/// Line ends and apostrophes that a careless export spelt out ("/r/n", "\\n", "d\\'enfants").
+/// Line ends and quotes that a careless export spelt out, once or more: "/r/n", "\n", "d\'enfants".
+static SPELT: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"/r/n|(?:\\+r)?\\+n|\\+(['"])"#).ok());
+
 fn unescape(text: &str) -> Cow<'_, str> {
-    let mut text = Cow::Borrowed(text);
-    for (spelt, meant) in [
-        ("/r/n", "\n"),
-        ("\\r\\n", "\n"),
-        ("\\n", "\n"),
-        ("\\'", "'"),
-        ("\\\"", "\""),
-    ] {
-        if text.contains(spelt) {
-            text = Cow::Owned(text.replace(spelt, meant));
+    match SPELT.as_ref() {
+        Some(regex) if text.contains(['\\', '/']) => {
+            regex.replace_all(text, |found: &regex::Captures<'_>| match found.get(1) {
+                Some(quote) => quote.as_str().to_owned(),
+                None => "\n".to_owned(),
+            })
         }
+        _ => Cow::Borrowed(text),
     }
-    text
 }
 
 /// `text` on one line: repaired, blanks collapsed, trimmed.

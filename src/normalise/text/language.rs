@@ -1,7 +1,6 @@
 //! The language of a text, by its commonest words: French, English, German, Spanish, Italian,
 //! Portuguese, Dutch. Enough to tell a French ad from one that the law wants translated.
 
-use super::super::fold::key;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -54,13 +53,14 @@ const READ: usize = 400;
 /// Fewer words than this say nothing sure.
 const LEAST: usize = 12;
 
-/// ISO 639-1 of `text` and how sure that is; `None` for too little text or no clear winner.
-pub fn language(text: &str) -> Option<(&'static str, f64)> {
-    let sample = super::super::record::cut(text, 4_000);
-    let folded = key(sample);
+/// ISO 639-1 of a folded text and how sure that is; `None` for too little text or no clear winner.
+pub fn language(folded: &str) -> Option<(&'static str, f64)> {
     let mut counts = [0_u32; WORDS.len()];
     let mut total = 0_usize;
-    for word in folded.split(' ').take(READ) {
+    let words = folded
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    for word in words.take(READ) {
         total += 1;
         let languages = INDEX.get(word).copied().unwrap_or(0);
         for (bit, count) in counts.iter_mut().enumerate() {
