@@ -6,6 +6,7 @@ use super::{
     export::{ExportError, Profiles},
     index::Index,
     portal::Templates,
+    respond::Document,
 };
 use crate::{
     model::{Clock, Network, VacancyId},
@@ -14,7 +15,10 @@ use crate::{
 use async_trait::async_trait;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, RwLock},
+    sync::{
+        Arc, Mutex, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::sync::watch;
@@ -89,14 +93,18 @@ struct Inner {
     /// Held while the index catches up, with the time of its last look at the store.
     looked: tokio::sync::Mutex<Option<Instant>>,
     renders: Mutex<HashMap<String, (Vintage, Rendered)>>,
+    /// One whole document is rendered at a time: who waits finds it on the shelf.
+    rendering: tokio::sync::Mutex<()>,
+    /// Set at shutdown: whoever waits for a change answers at once.
+    stopping: AtomicBool,
 }
 
 /// What a rendered document was made from: change number, network files, mandates in force.
 #[derive(Clone, Debug)]
-pub(super) struct Vintage {
-    pub head: u64,
-    pub network: Arc<Network>,
-    pub mandates: u64,
+struct Vintage {
+    head: u64,
+    network: Arc<Network>,
+    mandates: u64,
 }
 
 impl PartialEq for Vintage {
@@ -108,7 +116,7 @@ impl PartialEq for Vintage {
 }
 
 /// A rendered document, shared by all requests for it.
-pub(super) type Rendered = Arc<super::respond::Document>;
+pub(super) type Rendered = Arc<Document>;
 
 /// Rendered documents that are kept at most; one more empties the shelf.
 const RENDERS: usize = 256;
@@ -148,6 +156,8 @@ impl Publish {
             index: RwLock::new(Index::new()),
             looked: tokio::sync::Mutex::new(None),
             renders: Mutex::new(HashMap::new()),
+            rendering: tokio::sync::Mutex::new(()),
+            stopping: AtomicBool::new(false),
         }))
     }
 
@@ -245,10 +255,16 @@ impl Publish {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+        self.0.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process is on its way out.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
     }
 
     /// What a document rendered now would be made from.
-    pub(super) async fn vintage(&self) -> Result<Vintage, PublishError> {
+    async fn vintage(&self) -> Result<Vintage, PublishError> {
         let network = self.network();
         Ok(Vintage {
             head: self.0.store.head().await?,
@@ -257,8 +273,30 @@ impl Publish {
         })
     }
 
+    /// The whole document `key`, from the shelf or made anew by `render` for the present state.
+    pub(super) async fn rendered(
+        &self,
+        key: String,
+        render: impl AsyncFnOnce() -> Result<Document, PublishError>,
+    ) -> Result<Rendered, PublishError> {
+        if let Some(document) = self.shelved(&key, &self.vintage().await?) {
+            return Ok(document);
+        }
+        let _one_at_a_time = self.0.rendering.lock().await;
+        let vintage = self.vintage().await?;
+        if let Some(document) = self.shelved(&key, &vintage) {
+            return Ok(document);
+        }
+        let document = Arc::new(render().await?);
+        // What changed meanwhile may or may not be in it: such a document serves this answer only.
+        if self.vintage().await? == vintage {
+            self.shelve(key, vintage, document.clone());
+        }
+        Ok(document)
+    }
+
     /// The document `key` as it was rendered from `vintage`, if it still is on the shelf.
-    pub(super) fn shelved(&self, key: &str, vintage: &Vintage) -> Option<Rendered> {
+    fn shelved(&self, key: &str, vintage: &Vintage) -> Option<Rendered> {
         let renders = self.0.renders.lock().unwrap_or_else(|e| e.into_inner());
         renders
             .get(key)
@@ -266,7 +304,7 @@ impl Publish {
             .map(|(_, document)| document.clone())
     }
 
-    pub(super) fn shelve(&self, key: String, vintage: Vintage, document: Rendered) {
+    fn shelve(&self, key: String, vintage: Vintage, document: Rendered) {
         let mut renders = self.0.renders.lock().unwrap_or_else(|e| e.into_inner());
         if renders.len() >= RENDERS {
             renders.clear();

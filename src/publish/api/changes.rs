@@ -102,7 +102,7 @@ pub async fn list(
     let mut changes = read().await?;
     if let Some(seconds) = wait.filter(|_| changes.is_empty()) {
         let end = tokio::time::Instant::now() + Duration::from_secs_f64(seconds);
-        while changes.is_empty() && tokio::time::Instant::now() < end {
+        while changes.is_empty() && tokio::time::Instant::now() < end && !publish.is_stopping() {
             tokio::time::sleep(Duration::from_millis(200)).await;
             changes = read().await?;
         }

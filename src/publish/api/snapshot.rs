@@ -29,21 +29,16 @@ pub async fn all(
 }
 
 async fn render(publish: &Publish) -> Result<Arc<Document>, PublishError> {
-    let vintage = publish.vintage().await?;
-    if let Some(document) = publish.shelved(SHELF, &vintage) {
-        return Ok(document);
-    }
-    let (head, vacancies) = publish.store().snapshot().await?;
-    let size = vacancies.iter().map(|v| v.body.len() + 1).sum();
-    let mut body = Vec::with_capacity(size);
-    for vacancy in &vacancies {
-        body.extend_from_slice(&vacancy.body);
-        body.push(b'\n');
-    }
-    let document =
-        Arc::new(Document::new(NDJSON, body).with(CURSOR, &publish.codec().changes(head)));
-    if head == vintage.head {
-        publish.shelve(SHELF.into(), vintage, document.clone());
-    }
-    Ok(document)
+    publish
+        .rendered(SHELF.into(), async || {
+            let (head, vacancies) = publish.store().snapshot().await?;
+            let size = vacancies.iter().map(|v| v.body.len() + 1).sum();
+            let mut body = Vec::with_capacity(size);
+            for vacancy in &vacancies {
+                body.extend_from_slice(&vacancy.body);
+                body.push(b'\n');
+            }
+            Ok(Document::new(NDJSON, body).with(CURSOR, &publish.codec().changes(head)))
+        })
+        .await
 }

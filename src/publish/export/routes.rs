@@ -77,12 +77,10 @@ async fn render(
         "export {name} {}",
         member.as_ref().map_or("", MemberId::as_str)
     );
-    let vintage = publish.vintage().await?;
-    if let Some(document) = publish.shelved(&key, &vintage) {
-        return Ok(document);
-    }
-    let export = publish.export(name, member.as_ref()).await?;
-    let document = Arc::new(Document::new(export.content_type, export.bytes));
-    publish.shelve(key, vintage, document.clone());
-    Ok(document)
+    publish
+        .rendered(key, async || {
+            let export = publish.export(name, member.as_ref()).await?;
+            Ok(Document::new(export.content_type, export.bytes))
+        })
+        .await
 }

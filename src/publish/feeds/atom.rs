@@ -1,26 +1,20 @@
 //! Atom (RFC 4287) with tombstones (RFC 6721).
 
 use super::{Feed, content};
-use crate::{
-    publish::{PublishError, export::escape, labels, respond::Document},
-    store::{Change, ChangeOp},
-};
+use crate::publish::{export::escape, index::Tombstone, labels, respond::Document};
 use jiff::{SignedDuration, Timestamp};
 use std::fmt::Write as _;
 
 const TYPE: &str = "application/atom+xml; charset=utf-8";
-/// Tombstones in a feed: the newest, not older than this.
-const MOST_TOMBSTONES: usize = 500;
+/// Tombstones of a feed are at most that much older than the newest.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24 * 90);
-/// Change rows read at once while looking for tombstones.
-const PAGE: usize = 1000;
 
-pub async fn render(feed: &Feed) -> Result<Document, PublishError> {
-    let tombstones = tombstones(feed).await?;
+pub fn render(feed: &Feed) -> Document {
+    let tombstones = tombstones(feed);
     let settings = feed.publish.settings();
     let updated = tombstones
         .iter()
-        .map(|(_, at)| *at)
+        .map(|gone| gone.at)
         .chain([feed.updated()])
         .max()
         .unwrap_or(Timestamp::UNIX_EPOCH);
@@ -79,14 +73,14 @@ pub async fn render(feed: &Feed) -> Result<Document, PublishError> {
         element(&mut out, "    ", "content type=\"html\"", &content(doc));
         out.push_str("  </entry>\n");
     }
-    for (id, at) in tombstones {
+    for Tombstone { id, at } in tombstones {
         let _ = writeln!(
             out,
             "  <at:deleted-entry ref=\"urn:uuid:{id}\" when=\"{at}\"/>"
         );
     }
     out.push_str("</feed>\n");
-    Ok(Document::new(TYPE, out))
+    Document::new(TYPE, out)
 }
 
 fn categories(doc: &super::Doc) -> Vec<(&'static str, String, &'static str)> {
@@ -101,33 +95,13 @@ fn categories(doc: &super::Doc) -> Vec<(&'static str, String, &'static str)> {
     list
 }
 
-/// The newest tombstones. What a closed offer was is no longer known here, so a filtered feed has
-/// those of all offers: a reader ignores the ids that it never had.
-async fn tombstones(
-    feed: &Feed,
-) -> Result<Vec<(crate::model::VacancyId, Timestamp)>, PublishError> {
-    let store = feed.publish.store();
-    let mut found: Vec<(crate::model::VacancyId, Timestamp)> = Vec::new();
-    let mut after = 0;
-    loop {
-        let changes: Vec<Change> = store.changes(after, PAGE).await?;
-        let Some(last) = changes.last() else { break };
-        after = last.seq;
-        let full = changes.len() == PAGE;
-        found.extend(
-            changes
-                .iter()
-                .filter(|change| matches!(change.op, ChangeOp::Delete { .. }))
-                .map(|change| (change.id, change.changed_at)),
-        );
-        if !full {
-            break;
-        }
-    }
-    let newest = found.iter().map(|(_, at)| *at).max();
-    found.retain(|(_, at)| newest.is_some_and(|newest| newest.duration_since(*at) <= REMEMBERED));
-    let surplus = found.len().saturating_sub(MOST_TOMBSTONES);
-    found.drain(..surplus);
-    found.reverse();
-    Ok(found)
+/// The newest tombstones, the latest first. What a closed offer was is no longer known here, so a
+/// filtered feed has those of all offers: a reader ignores the ids that it never had.
+fn tombstones(feed: &Feed) -> Vec<Tombstone> {
+    let mut found: Vec<Tombstone> = feed
+        .publish
+        .index(|index| index.tombstones().rev().copied().collect());
+    let newest = found.iter().map(|gone| gone.at).max();
+    found.retain(|gone| newest.is_some_and(|newest| newest.duration_since(gone.at) <= REMEMBERED));
+    found
 }

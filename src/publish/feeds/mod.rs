@@ -8,7 +8,7 @@ mod rss;
 mod site;
 
 use super::{
-    Publish, PublishError,
+    Publish,
     api::{Params, filter},
     index::{Doc, Search, Sort},
     respond::Document,
@@ -115,9 +115,7 @@ async fn atom_feed(
     RawQuery(query): RawQuery,
 ) -> Result<Document, Response> {
     let feed = gather(&publish, "/feeds/atom.xml", query.as_deref()).await?;
-    atom::render(&feed)
-        .await
-        .map_err(|error: PublishError| error.into_response())
+    Ok(atom::render(&feed))
 }
 
 async fn rss_feed(

@@ -14,7 +14,10 @@ use crate::{
 };
 use bytes::Bytes;
 use jiff::Timestamp;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 use terms::Terms;
 
 /// One live vacancy as the index holds it.
@@ -60,12 +63,24 @@ pub struct Page {
     pub facets: Facets,
 }
 
+/// A vacancy that is no longer public.
+#[derive(Clone, Copy, Debug)]
+pub struct Tombstone {
+    pub id: VacancyId,
+    pub at: Timestamp,
+}
+
+/// Closings that are remembered, for feeds that show them.
+const TOMBSTONES: usize = 500;
+
 #[derive(Debug, Default)]
 pub struct Index {
     head: u64,
     slots: Vec<Option<Arc<Doc>>>,
     free: Vec<u32>,
     by_id: HashMap<VacancyId, u32>,
+    /// The newest closings, oldest first.
+    tombstones: VecDeque<Tombstone>,
     terms: Terms,
 }
 
@@ -87,13 +102,23 @@ impl Index {
     pub fn apply(&mut self, changes: &[Change]) {
         for change in changes {
             self.remove(change.id);
-            if let ChangeOp::Upsert { body } = &change.op {
-                match serde_json::from_slice::<Vacancy>(body) {
+            self.tombstones.retain(|gone| gone.id != change.id);
+            match &change.op {
+                ChangeOp::Upsert { body } => match serde_json::from_slice::<Vacancy>(body) {
                     Ok(vacancy) => self.insert(body.clone(), vacancy),
                     // Written by a newer program: it stays reachable by id and in the delta feed.
                     Err(error) => {
                         tracing::warn!(vacancy = %change.id, %error, "vacancy cannot be indexed");
                     }
+                },
+                ChangeOp::Delete { .. } => {
+                    if self.tombstones.len() == TOMBSTONES {
+                        self.tombstones.pop_front();
+                    }
+                    self.tombstones.push_back(Tombstone {
+                        id: change.id,
+                        at: change.changed_at,
+                    });
                 }
             }
             self.set_head(change.seq);
@@ -133,6 +158,11 @@ impl Index {
             self.slots[slot as usize] = None;
             self.free.push(slot);
         }
+    }
+
+    /// The newest closings, oldest first.
+    pub fn tombstones(&self) -> impl DoubleEndedIterator<Item = &Tombstone> {
+        self.tombstones.iter()
     }
 
     /// Every live vacancy, in no particular order.

@@ -122,7 +122,7 @@ impl Terms {
     }
 
     /// The slots that hold one word: itself, what it abbreviates, and failing both, what may be
-    /// meant by a typing error. The last word of a search may be unfinished.
+    /// meant by an unfinished word or a typing error. The last word of a search may be unfinished.
     fn word(&self, word: &str, last: bool) -> HashMap<u32, u32> {
         let mut scores = HashMap::new();
         let wanted = stem(word);
@@ -147,21 +147,30 @@ impl Terms {
                 *best = (*best).max(score);
             }
         }
-        if last && word.chars().count() >= 3 {
+        if (last || scores.is_empty()) && word.chars().count() >= 3 {
             let end = format!("{wanted}\u{10ffff}");
             for (_, slots) in self.postings.range(wanted.clone()..end) {
                 merge(&mut scores, slots, 3);
             }
         }
         if scores.is_empty() {
-            let limit = tolerance(word);
-            for (term, slots) in &self.postings {
-                if limit > 0 && within(term, &wanted, limit) {
-                    merge(&mut scores, slots, FUZZY_QUARTERS);
-                }
-            }
+            self.fuzzy(&mut scores, &wanted, tolerance(word));
         }
         scores
+    }
+
+    /// Terms a few typing errors away. The first letter is taken to be right: it nearly always is,
+    /// and only a part of the dictionary has to be compared.
+    fn fuzzy(&self, scores: &mut HashMap<u32, u32>, wanted: &str, limit: usize) {
+        let Some(first) = wanted.chars().next().filter(|_| limit > 0) else {
+            return;
+        };
+        let range = first.to_string()..format!("{first}\u{10ffff}");
+        for (term, slots) in self.postings.range(range) {
+            if term.len().abs_diff(wanted.len()) <= limit && within(term, wanted, limit) {
+                merge(scores, slots, FUZZY_QUARTERS);
+            }
+        }
     }
 
     fn take(&self, scores: &mut HashMap<u32, u32>, term: &str, quarters: u32) {
