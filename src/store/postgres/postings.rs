@@ -548,10 +548,11 @@ pub(super) async fn settle_generic(
         return Ok(());
     }
     let keys: Vec<i64> = crossed.iter().map(|(key, _)| *key).collect();
-    let (up, down): (Vec<(i64, bool)>, Vec<(i64, bool)>) =
-        crossed.into_iter().partition(|(_, generic)| *generic);
-    let up: Vec<i64> = up.into_iter().map(|(key, _)| key).collect();
-    let down: Vec<i64> = down.into_iter().map(|(key, _)| key).collect();
+    let side = |wanted: bool| {
+        let keys = crossed.iter().filter(|(_, generic)| *generic == wanted);
+        keys.map(|(key, _)| *key).collect::<Vec<i64>>()
+    };
+    let (up, down) = (side(true), side(false));
     run(
         c,
         "INSERT INTO generic_key (key) SELECT unnest($1::bigint[]) ON CONFLICT DO NOTHING",
