@@ -1,6 +1,7 @@
 //! What dedupe knows of a posting: a few hundred numbers, computed once.
 
 use super::links;
+use super::statistics::STATISTICS;
 use super::tables::{FACETS, SHIFT_ALTERNATING, SHIFT_DAY, SHIFT_NIGHT, SOURCES, Trust};
 use super::text::{self, Words, distinct};
 use crate::model::{
@@ -18,6 +19,8 @@ pub struct Features {
     pub id: PostingId,
     pub own: bool,
     pub connector: u64,
+    /// The connector and the partners through which it shows the offer.
+    pub channel: u64,
     pub member: u64,
     pub trust: Trust,
     /// All core words of the title, as one hash.
@@ -49,6 +52,8 @@ pub struct Features {
     pub contract: Option<ContractForm>,
     /// Tenths of a month.
     pub duration: Option<u32>,
+    /// Whether the source states it, not just the text.
+    pub duration_named: bool,
     pub part_time: Option<bool>,
     /// Per cent of a full-time equivalent.
     pub share: Option<u32>,
@@ -64,6 +69,8 @@ pub struct Features {
     pub pay: Option<(i64, i64)>,
     /// Days since 1970.
     pub starts: Option<i32>,
+    /// The start as the text puts it; 0 unknown.
+    pub start_words: u64,
     pub published: Option<i32>,
     pub expires: Option<i32>,
     pub openings: Option<u32>,
@@ -73,11 +80,9 @@ pub struct Features {
     /// Identities of the links that lead to this very offer.
     pub links: Vec<u64>,
     pub hosts: Vec<u64>,
-    /// Sketch of three-stem shingles, sorted; and the largest hash that it would hold.
-    pub shingles: Vec<u32>,
-    pub shingle_limit: u32,
-    pub words: Vec<u32>,
-    pub word_limit: u32,
+    /// Three-stem shingles.
+    pub shingles: Sketch,
+    pub words: Sketch,
     /// Number of words of the text.
     pub length: u32,
     /// Hashes of the long sentences, the four smallest.
@@ -100,6 +105,7 @@ impl Features {
             id: posting.id,
             own: posting.is_own(),
             connector: text::hash(posting.connector.as_str().as_bytes()),
+            channel: channel(posting),
             member: posting
                 .member
                 .as_ref()
@@ -122,6 +128,7 @@ impl Features {
             point: None,
             contract: None,
             duration: None,
+            duration_named: false,
             part_time: None,
             share: None,
             shifts: 0,
@@ -137,6 +144,7 @@ impl Features {
                     .map(|z| z.timestamp())
                     .unwrap_or_default())
             }),
+            start_words: start_in(&words),
             published: offer.published.map(day),
             expires: offer.expires.map(day),
             openings: offer.openings,
@@ -144,10 +152,8 @@ impl Features {
             references: references(body),
             links: Vec::new(),
             hosts: Vec::new(),
-            shingles: Vec::new(),
-            shingle_limit: u32::MAX,
-            words: Vec::new(),
-            word_limit: u32::MAX,
+            shingles: Sketch::default(),
+            words: Sketch::default(),
             length: words.len() as u32,
             sentences: Vec::new(),
         };
@@ -161,33 +167,24 @@ impl Features {
     }
 
     fn read_text(&mut self, words: &Words, hashes: &[u64]) {
-        let mut shingles = Vec::with_capacity(words.len());
-        let mut window = [0_u64; 3];
         let mut sentence = (u32::MAX, Vec::new());
         let mut sentences = Vec::new();
-        let mut seen = 0;
         for (at, word) in words.iter().enumerate() {
-            if word.len() < 2 {
-                continue;
-            }
-            let stem = text::stem(word);
-            window = [window[1], window[2], stem];
-            seen += 1;
-            if seen >= 3 {
-                shingles.push((text::combine(&window) >> 32) as u32);
-            }
             if words.sentence(at) != sentence.0 {
                 close_sentence(&mut sentences, &mut sentence.1);
                 sentence.0 = words.sentence(at);
             }
             if word.len() > 3 {
-                sentence.1.push(stem);
+                sentence.1.push(text::stem(word));
             }
         }
         close_sentence(&mut sentences, &mut sentence.1);
-        (self.shingles, self.shingle_limit) = sketch(shingles, SHINGLES);
-        (self.words, self.word_limit) =
-            sketch(hashes.iter().map(|h| (h >> 32) as u32).collect(), WORDS);
+        self.shingles = Sketch::of(text::shingles(words), SHINGLES, |s| STATISTICS.shingle(s));
+        self.words = Sketch::of(
+            hashes.iter().map(|h| (h >> 32) as u32).collect(),
+            WORDS,
+            |w| STATISTICS.word(w),
+        );
         self.sentences = distinct(sentences);
         self.sentences.truncate(4);
         let mut anchored = 0_u128;
@@ -195,13 +192,18 @@ impl Features {
         FACETS.services.find_hashed(hashes, &mut |number, at, _| {
             let bit = 1_u128 << number;
             mentioned |= bit;
-            let named = (1..=3).any(|back| {
+            let before = |back: usize| {
                 at.checked_sub(back)
                     .and_then(|i| words.get(i))
-                    .is_some_and(|w| {
-                        matches!(w, "service" | "unite" | "pole" | "secteur" | "departement")
-                    })
-            });
+                    .unwrap_or_default()
+            };
+            let named = before(1) == "pour"
+                || (1..=3).any(|back| {
+                    matches!(
+                        before(back),
+                        "service" | "unite" | "pole" | "secteur" | "departement"
+                    )
+                });
             if named {
                 anchored |= bit;
             }
@@ -383,9 +385,11 @@ impl Features {
         let contract = offer.contract.as_ref();
         self.contract = contract.and_then(|c| c.form);
         let permanent = matches!(self.contract, Some(ContractForm::Cdi));
-        self.duration = contract
-            .and_then(months)
-            .or_else(|| if permanent { None } else { duration_in(words) });
+        self.duration = contract.and_then(months);
+        self.duration_named = self.duration.is_some();
+        if self.duration.is_none() && !permanent {
+            self.duration = duration_in(words);
+        }
         let time = offer.working_time.as_ref();
         let (part, share) = time_in(words);
         self.part_time = time.and_then(|t| t.time).map(|t| t == Time::Part).or(part);
@@ -428,6 +432,9 @@ impl Features {
             let high = p.monthly_max.unwrap_or(low);
             Some((low as i64, high as i64))
         });
+        if self.pay.is_none() {
+            self.pay = pay_in(words);
+        }
     }
 
     fn read_links(&mut self, offer: &Offer) {
@@ -443,14 +450,24 @@ impl Features {
                     .flat_map(|o| &o.partners)
                     .filter_map(|p| p.url.as_deref()),
             );
-        let (links, hosts): (Vec<u64>, Vec<u64>) = all.filter_map(links::keys).unzip();
-        self.links = distinct(links);
-        self.hosts = distinct(hosts);
+        self.links = distinct(
+            all.filter_map(|l| links::keys(l))
+                .map(|(link, _)| link)
+                .collect(),
+        );
+        // Only where to apply: re-issues at a job board all have links of the board.
+        let apply = offer.apply.iter().filter_map(|a| a.url.as_deref());
+        self.hosts = distinct(
+            apply
+                .filter_map(|l| links::keys(l))
+                .map(|(_, host)| host)
+                .collect(),
+        );
     }
 
     /// Whether this text has the word; an answer for sketched texts too, where it may be "no".
     pub fn says(&self, word: u32) -> bool {
-        self.words.binary_search(&word).is_ok()
+        self.words.values.binary_search(&word).is_ok()
     }
 }
 
@@ -471,6 +488,19 @@ const EMPLOYER_NOISE: [&str; 14] = [
     "sante",
     "dusein",
 ];
+
+/// One aggregator carries the feeds of many partners: each is a source of its own.
+fn channel(posting: &Posting) -> u64 {
+    let partners = posting.offer.origin.iter().flat_map(|o| &o.partners);
+    let mut parts = distinct(
+        partners
+            .filter_map(|p| p.name.as_deref())
+            .map(|n| text::hash(n.as_bytes()))
+            .collect(),
+    );
+    parts.push(text::hash(posting.connector.as_str().as_bytes()));
+    text::combine(&parts)
+}
 
 /// A day number; whole days are what publication dates are good for.
 fn day(at: jiff::Timestamp) -> i32 {
@@ -507,34 +537,110 @@ pub fn reference(text: &str) -> u64 {
     }
 }
 
-/// Runs of letters, digits and separators with at least three digits: what may be a reference.
+/// What looks like a reference: a run of letters, digits and separators that follows "référence",
+/// or that mixes letters with at least four digits.
 fn references(body: &str) -> Vec<u64> {
     let mut found = Vec::new();
-    for run in body.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '/'))) {
+    let mut announced = 0;
+    for run in body.split(|c: char| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '/'))) {
         let run = run.trim_matches(['-', '_', '/']);
+        if run.is_empty() {
+            continue;
+        }
         let digits = run.bytes().filter(u8::is_ascii_digit).count();
-        if digits >= 3 && (5..=32).contains(&run.len()) {
+        let letters = run.bytes().any(|b| b.is_ascii_uppercase());
+        let plain = run.is_ascii() && (4..=32).contains(&run.len());
+        if plain && (digits >= 3 && announced > 0 || digits >= 4 && letters) {
             found.push(reference(run));
         }
+        let head = run.get(..2).unwrap_or_default();
+        if head.eq_ignore_ascii_case("ré")
+            || head.eq_ignore_ascii_case("re")
+            || run.starts_with("ré")
+            || run.starts_with("Ré")
+            || run.starts_with("RÉ")
+        {
+            let word = Words::of(run);
+            if matches!(word.get(0), Some("ref" | "reference" | "references")) {
+                announced = 4;
+                continue;
+            }
+        }
+        announced = i32::max(announced - 1, 0);
     }
     let mut found = distinct(found);
     found.truncate(16);
     found
 }
 
-/// "CDD de 8 mois", "6 mois renouvelable": the first number before the word, in tenths.
+/// "CDD de 8 mois", "mission de 6 mois": a number of months near the word of a contract.
 fn duration_in(words: &Words) -> Option<u32> {
-    let mut previous: &str = "";
-    for word in words.iter() {
-        if matches!(word, "mois")
-            && let Ok(number) = previous.parse::<u32>()
-            && (1..=60).contains(&number)
-        {
-            return Some(number * 10);
+    let mut contract = None;
+    for (at, word) in words.iter().enumerate() {
+        match word {
+            "cdd" | "contrat" | "mission" | "vacation" | "mis" | "interim" | "duree" => {
+                contract = Some(at)
+            }
+            "mois" => {
+                let number = at.checked_sub(1).and_then(|i| words.get(i))?.parse::<u32>();
+                let near = contract.is_some_and(|c| at - c <= 4);
+                if near
+                    && let Ok(number) = number
+                    && (1..=60).contains(&number)
+                {
+                    return Some(number * 10);
+                }
+            }
+            _ => {}
         }
-        previous = word;
     }
     None
+}
+
+/// A monthly amount announced as pay.
+fn pay_in(words: &Words) -> Option<(i64, i64)> {
+    let mut announced = None;
+    for (at, word) in words.iter().enumerate() {
+        if matches!(word, "salaire" | "remuneration") {
+            announced = Some(at);
+        } else if announced.is_some_and(|a| at - a <= 6)
+            && let Ok(amount) = word.parse::<i64>()
+            && (1_000..20_000).contains(&amount)
+        {
+            return Some((amount, amount));
+        }
+    }
+    None
+}
+
+/// What follows "prise de poste": "dès que possible", "le 1er septembre".
+fn start_in(words: &Words) -> u64 {
+    for at in 0..words.len().saturating_sub(3) {
+        if words.get(at) == Some("prise")
+            && matches!(
+                words.get(at + 2),
+                Some("poste" | "fonction" | "fonctions" | "emploi")
+            )
+        {
+            let sentence = words.sentence(at);
+            let said: Vec<u64> = (at + 3..at + 7)
+                .filter(|i| words.sentence(*i) == sentence)
+                .filter_map(|i| words.get(i))
+                .filter(|w| {
+                    !matches!(
+                        *w,
+                        "le" | "au" | "a" | "en" | "du" | "partir" | "prevue" | "souhaitee"
+                    )
+                })
+                .take(2)
+                .map(|w| text::hash(w.as_bytes()))
+                .collect();
+            if !said.is_empty() {
+                return text::combine(&said);
+            }
+        }
+    }
+    0
 }
 
 /// Part time or full time as the text says, and the share in per cent.
@@ -574,15 +680,31 @@ fn close_sentence(sentences: &mut Vec<u64>, stems: &mut Vec<u64>) {
     stems.clear();
 }
 
-/// The `keep` smallest values, and the largest that the sketch would hold.
-fn sketch(values: Vec<u32>, keep: usize) -> (Vec<u32>, u32) {
-    let mut values = distinct(values);
-    if values.len() > keep {
-        values.truncate(keep);
+/// The smallest hashes of a set, each with its rarity; two sketches are comparable below the
+/// smaller limit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sketch {
+    /// Sorted.
+    pub values: Vec<u32>,
+    /// Rarity of each, in bits.
+    pub rarities: Vec<u8>,
+    /// The largest hash that it would hold.
+    pub limit: u32,
+}
+
+impl Sketch {
+    fn of(values: Vec<u32>, keep: usize, rarity: impl Fn(u32) -> u8) -> Self {
+        let mut values = distinct(values);
+        let mut limit = u32::MAX;
+        if values.len() > keep {
+            values.truncate(keep);
+            limit = values.last().copied().unwrap_or(limit);
+        }
         values.shrink_to_fit();
-        let limit = values.last().copied().unwrap_or(u32::MAX);
-        (values, limit)
-    } else {
-        (values, u32::MAX)
+        Self {
+            rarities: values.iter().map(|v| rarity(*v)).collect(),
+            values,
+            limit,
+        }
     }
 }

@@ -3,8 +3,8 @@
 use super::features::Features;
 use super::text::{combine, distinct, mix};
 
-/// Shingles of a text that become keys: those with the smallest hashes, so that a shortened copy
-/// keeps as many of them as it keeps of the text.
+/// Shingles of a text that become keys: of the rarest those with the smallest hashes, so that a
+/// shortened copy keeps as many of them as it keeps of the text.
 const SAMPLE: usize = 10;
 
 /// A number apart for each kind of key.
@@ -35,6 +35,15 @@ pub fn of(features: &Features) -> Vec<u64> {
     for reference in &features.references {
         add(Kind::Reference, &[*reference]);
     }
+    let shingles = &features.shingles;
+    let mut sample: Vec<(u8, u32)> = shingles
+        .rarities
+        .iter()
+        .zip(&shingles.values)
+        .map(|(rarity, value)| (u8::MAX - rarity, *value))
+        .collect();
+    sample.sort_unstable();
+    sample.truncate(SAMPLE);
     // A trade where the title names one, else the occupation, else the title's words.
     let trade = match (features.trade, features.occupation, features.title) {
         (0, 0, title) => title,
@@ -59,14 +68,14 @@ pub fn of(features: &Features) -> Vec<u64> {
             );
         }
         add(Kind::TitleDepartment, &[features.title, *department]);
-        for shingle in features.shingles.iter().take(SAMPLE) {
+        for (_, shingle) in &sample {
             add(Kind::ShingleDepartment, &[u64::from(*shingle), *department]);
         }
         for sentence in &features.sentences {
             add(Kind::Sentence, &[*sentence, *department]);
         }
     }
-    for shingle in features.shingles.iter().take(SAMPLE) {
+    for (_, shingle) in &sample {
         add(Kind::Shingle, &[u64::from(*shingle)]);
     }
     distinct(keys)

@@ -12,13 +12,16 @@
 mod cluster;
 mod compare;
 mod derive;
+pub mod evaluate;
 mod features;
+pub mod fit;
 mod keys;
 mod links;
 mod merge;
 mod ruling;
 mod scorecard;
-mod signals;
+pub mod signals;
+pub mod statistics;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -26,11 +29,16 @@ mod text;
 
 pub use derive::{derive, may_join};
 pub use features::Features;
-pub use scorecard::{Bands, in_french, probability};
+pub use scorecard::{
+    Bands, FitRecord, SCORECARD, Scorecard, WeightFile, WeightsError, in_french, probability,
+};
 
 use crate::model::{
     Edge, Posting, PostingId, ProvenanceMap, TombstoneReason, Vacancy, VacancyId, VacancyStatus,
 };
+
+/// A blocking key that more postings share than this is generic: it proposes no pair.
+pub const KEY_CAP: usize = 100;
 
 /// Blocking keys of a posting: sorted, distinct, symmetric (they depend on nothing else).
 pub fn block_keys(posting: &Posting) -> Vec<u64> {

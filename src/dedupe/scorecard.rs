@@ -190,7 +190,8 @@ static EVIDENCE: LazyLock<Phrases> =
     });
 
 fn words(line: &str, level: &str) -> Option<String> {
-    if matches!(line, "containment" | "resemblance") {
+    let line = line.strip_prefix("agency_").unwrap_or(line);
+    if matches!(line, "containment" | "resemblance" | "rare") {
         let share = match level {
             "none" => "under 10 %".to_owned(),
             "all" => "100 %".to_owned(),
@@ -199,7 +200,8 @@ fn words(line: &str, level: &str) -> Option<String> {
         };
         return Some(match line {
             "containment" => format!("of the shorter text, {share} is in the longer"),
-            _ => format!("of both texts together, {share} is common"),
+            "resemblance" => format!("of both texts together, {share} is common"),
+            _ => format!("of the rare phrases of one text, {share} is in the other"),
         });
     }
     EVIDENCE
@@ -224,6 +226,11 @@ pub fn in_french(evidence: &str) -> String {
             .replace("of the shorter text, ", "du texte court, ")
             .replace("of both texts together, ", "des deux textes réunis, ")
             .replace(" is in the longer", " se trouve dans le long")
+            .replace(
+                "of the rare phrases of one text, ",
+                "des tournures rares d'un texte, ",
+            )
+            .replace(" is in the other", " se trouve dans l'autre")
             .replace(" is common", " est commun")
             .replace(" or more", " ou plus")
             .replace("under", "moins de")

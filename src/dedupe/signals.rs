@@ -1,6 +1,7 @@
 //! What two postings have in common, line by line: the levels that the scorecard weighs.
 
-use super::features::Features;
+use super::features::{Features, Sketch};
+use super::statistics::RARE;
 use super::tables::{SHIFT_ALTERNATING, Trust};
 use super::text::shared;
 use crate::model::ContractForm;
@@ -31,7 +32,7 @@ macro_rules! lines {
 
 lines! {
     link: unknown same other_same_host other;
-    reference: unknown same in_text shared other other_in_text;
+    reference: unknown same in_text shared other_own other other_in_text;
     employer: unknown same similar named intermediary both_unknown different doubtful;
     place: unknown same near named department doubtful_other other_department other both_unknown;
     title: same same_trade contained similar poor different doubtful;
@@ -44,9 +45,13 @@ lines! {
     time: unknown same other_share other;
     pay: unknown same overlap other;
     start: unknown same other;
-    containment: none c10 c20 c30 c40 c50 c60 c70 c80 c90 c97 all empty;
-    resemblance: none r10 r20 r30 r40 r50 r60 r70 r80 r90 r97 all empty;
-    substitution: none s1 s2 s4 s8 s16 s32 s64 empty;
+    containment: unknown none c10 c20 c30 c40 c50 c60 c70 c80 c90 c97 all empty;
+    agency_containment: unknown none c10 c20 c30 c40 c50 c60 c70 c80 c90 c97 all empty;
+    resemblance: unknown none r10 r20 r30 r40 r50 r60 r70 r80 r90 r97 all empty;
+    rare: unknown none a10 a20 a30 a40 a50 a60 a70 a80 a90 a97 all empty;
+    agency_rare: unknown none a10 a20 a30 a40 a50 a60 a70 a80 a90 a97 all empty;
+    substitution: unknown none s1 s2 s4 s8 s16 s32 s64 s128 empty;
+    agency_substitution: unknown none s1 s2 s4 s8 s16 s32 s64 s128 empty;
     gap: unknown same_day days week month quarter long;
     sources: own_aggregator same_own_apart same_own_overlap two_own same_aggregator two_aggregators;
 }
@@ -61,7 +66,7 @@ pub type Signals = [u8; LINES.len()];
 pub fn read(a: &Features, b: &Features) -> Signals {
     let mut signals = [0; LINES.len()];
     let mut set = |line: Line, level: u8| signals[line as usize] = level;
-    let overlap = Overlap::of(a, b);
+    let overlap = Overlap::of(&a.shingles, &b.shingles);
     set(Line::link, link(a, b));
     set(Line::reference, reference_of(a, b));
     set(Line::employer, employer_of(a, b));
@@ -82,17 +87,22 @@ pub fn read(a: &Features, b: &Features) -> Signals {
     set(Line::service, service_of(a, b));
     set(Line::time, time_of(a, b));
     set(Line::pay, pay_of(a, b));
-    set(
-        Line::start,
-        by(
-            a.starts,
-            b.starts,
-            [start::unknown, start::same, start::other],
-        ),
-    );
-    set(Line::containment, overlap.containment());
-    set(Line::resemblance, overlap.resemblance());
-    set(Line::substitution, substitution_of(a, b));
+    set(Line::start, start_of(a, b));
+    let words = Overlap::of(&a.words, &b.words);
+    // An agency rewrites by trade: what is much in common with it is little between others.
+    let (contained, seldom, substituted) = if a.intermediary || b.intermediary {
+        (
+            Line::agency_containment,
+            Line::agency_rare,
+            Line::agency_substitution,
+        )
+    } else {
+        set(Line::resemblance, overlap.resemblance());
+        (Line::containment, Line::rare, Line::substitution)
+    };
+    set(contained, overlap.containment());
+    set(seldom, overlap.rare());
+    set(substituted, words.substitution());
     set(Line::gap, gap_of(a, b));
     set(Line::sources, sources_of(a, b));
     signals
@@ -129,12 +139,18 @@ fn reference_of(a: &Features, b: &Features) -> u8 {
         return reference::in_text;
     }
     if ra != 0 && rb != 0 {
-        return reference::other;
+        return if a.own && a.connector == b.connector {
+            reference::other_own
+        } else {
+            reference::other
+        };
     }
     if shared(&a.references, &b.references) > 0 {
         return reference::shared;
     }
-    if !a.references.is_empty() && !b.references.is_empty() {
+    // An agency numbers its ads its own way.
+    let employers = !a.intermediary && !b.intermediary;
+    if employers && !a.references.is_empty() && !b.references.is_empty() {
         return reference::other_in_text;
     }
     reference::unknown
@@ -377,26 +393,77 @@ fn pay_of(a: &Features, b: &Features) -> u8 {
     }
 }
 
+fn start_of(a: &Features, b: &Features) -> u8 {
+    match by(
+        a.starts,
+        b.starts,
+        [start::unknown, start::same, start::other],
+    ) {
+        start::unknown if a.start_words != 0 && b.start_words != 0 => {
+            if a.start_words == b.start_words {
+                start::same
+            } else {
+                start::other
+            }
+        }
+        dated => dated,
+    }
+}
+
 /// How much of two texts is the same.
+#[derive(Default)]
 struct Overlap {
     common: usize,
     a: usize,
     b: usize,
+    /// Bits of rarity in common, and on either side alone.
+    common_bits: u32,
+    a_bits: u32,
+    b_bits: u32,
+    /// Among what the snapshot does not know.
+    common_rare: usize,
+    a_rare: usize,
+    b_rare: usize,
 }
 
 impl Overlap {
-    fn of(a: &Features, b: &Features) -> Self {
-        let limit = a.shingle_limit.min(b.shingle_limit);
-        let cut = |s: &[u32]| s.partition_point(|v| *v <= limit);
-        let (na, nb) = (cut(&a.shingles), cut(&b.shingles));
-        let common = shared(
-            a.shingles.get(..na).unwrap_or_default(),
-            b.shingles.get(..nb).unwrap_or_default(),
-        );
-        Self {
-            common,
-            a: na,
-            b: nb,
+    fn of(a: &Sketch, b: &Sketch) -> Self {
+        let mut overlap = Self::default();
+        let limit = a.limit.min(b.limit);
+        let (mut i, mut j) = (0, 0);
+        loop {
+            let x = a.values.get(i).copied().filter(|v| *v <= limit);
+            let y = b.values.get(j).copied().filter(|v| *v <= limit);
+            let (in_a, in_b) = match (x, y) {
+                (None, None) => return overlap,
+                (Some(x), Some(y)) => (x <= y, y <= x),
+                (x, _) => (x.is_some(), x.is_none()),
+            };
+            let bits = if in_a {
+                a.rarities.get(i)
+            } else {
+                b.rarities.get(j)
+            };
+            let bits = bits.copied().unwrap_or(0);
+            let rare = usize::from(bits >= RARE);
+            let bits = u32::from(bits);
+            if in_a {
+                i += 1;
+                overlap.a += 1;
+                overlap.a_bits += bits;
+                overlap.a_rare += rare;
+            }
+            if in_b {
+                j += 1;
+                overlap.b += 1;
+                overlap.b_bits += bits;
+                overlap.b_rare += rare;
+            }
+            if in_a && in_b {
+                overlap.common += 1;
+                overlap.common_bits += bits;
+                overlap.common_rare += rare;
+            }
         }
     }
 
@@ -408,49 +475,54 @@ impl Overlap {
         if self.is_poor() {
             return containment::empty;
         }
-        step(self.common * 100 / self.a.min(self.b).max(1))
+        step(self.common_bits as usize * 100 / self.a_bits.min(self.b_bits).max(1) as usize)
     }
 
     fn resemblance(&self) -> u8 {
         if self.is_poor() {
             return resemblance::empty;
         }
-        step(self.common * 100 / (self.a + self.b - self.common).max(1))
+        let all = self.a_bits + self.b_bits - self.common_bits;
+        step(self.common_bits as usize * 100 / all.max(1) as usize)
+    }
+
+    /// Containment among what only few ads say.
+    fn rare(&self) -> u8 {
+        let least = self.a_rare.min(self.b_rare);
+        if least < 6 {
+            return rare::empty;
+        }
+        step(self.common_rare * 100 / least)
+    }
+
+    /// Bits of rarity that only one side has, counted on the side that has less: a truncated or
+    /// wrapped text has none on one side; a sibling that swaps its service or town has some on
+    /// both.
+    fn substitution(&self) -> u8 {
+        if self.is_poor() {
+            return substitution::empty;
+        }
+        match self.a_bits.min(self.b_bits) - self.common_bits {
+            0 => substitution::none,
+            1..6 => substitution::s1,
+            6..13 => substitution::s2,
+            13..25 => substitution::s4,
+            25..50 => substitution::s8,
+            50..100 => substitution::s16,
+            100..200 => substitution::s32,
+            200..400 => substitution::s64,
+            _ => substitution::s128,
+        }
     }
 }
 
 /// Per cent → level of containment or resemblance.
 fn step(share: usize) -> u8 {
     match share {
-        0..90 => (share / 10) as u8,
-        90..97 => 9,
-        97..100 => 10,
-        _ => 11,
-    }
-}
-
-/// Words that only one side has, counted on the side that has fewer: a truncated or wrapped text
-/// has none on one side; a sibling that swaps its service or town has some on both.
-fn substitution_of(a: &Features, b: &Features) -> u8 {
-    let limit = a.word_limit.min(b.word_limit);
-    let cut = |w: &[u32]| w.partition_point(|v| *v <= limit);
-    let (na, nb) = (cut(&a.words), cut(&b.words));
-    if na.min(nb) < 12 {
-        return substitution::empty;
-    }
-    let common = shared(
-        a.words.get(..na).unwrap_or_default(),
-        b.words.get(..nb).unwrap_or_default(),
-    );
-    match na.min(nb).saturating_sub(common) {
-        0 => substitution::none,
-        1 => substitution::s1,
-        2..4 => substitution::s2,
-        4..8 => substitution::s4,
-        8..16 => substitution::s8,
-        16..32 => substitution::s16,
-        32..64 => substitution::s32,
-        _ => substitution::s64,
+        0..90 => 1 + (share / 10) as u8,
+        90..97 => 10,
+        97..100 => 11,
+        _ => 12,
     }
 }
 
@@ -471,7 +543,11 @@ fn gap_of(a: &Features, b: &Features) -> u8 {
 fn sources_of(a: &Features, b: &Features) -> u8 {
     if a.connector == b.connector {
         if !a.own {
-            return sources::same_aggregator;
+            return if a.channel == b.channel {
+                sources::same_aggregator
+            } else {
+                sources::two_aggregators
+            };
         }
         let ended = |end: Option<i32>, other: Option<i32>| matches!((end, other), (Some(e), Some(p)) if e < p);
         return if ended(a.expires, b.published) || ended(b.expires, a.published) {
@@ -499,6 +575,15 @@ pub fn veto(a: &Features, b: &Features, signals: &Signals) -> Option<Line> {
     }
     if at(Line::shift) == shift::other && a.shift_named && b.shift_named && both(|t| t.title) {
         return Some(Line::shift);
+    }
+    if at(Line::duration) == duration::other
+        && a.duration_named
+        && b.duration_named
+        && a.contract == b.contract
+        && both(|t| t.contract)
+        && at(Line::link) != link::same
+    {
+        return Some(Line::duration);
     }
     if at(Line::sources) == sources::two_own && a.member != b.member && at(Line::link) != link::same
     {

@@ -132,6 +132,21 @@ pub fn stem(word: &str) -> u64 {
     hash(cut.as_bytes())
 }
 
+/// Hashes of three stems in a row, in the order of the text.
+pub fn shingles(words: &Words) -> Vec<u32> {
+    let mut window = [0_u64; 3];
+    let mut seen = 0;
+    let mut shingles = Vec::with_capacity(words.len());
+    for word in words.iter().filter(|w| w.len() > 1) {
+        window = [window[1], window[2], stem(word)];
+        seen += 1;
+        if seen >= 3 {
+            shingles.push((combine(&window) >> 32) as u32);
+        }
+    }
+    shingles
+}
+
 /// Sorted, distinct.
 pub fn distinct<T: Ord>(mut values: Vec<T>) -> Vec<T> {
     values.sort_unstable();

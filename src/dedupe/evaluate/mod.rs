@@ -1,0 +1,146 @@
+//! `duplicates evaluate`: a labelled corpus through the whole path (postings, keys, verdicts,
+//! clusters), and what came of it.
+
+mod corpus;
+mod matching;
+mod metrics;
+
+pub use corpus::{Corpus, CorpusError, LabelledPair, france_travail, labelled, pairs};
+pub use matching::Matching;
+pub use metrics::{Figures, bcubed, pairwise};
+
+use super::scorecard::{SCORECARD, Scorecard};
+use serde::Serialize;
+use std::time::Instant;
+
+/// The figures of one evaluation, in the form that scripts rely on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    pub postings: usize,
+    pub vacancies_true: usize,
+    pub vacancies_found: usize,
+    /// What the hub would publish: the *same* band.
+    pub pairwise: Figures,
+    pub bcubed: Figures,
+    /// The best of a sweep of thresholds.
+    pub best: Best,
+    pub with_ask: WithAsk,
+    /// Share of the postings with an open question.
+    pub ask_share: f64,
+    pub candidates: Candidates,
+    pub seconds: f64,
+    pub peak_mb: u64,
+    /// `(name, vacancy)` of each posting, for `--clusters`.
+    #[serde(skip)]
+    pub clusters: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Best {
+    /// Bits.
+    pub threshold: f64,
+    #[serde(flatten)]
+    pub figures: Figures,
+    pub bcubed_f1: f64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct WithAsk {
+    pub recall: f64,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Candidates {
+    pub recall: f64,
+    pub pairs_per_posting: f64,
+}
+
+/// Thresholds of the sweep, in thousandths of a bit around the shipped one.
+fn sweep(card: &Scorecard) -> impl Iterator<Item = i64> {
+    let same = card.bands.same;
+    (-9..=11).map(move |step| same + step * 500)
+}
+
+/// Judges the shipped rules on a corpus with its truth, or on labelled pairs of it.
+pub fn evaluate(corpus: &Corpus, pairs: Option<&[LabelledPair]>) -> Report {
+    evaluate_by(&SCORECARD, corpus, pairs)
+}
+
+/// [`evaluate`] with another scorecard.
+pub fn evaluate_by(card: &Scorecard, corpus: &Corpus, pairs: Option<&[LabelledPair]>) -> Report {
+    let started = Instant::now();
+    let matching = Matching::of(card, &corpus.postings);
+    let judge = |found: &[usize]| match pairs {
+        None => (pairwise(found, &corpus.truth), bcubed(found, &corpus.truth)),
+        Some(pairs) => {
+            let figures = judged(found, pairs);
+            (figures, figures)
+        }
+    };
+    let published = matching.partition(card, card.bands.same);
+    let (figures, cubed) = judge(&published);
+    let mut best = Best::default();
+    for threshold in sweep(card) {
+        let (figures, cubed) = judge(&matching.partition(card, threshold));
+        if figures.f1 > best.figures.f1 {
+            best = Best {
+                threshold: threshold as f64 / 1000.0,
+                figures,
+                bcubed_f1: cubed.f1,
+            };
+        }
+    }
+    let asked = matching.partition(card, card.bands.ask);
+    let questions = matching.questions(&published, &asked);
+    let name = |posting: usize| corpus.postings[posting].id.to_string();
+    Report {
+        postings: corpus.postings.len(),
+        vacancies_true: count(&corpus.truth),
+        vacancies_found: count(&published),
+        pairwise: figures,
+        bcubed: cubed,
+        best,
+        with_ask: WithAsk {
+            recall: judge(&asked).0.recall,
+        },
+        ask_share: questions as f64 / corpus.postings.len().max(1) as f64,
+        candidates: Candidates {
+            recall: match pairs {
+                None => matching.recall(&corpus.truth),
+                Some(pairs) => matching.recall_of(pairs),
+            },
+            pairs_per_posting: matching.pairs() as f64 / corpus.postings.len().max(1) as f64,
+        },
+        seconds: started.elapsed().as_secs_f64(),
+        peak_mb: peak_mb(),
+        clusters: corpus
+            .names
+            .iter()
+            .zip(&published)
+            .map(|(rid, cluster)| (rid.clone(), name(*cluster)))
+            .collect(),
+    }
+}
+
+fn count<T: Clone + Ord>(values: &[T]) -> usize {
+    super::text::distinct(values.to_vec()).len()
+}
+
+/// Labelled pairs that a partition joins.
+fn judged(found: &[usize], pairs: &[LabelledPair]) -> Figures {
+    let joined = |p: &&LabelledPair| found[p.a] == found[p.b];
+    let right = pairs.iter().filter(|p| p.same).filter(joined).count();
+    Figures::of_counts(
+        right as u64,
+        pairs.iter().filter(joined).count() as u64,
+        pairs.iter().filter(|p| p.same).count() as u64,
+    )
+}
+
+/// Peak resident memory of this process, where the system tells.
+fn peak_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    line.and_then(|l| l.trim().split(' ').next()?.parse::<u64>().ok())
+        .map_or(0, |kb| kb / 1024)
+}

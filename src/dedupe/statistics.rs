@@ -1,0 +1,137 @@
+//! The statistics snapshot: how common words and shingles are in ads of the trade.
+//!
+//! What everybody writes proves nothing; the snapshot says what everybody writes. It is data with
+//! a number, the same for every posting until an operator adopts another.
+
+use super::text::{self, Words, distinct};
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// First bytes of a snapshot file, with the version of its form.
+const MAGIC: &[u8; 8] = b"PASSTAT1";
+/// Rarity of what the snapshot does not list, in bits.
+pub const RARE: u8 = 12;
+
+/// Rarity in bits, 0 to [`RARE`], by hash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    words: HashMap<u32, u8>,
+    shingles: HashMap<u32, u8>,
+}
+
+/// Why a snapshot cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the statistics snapshot is damaged: {0}")]
+pub struct Damaged(&'static str);
+
+impl Statistics {
+    pub fn word(&self, hash: u32) -> u8 {
+        self.words.get(&hash).copied().unwrap_or(RARE)
+    }
+
+    pub fn shingle(&self, hash: u32) -> u8 {
+        self.shingles.get(&hash).copied().unwrap_or(RARE)
+    }
+
+    /// Reads a snapshot: magic, two counts, then two tables of (hash, rarity), little-endian.
+    ///
+    /// # Errors
+    /// It is none, or it is cut.
+    pub fn read(bytes: &[u8]) -> Result<Self, Damaged> {
+        let rest = bytes.strip_prefix(MAGIC).ok_or(Damaged("another form"))?;
+        let number = |at: usize| -> Option<u32> {
+            Some(u32::from_le_bytes(rest.get(at..at + 4)?.try_into().ok()?))
+        };
+        let words = number(0).ok_or(Damaged("no counts"))? as usize;
+        let shingles = number(4).ok_or(Damaged("no counts"))? as usize;
+        let table = |start: usize, count: usize| {
+            (0..count)
+                .map(|i| {
+                    let at = start + i * 5;
+                    Some((number(at)?, *rest.get(at + 4)?))
+                })
+                .collect::<Option<HashMap<u32, u8>>>()
+                .ok_or(Damaged("cut off"))
+        };
+        Ok(Self {
+            words: table(8, words)?,
+            shingles: table(8 + words * 5, shingles)?,
+        })
+    }
+
+    /// The snapshot of a set of ads, as bytes: what at least `least` of them contain. A function
+    /// of the set.
+    pub fn take<'a>(texts: impl Iterator<Item = &'a str>, least: u32) -> Vec<u8> {
+        let (mut words, mut shingles) = (HashMap::new(), HashMap::new());
+        let mut ads = 0_u32;
+        for text in texts {
+            ads += 1;
+            let read = Words::of(text);
+            for word in distinct(read.iter().map(short).collect()) {
+                *words.entry(word).or_default() += 1;
+            }
+            for shingle in distinct(text::shingles(&read)) {
+                *shingles.entry(shingle).or_default() += 1;
+            }
+        }
+        let (words, shingles) = (
+            rarities(&words, ads, least),
+            rarities(&shingles, ads, least),
+        );
+        let mut bytes = MAGIC.to_vec();
+        bytes.extend((words.len() as u32).to_le_bytes());
+        bytes.extend((shingles.len() as u32).to_le_bytes());
+        for (hash, rarity) in words.into_iter().chain(shingles) {
+            bytes.extend(hash.to_le_bytes());
+            bytes.push(rarity);
+        }
+        bytes
+    }
+}
+
+/// Half a word's hash: enough to count by.
+pub fn short(word: &str) -> u32 {
+    (text::hash(word.as_bytes()) >> 32) as u32
+}
+
+fn rarities(counts: &HashMap<u32, u32>, ads: u32, least: u32) -> Vec<(u32, u8)> {
+    let mut listed: Vec<(u32, u8)> = counts
+        .iter()
+        .filter(|(_, count)| **count >= least)
+        .map(|(hash, count)| {
+            let bits = (f64::from(ads) / f64::from(*count)).log2().round();
+            (*hash, (bits as u8).min(RARE))
+        })
+        .collect();
+    listed.sort_unstable();
+    listed
+}
+
+/// The shipped snapshot.
+pub static STATISTICS: LazyLock<Statistics> =
+    LazyLock::new(
+        || match Statistics::read(include_bytes!("statistics.bin")) {
+            Ok(statistics) => statistics,
+            Err(error) => panic!("the compiled-in snapshot statistics.bin: {error}"),
+        },
+    );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_read_as_it_was_taken() {
+        let ads = [
+            "soins de nuit en EHPAD",
+            "soins de jour en EHPAD",
+            "cuisine",
+        ];
+        let bytes = Statistics::take(ads.into_iter(), 2);
+        let read = Statistics::read(&bytes).unwrap();
+        assert_eq!(read.word(short("ehpad")), 1);
+        assert_eq!(read.word(short("cuisine")), RARE);
+        assert!(Statistics::read(&bytes[..bytes.len() - 1]).is_err());
+        assert!(STATISTICS.word(short("vous")) < 2);
+    }
+}
