@@ -93,7 +93,7 @@ impl<'a> Component<'a> {
                 .filter_map(|(pair, weight)| Some((inside(pair)?, *weight)))
                 .collect(),
             weigh: &weigh,
-            different: SCORECARD.bands.different,
+            different: SCORECARD.bands.ask,
             joined: self.joined.iter().filter_map(inside).collect(),
             parted: self.parted.iter().filter_map(inside).collect(),
         };

@@ -60,6 +60,8 @@ pub struct Features {
     pub shifts: u8,
     /// Whether title or source name the shift, not just the text.
     pub shift_named: bool,
+    /// Clock times and lengths of shifts that the text names, sorted.
+    pub hours: Vec<u16>,
     /// Services in the title, or named as such.
     pub services: u128,
     /// Services anywhere.
@@ -133,6 +135,7 @@ impl Features {
             share: None,
             shifts: 0,
             shift_named: false,
+            hours: hours_in(&words),
             services: 0,
             mentioned: 0,
             service_words: Vec::new(),
@@ -180,11 +183,9 @@ impl Features {
         }
         close_sentence(&mut sentences, &mut sentence.1);
         self.shingles = Sketch::of(text::shingles(words), SHINGLES, |s| STATISTICS.shingle(s));
-        self.words = Sketch::of(
-            hashes.iter().map(|h| (h >> 32) as u32).collect(),
-            WORDS,
-            |w| STATISTICS.word(w),
-        );
+        self.words = Sketch::of(words.iter().map(text::word_key).collect(), WORDS, |w| {
+            STATISTICS.word(w)
+        });
         self.sentences = distinct(sentences);
         self.sentences.truncate(4);
         let mut anchored = 0_u128;
@@ -250,14 +251,7 @@ impl Features {
                 departments.push(text::hash(department.as_bytes()));
             }
             if precise && let Some(name) = &place.name {
-                names.extend(
-                    Words::of(name)
-                        .iter()
-                        .filter(|w| {
-                            w.len() > 3 && !matches!(*w, "saint" | "sainte" | "arrondissement")
-                        })
-                        .map(|w| (text::hash(w.as_bytes()) >> 32) as u32),
-                );
+                names.extend(town_words(name));
             }
             if precise
                 && self.point.is_none()
@@ -307,7 +301,7 @@ impl Features {
                 .filter(|w| {
                     w.len() > 3 && !EMPLOYER_NOISE.contains(w) && *w != "saint" && *w != "sainte"
                 })
-                .map(|w| (text::hash(w.as_bytes()) >> 32) as u32)
+                .map(text::word_key)
                 .collect(),
         );
         if !self.employer_words.is_empty() {
@@ -316,7 +310,8 @@ impl Features {
     }
 
     fn read_title(&mut self, offer: &Offer) {
-        let words = Words::of(&offer.title);
+        let title = self.without_town(&offer.title);
+        let words = Words::of(title);
         let hashes: Vec<u64> = words.iter().map(|w| text::hash(w.as_bytes())).collect();
         let mut levels = 0_u32;
         FACETS
@@ -357,7 +352,7 @@ impl Features {
             .enumerate()
             .filter(|(at, w)| {
                 let hash = hashes.get(*at).copied().unwrap_or_default();
-                let short = (hash >> 32) as u32;
+                let short = text::word_key(w);
                 let number = w.len() <= 3 && w.bytes().all(|b| b.is_ascii_digit());
                 !number && !FACETS.noise.contains(&hash) && !self.place_words.contains(&short)
             })
@@ -379,6 +374,31 @@ impl Features {
             self.occupation = text::hash(code.as_bytes());
             self.occupation_family = text::hash(code.get(..3).unwrap_or(code).as_bytes());
         }
+    }
+
+    /// A title without its trailing "- Town (70)"; the town counts where no place is known.
+    fn without_town<'t>(&mut self, title: &'t str) -> &'t str {
+        let cut = title.rfind(" - ").and_then(|at| {
+            let (name, number) = title[at + 3..]
+                .trim_end()
+                .strip_suffix(')')?
+                .rsplit_once('(')?;
+            let number = number.trim();
+            let department = matches!(number.len(), 2 | 3)
+                && number.bytes().all(|b| b.is_ascii_alphanumeric())
+                && number.bytes().any(|b| b.is_ascii_digit());
+            department.then_some((at, name, number))
+        });
+        let Some((at, name, number)) = cut else {
+            return title;
+        };
+        if self.place_words.is_empty() {
+            self.place_words = town_words(name);
+        }
+        if self.departments.is_empty() {
+            self.departments = vec![text::hash(number.as_bytes())];
+        }
+        &title[..at]
     }
 
     fn read_terms(&mut self, offer: &Offer, words: &Words) {
@@ -465,6 +485,11 @@ impl Features {
         );
     }
 
+    /// Blocking keys: sorted, distinct.
+    pub fn keys(&self) -> Vec<u64> {
+        super::keys::of(self)
+    }
+
     /// Whether this text has the word; an answer for sketched texts too, where it may be "no".
     pub fn says(&self, word: u32) -> bool {
         self.words.values.binary_search(&word).is_ok()
@@ -500,6 +525,15 @@ fn channel(posting: &Posting) -> u64 {
     );
     parts.push(text::hash(posting.connector.as_str().as_bytes()));
     text::combine(&parts)
+}
+
+/// The words of a commune's name that tell it from others.
+fn town_words(name: &str) -> Vec<u32> {
+    let words = Words::of(name);
+    let telling = words
+        .iter()
+        .filter(|w| w.len() > 3 && !matches!(*w, "saint" | "sainte" | "arrondissement"));
+    distinct(telling.map(text::word_key).collect())
 }
 
 /// A day number; whole days are what publication dates are good for.
@@ -595,6 +629,30 @@ fn duration_in(words: &Words) -> Option<u32> {
         }
     }
     None
+}
+
+/// "19h-7h", "7h30", "en 12 heures": minutes of the day, lengths beyond them.
+fn hours_in(words: &Words) -> Vec<u16> {
+    let mut found = Vec::new();
+    let mut previous = "";
+    for word in words.iter() {
+        if matches!(word, "heures" | "heure") {
+            if let Ok(length @ 6..=24) = previous.parse::<u16>() {
+                found.push(10_000 + length);
+            }
+        } else if let Some((hours, minutes)) = word.split_once('h')
+            && let Ok(hours @ 0..=24) = hours.parse::<u16>()
+            && let Ok(minutes @ 0..60) = if minutes.is_empty() {
+                Ok(0)
+            } else {
+                minutes.parse::<u16>()
+            }
+        {
+            found.push(hours * 60 + minutes);
+        }
+        previous = word;
+    }
+    distinct(found)
 }
 
 /// A monthly amount announced as pay.

@@ -18,6 +18,8 @@ pub mod fit;
 mod keys;
 mod links;
 mod merge;
+#[cfg(test)]
+mod properties;
 mod ruling;
 mod scorecard;
 pub mod signals;
@@ -42,7 +44,7 @@ pub const KEY_CAP: usize = 100;
 
 /// Blocking keys of a posting: sorted, distinct, symmetric (they depend on nothing else).
 pub fn block_keys(posting: &Posting) -> Vec<u64> {
-    keys::of(&Features::of(posting))
+    Features::of(posting).keys()
 }
 
 /// The verdict on a pair, with `a < b` whatever the order of the arguments.

@@ -9,11 +9,12 @@ use std::sync::LazyLock;
 /// Thresholds on a mean weight, in thousandths of a bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bands {
-    /// At least this: published as one vacancy.
+    /// At least this: one vacancy.
     pub same: i64,
-    /// At least this: a person is asked.
+    /// At least this: a person may be asked. A pair below is *different*: unless a person joins
+    /// them, the two never stand in one vacancy.
     pub ask: i64,
-    /// A pair below this is *different*: it never stands in one vacancy.
+    /// A question is not asked either where it would put a pair below this into one vacancy.
     pub different: i64,
 }
 
@@ -142,7 +143,7 @@ impl Scorecard {
     pub fn outcome(&self, weight: i64) -> Outcome {
         if weight >= self.bands.same {
             Outcome::Same
-        } else if weight >= self.bands.different {
+        } else if weight >= self.bands.ask {
             Outcome::Ask
         } else {
             Outcome::Different

@@ -41,6 +41,7 @@ lines! {
     contract: unknown same compatible doubtful_other other;
     duration: unknown same other;
     shift: unknown same partly other;
+    hours: unknown same one_side other;
     service: unknown same mentioned absent other;
     time: unknown same other_share other;
     pay: unknown same overlap other;
@@ -84,6 +85,7 @@ pub fn read(a: &Features, b: &Features) -> Signals {
         ),
     );
     set(Line::shift, shift_of(a, b));
+    set(Line::hours, hours_of(a, b));
     set(Line::service, service_of(a, b));
     set(Line::time, time_of(a, b));
     set(Line::pay, pay_of(a, b));
@@ -340,6 +342,16 @@ fn shift_of(a: &Features, b: &Features) -> u8 {
         (x, y) if x == y => shift::same,
         (SHIFT_ALTERNATING, _) | (_, SHIFT_ALTERNATING) => shift::partly,
         _ => shift::other,
+    }
+}
+
+fn hours_of(a: &Features, b: &Features) -> u8 {
+    match (a.hours.is_empty(), b.hours.is_empty()) {
+        (false, false) if a.hours == b.hours => hours::same,
+        (false, false) => hours::other,
+        (true, false) if a.shifts != 0 => hours::one_side,
+        (false, true) if b.shifts != 0 => hours::one_side,
+        _ => hours::unknown,
     }
 }
 

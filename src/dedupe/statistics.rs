@@ -67,7 +67,7 @@ impl Statistics {
         for text in texts {
             ads += 1;
             let read = Words::of(text);
-            for word in distinct(read.iter().map(short).collect()) {
+            for word in distinct(read.iter().map(text::word_key).collect()) {
                 *words.entry(word).or_default() += 1;
             }
             for shingle in distinct(text::shingles(&read)) {
@@ -87,11 +87,6 @@ impl Statistics {
         }
         bytes
     }
-}
-
-/// Half a word's hash: enough to count by.
-pub fn short(word: &str) -> u32 {
-    (text::hash(word.as_bytes()) >> 32) as u32
 }
 
 fn rarities(counts: &HashMap<u32, u32>, ads: u32, least: u32) -> Vec<(u32, u8)> {
@@ -129,9 +124,9 @@ mod tests {
         ];
         let bytes = Statistics::take(ads.into_iter(), 2);
         let read = Statistics::read(&bytes).unwrap();
-        assert_eq!(read.word(short("ehpad")), 1);
-        assert_eq!(read.word(short("cuisine")), RARE);
+        assert_eq!(read.word(text::word_key("ehpad")), 1);
+        assert_eq!(read.word(text::word_key("cuisine")), RARE);
         assert!(Statistics::read(&bytes[..bytes.len() - 1]).is_err());
-        assert!(STATISTICS.word(short("vous")) < 2);
+        assert!(STATISTICS.word(text::word_key("vous")) < 2);
     }
 }

@@ -132,6 +132,34 @@ pub fn stem(word: &str) -> u64 {
     hash(cut.as_bytes())
 }
 
+/// A word as texts are compared by it: cut where conjugation begins, exchanged verbs as one, in
+/// half a hash.
+pub fn word_key(word: &str) -> u32 {
+    if word.len() > 5
+        && matches!(
+            word.get(..6),
+            Some(
+                "garant"
+                    | "effect"
+                    | "concou"
+                    | "contri"
+                    | "prendr"
+                    | "assure"
+                    | "realis"
+                    | "partic"
+            )
+        )
+    {
+        return (stem(word) >> 32) as u32;
+    }
+    let cut = match word {
+        "unite" | "service" => "service",
+        "poste" | "emploi" => "emploi",
+        other => other.get(..7).unwrap_or(other),
+    };
+    (hash(cut.as_bytes()) >> 32) as u32
+}
+
 /// Hashes of three stems in a row, in the order of the text.
 pub fn shingles(words: &Words) -> Vec<u32> {
     let mut window = [0_u64; 3];

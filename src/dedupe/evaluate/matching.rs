@@ -83,10 +83,11 @@ impl Matching {
     }
 
     /// The cluster of each posting at a threshold, as the number of its first member.
-    pub fn partition(&self, card: &Scorecard, same: i64) -> Vec<usize> {
+    /// No cluster holds a pair below `different`.
+    pub fn partition(&self, card: &Scorecard, same: i64, different: i64) -> Vec<usize> {
         let mut cluster: Vec<usize> = (0..self.features.len()).collect();
         let parts = in_parallel(&self.components(same), |members| {
-            self.component(card, members, same)
+            self.component(card, members, same, different)
         });
         for group in parts.into_iter().flatten() {
             for posting in &group {
@@ -114,7 +115,13 @@ impl Matching {
         components.into_values().filter(|c| c.len() > 1).collect()
     }
 
-    fn component(&self, card: &Scorecard, members: &[usize], same: i64) -> Vec<Vec<usize>> {
+    fn component(
+        &self,
+        card: &Scorecard,
+        members: &[usize],
+        same: i64,
+        different: i64,
+    ) -> Vec<Vec<usize>> {
         // By id, as the stage orders them.
         let mut members = members.to_vec();
         members.sort_by_key(|at| self.features[*at].id);
@@ -139,7 +146,7 @@ impl Matching {
             n: members.len(),
             edges,
             weigh: &weigh,
-            different: card.bands.different,
+            different,
             joined: BTreeSet::new(),
             parted: BTreeSet::new(),
         };

@@ -77,11 +77,11 @@ pub fn evaluate_by(card: &Scorecard, corpus: &Corpus, pairs: Option<&[LabelledPa
             (figures, figures)
         }
     };
-    let published = matching.partition(card, card.bands.same);
+    let published = matching.partition(card, card.bands.same, card.bands.ask);
     let (figures, cubed) = judge(&published);
     let mut best = Best::default();
     for threshold in sweep(card) {
-        let (figures, cubed) = judge(&matching.partition(card, threshold));
+        let (figures, cubed) = judge(&matching.partition(card, threshold, card.bands.different));
         if figures.f1 > best.figures.f1 {
             best = Best {
                 threshold: threshold as f64 / 1000.0,
@@ -90,7 +90,7 @@ pub fn evaluate_by(card: &Scorecard, corpus: &Corpus, pairs: Option<&[LabelledPa
             };
         }
     }
-    let asked = matching.partition(card, card.bands.ask);
+    let asked = matching.partition(card, card.bands.ask, card.bands.different);
     let questions = matching.questions(&published, &asked);
     let name = |posting: usize| corpus.postings[posting].id.to_string();
     Report {
