@@ -470,16 +470,12 @@ impl Features {
                     .flat_map(|o| &o.partners)
                     .filter_map(|p| p.url.as_deref()),
             );
-        self.links = distinct(
-            all.filter_map(|l| links::keys(l))
-                .map(|(link, _)| link)
-                .collect(),
-        );
+        self.links = distinct(all.filter_map(links::keys).map(|(link, _)| link).collect());
         // Only where to apply: re-issues at a job board all have links of the board.
         let apply = offer.apply.iter().filter_map(|a| a.url.as_deref());
         self.hosts = distinct(
             apply
-                .filter_map(|l| links::keys(l))
+                .filter_map(links::keys)
                 .map(|(_, host)| host)
                 .collect(),
         );
