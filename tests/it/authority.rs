@@ -75,7 +75,8 @@ async fn a_filled_post_is_gone_everywhere_though_a_copy_lives_on() {
     assert_eq!(head, last.seq);
 
     let served = hub.serve();
-    assert_eq!(served.get(&format!("/offres/{id}")).await.status(), 410);
+    let page = served.follow(&format!("/offres/{id}")).await;
+    assert_eq!(page.status(), 410, "{}", page.url());
     let api = served.get(&format!("/api/v1/vacancies/{id}")).await;
     assert!(matches!(api.status().as_u16(), 404 | 410));
     assert!(!served.text("/exports/linkedin.xml").await.contains(&id));

@@ -16,7 +16,6 @@ const KILLS: u64 = 20;
 struct Outputs {
     bodies: Vec<Vec<u8>>,
     linkedin: Vec<u8>,
-    indeed: Vec<u8>,
 }
 
 impl Outputs {
@@ -24,7 +23,6 @@ impl Outputs {
         Self {
             bodies: hub.published().await,
             linkedin: hub.export("linkedin"),
-            indeed: hub.export("indeed"),
         }
     }
 }

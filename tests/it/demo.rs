@@ -1,6 +1,6 @@
 //! The demo's network from its feeds to its outputs: counts, truth, LinkedIn, JSON-LD, API.
 
-use crate::support::hub::{Hub, NOW, Served};
+use crate::support::hub::{Hub, NOW};
 use crate::twice::demo_hub;
 use passerelle::demo::Demo;
 use passerelle::model::{PostingId, VacancyId};
@@ -261,7 +261,12 @@ async fn every_page_carries_a_job_posting_that_google_takes() {
     let vacancies = hub.vacancies().await;
     for vacancy in &vacancies {
         let id = vacancy["id"].as_str().unwrap();
-        let page = page(&served, id).await;
+        let page = served
+            .follow(&format!("/offres/{id}"))
+            .await
+            .text()
+            .await
+            .unwrap();
         let document = scraper::Html::parse_document(&page);
         let selector = scraper::Selector::parse("script[type='application/ld+json']").unwrap();
         let postings: Vec<Value> = document
@@ -282,19 +287,6 @@ async fn every_page_carries_a_job_posting_that_google_takes() {
         "a list page carries no posting"
     );
     drop(demo);
-}
-
-/// The offer's page, its redirect to the address with a slug followed.
-async fn page(served: &Served, id: &str) -> String {
-    let response = served.get(&format!("/offres/{id}")).await;
-    if !response.status().is_redirection() {
-        return response.text().await.unwrap();
-    }
-    let target = response.headers()["location"].to_str().unwrap().to_owned();
-    let path = target
-        .find("/offres/")
-        .map_or(target.as_str(), |at| &target[at..]);
-    served.text(path).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

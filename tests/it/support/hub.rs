@@ -242,6 +242,21 @@ impl Served {
             .unwrap()
     }
 
+    /// The answer at the end of the redirects within this server.
+    pub async fn follow(&self, path: &str) -> reqwest::Response {
+        let mut path = path.to_owned();
+        for _ in 0..5 {
+            let response = self.get(&path).await;
+            if !response.status().is_redirection() {
+                return response;
+            }
+            let target = response.headers()["location"].to_str().unwrap();
+            let rest = target.split_once("://").map_or(target, |(_, rest)| rest);
+            path = rest[rest.find('/').unwrap()..].to_owned();
+        }
+        panic!("{path} leads in a circle");
+    }
+
     pub async fn text(&self, path: &str) -> String {
         let response = self.get(path).await;
         assert!(
