@@ -284,7 +284,9 @@ fn one_after_the_other(p: &StoredPosting, q: &StoredPosting) -> bool {
     }
     let gone = |old: &StoredPosting, new: &StoredPosting| {
         let closed = old.state.closed;
-        closed.is_some_and(|(at, _)| at <= new.state.first_seen + REPLACED_WITHIN)
+        // What the first run already showed beside it is another opening, not its successor.
+        old.state.first_seen < new.state.first_seen
+            && closed.is_some_and(|(at, _)| at <= new.state.first_seen + REPLACED_WITHIN)
     };
     gone(p, q) || gone(q, p)
 }
