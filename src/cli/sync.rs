@@ -150,7 +150,10 @@ pub async fn run(hub: &Arc<Hub>, args: &Args) -> anyhow::Result<Exit> {
         || missing > 0
         || !report.problems.is_empty()
         || runs.iter().any(|run| {
-            run.counts.held > 0 || matches!(run.snapshot, None | Some(SnapshotKind::Failed))
+            // A part with an error is a feed that was cut or a page that failed.
+            run.counts.held > 0
+                || run.error.is_some()
+                || matches!(run.snapshot, None | Some(SnapshotKind::Failed))
         });
     if args.json {
         out::json(&report)?;
