@@ -3,8 +3,13 @@
 // Fixtures and helpers are not test functions in clippy's eyes.
 #![allow(clippy::unwrap_used)]
 
+mod authority;
+mod bad_feeds;
 mod bus_contract;
+mod crash;
+mod demo;
 mod floors;
+mod france_travail;
 mod gold;
 mod postgres_faults;
 mod presets;
@@ -12,10 +17,5 @@ mod rabbit;
 mod services;
 mod sqlite_faults;
 mod store_contract;
-mod authority;
-mod bad_feeds;
-mod crash;
-mod demo;
-mod france_travail;
 mod support;
 mod twice;

@@ -301,8 +301,8 @@ pub(super) async fn finish(c: &impl GenericClient, id: RunId, end: RunEnd) -> Re
     keep_rejects(c, &found, plan.snapshot, ended).await?;
     run(
         c,
-        "UPDATE run SET status = 'applied', ended = $2 WHERE id = $1",
-        &[&id.0, &codec::micros(ended)],
+        "UPDATE run SET status = 'applied', ended = $2, error = $3 WHERE id = $1",
+        &[&id.0, &codec::micros(ended), &plan.state.error],
     )
     .await?;
     run(c, "DELETE FROM staging WHERE run = $1", &[&id.0]).await?;

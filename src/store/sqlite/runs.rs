@@ -261,8 +261,8 @@ pub(super) fn finish(c: &Connection, id: RunId, end: &RunEnd) -> Result<()> {
     keep_rejects(c, &found, plan.snapshot, ended)?;
     run(
         c,
-        "UPDATE run SET status = 'applied', ended = ?2 WHERE id = ?1",
-        params![id.0, codec::micros(ended)],
+        "UPDATE run SET status = 'applied', ended = ?2, error = ?3 WHERE id = ?1",
+        params![id.0, codec::micros(ended), plan.state.error],
     )?;
     run(c, "DELETE FROM staging WHERE run = ?1", [id.0])?;
     Ok(())
