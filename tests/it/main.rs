@@ -8,6 +8,7 @@ mod bad_feeds;
 mod bus_contract;
 mod crash;
 mod demo;
+mod cli;
 mod floors;
 mod france_travail;
 mod gold;

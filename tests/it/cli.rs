@@ -1,0 +1,192 @@
+//! The program as scripts use it: exit codes, `sync` alone and beside a daemon, a hold with its
+//! alert, a decision that the daemon acts upon.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A hub of one CSV source in a folder of its own.
+struct Place {
+    folder: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let place = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        let alerts = place.path("alerts.jsonl");
+        place.put(
+            "passerelle.toml",
+            &format!(
+                "[server]\nlisten = \"127.0.0.1:0\"\n[alerts]\ncommand = \"cat >> '{0}'; echo >> '{0}'\"\n",
+                alerts.display()
+            ),
+        );
+        place.put("members/ch.toml", "id = \"ch\"\nname = \"CH d'Exemple\"\n");
+        place.put(
+            "connectors/ch.toml",
+            "name = \"ch\"\nmember = \"ch\"\nuse = \"csv\"\n[with]\nbase_url = \"../offers.csv\"\n[guards]\nmiss_gap = \"0s\"\n",
+        );
+        place
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Synthetic offers, one a number.
+    fn offers(&self, numbers: std::ops::Range<u32>) {
+        let mut text = String::from("reference;titre;ville;code_postal;contrat;description\r\n");
+        for number in numbers {
+            text.push_str(&format!(
+                "R{number};Infirmier de l'unité {number} (H/F);Vesoul;70000;CDI;Offre synthétique numéro {number}.\r\n"
+            ));
+        }
+        self.put("offers.csv", &text);
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_passerelle"));
+        command
+            .arg("--config")
+            .arg(self.path("passerelle.toml"))
+            .args(arguments)
+            .env_remove("PASSERELLE_CLOCK")
+            .env_remove("RUST_LOG")
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    fn sync(&self, code: i32) -> Value {
+        let output = self.run(&["sync", "--json", "--timeout", "60s"]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+/// Killed when the test ends, however it ends.
+struct Daemon(Child);
+
+impl Daemon {
+    fn start(place: &Place) -> Self {
+        let log = std::fs::File::create(place.path("daemon.log")).unwrap();
+        let child = place.command(&["run"]).stderr(log).spawn().unwrap();
+        let daemon = Self(child);
+        until("the daemon runs", || {
+            read(&place.path("daemon.log")).contains("\"running\"")
+        });
+        daemon
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "not in time: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn exit_codes_and_problems_are_what_scripts_rely_on() {
+    let place = Place::new();
+    assert_eq!(place.run(&["cook"]).status.code(), Some(2));
+    assert_eq!(place.run(&["sync", "nobody"]).status.code(), Some(1));
+    // The source is missing: done, but a person must look.
+    let report = place.sync(3);
+    assert_eq!(report["connectors"][0]["snapshot"], "failed");
+    place.put(
+        "passerelle.toml",
+        "[server]\nport = 1\n[bus]\nurl = \"kafka\"\n",
+    );
+    let wrong = place.run(&["holds", "list"]);
+    assert_eq!(wrong.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&wrong.stderr);
+    assert!(
+        text.contains("server.port") && text.contains("bus.url"),
+        "{text}"
+    );
+}
+
+#[test]
+fn two_syncs_in_a_row_report_nothing_changed() {
+    let place = Place::new();
+    place.offers(1..13);
+    let first = place.sync(0);
+    assert_eq!(first["connectors"][0]["new"], 12, "{first}");
+    assert_eq!(first["vacancies"]["live"], 12, "{first}");
+    let before = place.run(&["export", "linkedin"]).stdout;
+    let second = place.sync(0);
+    assert_eq!(second["connectors"][0]["new"], 0, "{second}");
+    assert_eq!(second["vacancies"]["changed"], 0, "{second}");
+    assert_eq!(place.run(&["export", "linkedin"]).stdout, before);
+}
+
+#[test]
+fn beside_a_daemon_commands_ask_and_the_daemon_acts() {
+    let place = Place::new();
+    place.offers(1..13);
+    let daemon = Daemon::start(&place);
+    let report = place.sync(0);
+    assert_eq!(report["connectors"][0]["pulled"], 12, "{report}");
+    assert_eq!(report["vacancies"]["new"], 12, "{report}");
+
+    // A second pipeline is refused, with the pid of the first.
+    let second = place.run(&["run"]);
+    assert_eq!(second.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert!(text.contains(&daemon.0.id().to_string()), "{text}");
+
+    // Ten of twelve vanish: held, told once, nothing closes.
+    place.offers(1..3);
+    let held = place.sync(3);
+    assert_eq!(held["connectors"][0]["held"], 10, "{held}");
+    assert_eq!(held["vacancies"]["live"], 12, "{held}");
+    let alerts = place.path("alerts.jsonl");
+    until("the hold is told", || read(&alerts).contains("\"raised\""));
+    place.sync(3);
+
+    let list = place.run(&["holds", "list", "--json"]);
+    let hold: Value = serde_json::from_slice(&list.stdout).unwrap();
+    assert!(String::from_utf8_lossy(&list.stdout).starts_with("{\"id\":"));
+    let id = hold["id"].to_string();
+    let released = place.run(&["holds", "release", &id, "--by", "test", "--why", "moved"]);
+    assert_eq!(released.status.code(), Some(0));
+    until("the release is applied", || {
+        let report = place.run(&["connectors", "list", "--json"]);
+        let row: Value = serde_json::from_slice(&report.stdout).unwrap();
+        row["live"] == 2
+    });
+    until("the end of the hold is told", || {
+        read(&alerts).contains("\"resolved\"")
+    });
+    assert_eq!(read(&alerts).matches("\"raised\"").count(), 1);
+}
