@@ -115,7 +115,6 @@ impl Hub {
     pub fn source_env(settings: &Settings) -> anyhow::Result<SourceEnv> {
         let fetcher = Fetcher::new(FetchSettings {
             allow_hosts: settings.fetch.allow_hosts.clone(),
-            base_folder: Some(settings.paths.connectors.clone()),
             ..FetchSettings::default()
         })
         .context("fetching cannot start")?;

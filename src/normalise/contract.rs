@@ -132,7 +132,7 @@ fn from_fields(input: &Input<'_>, record: &mut Record) -> Option<ContractForm> {
     // An apprenticeship is signed as a CDD or CDI: the nature says more than the type.
     if let (Some(&form), Some(raw)) = (refined.first(), nature)
         && (forms.is_empty() || specific(form))
-        && !(form == ContractForm::Liberal && !forms.is_empty())
+        && (form != ContractForm::Liberal || forms.is_empty())
     {
         record.mapped("/contract/form", raw, "contract.nature", 0.97);
         return Some(form);

@@ -191,10 +191,10 @@ fn tidy(text: &str) -> String {
             Some(at) if out.len() - at < 3 => out.truncate(at),
             _ => out.push(')'),
         }
-    } else if out.matches(')').count() > out.matches('(').count() {
-        if let Some(at) = out.rfind(')') {
-            out.remove(at);
-        }
+    } else if out.matches(')').count() > out.matches('(').count()
+        && let Some(at) = out.rfind(')')
+    {
+        out.remove(at);
     }
     out.trim().to_owned()
 }

@@ -308,7 +308,7 @@ fn share_in(folded: &str) -> Option<(f64, std::ops::Range<usize>)> {
         Some(percent) => percent.as_str().parse::<f64>().ok()? / 100.0,
         None => decimal(found.get(3).or_else(|| found.get(4))?.as_str())?,
     };
-    (share >= 0.1 && share <= 1.0).then(|| (cents(share), range))
+    (0.1..=1.0).contains(&share).then(|| (cents(share), range))
 }
 
 fn time(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {

@@ -118,7 +118,17 @@ fn from_parts(
         file: file.clone(),
         problems: vec![SettingsProblem::new("", error)],
     };
+    // The default folders are the file's neighbours too.
+    let paths = Settings::default().paths;
     let mut of_file = Config::builder()
+        .set_default(
+            "paths.connectors",
+            paths.connectors.to_string_lossy().as_ref(),
+        )
+        .and_then(|builder| {
+            builder.set_default("paths.data", paths.data.to_string_lossy().as_ref())
+        })
+        .map_err(fail)?
         .add_source(File::from_str(text, FileFormat::Toml))
         .build()
         .map_err(fail)?;

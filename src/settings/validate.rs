@@ -45,14 +45,11 @@ pub(super) fn check(
         ));
     }
     match &settings.server.public_url {
-        Some(url) => {
-            if !is_web(url) {
-                problems.push(SettingsProblem::new(
-                    "server.public_url",
-                    format!("{url:?} is no web address: write \"https://HOST\""),
-                ));
-            }
-        }
+        Some(url) if !is_web(url) => problems.push(SettingsProblem::new(
+            "server.public_url",
+            format!("{url:?} is no web address: write \"https://HOST\""),
+        )),
+        Some(_) => {}
         None if !listens_locally(&settings.server.listen) => warnings.push(SettingsProblem::new(
             "server.public_url",
             "it is not set, so that links in feeds and exports name the listening address: write \"https://HOST\"",

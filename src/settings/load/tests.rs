@@ -133,6 +133,17 @@ fn paths_are_relative_to_the_file_that_says_them() {
 }
 
 #[test]
+fn default_folders_lie_beside_the_file() {
+    let file = Some("/srv/hub/passerelle.toml".into());
+    let paths = from_parts("", file, environment(&[]))
+        .unwrap()
+        .settings
+        .paths;
+    assert_eq!(paths.connectors, Path::new("/srv/hub/connectors"));
+    assert_eq!(paths.data, Path::new("/srv/hub/passerelle-data"));
+}
+
+#[test]
 fn the_manual_names_every_key() {
     let manual = include_str!("../../../docs/settings.md");
     let schema = serde_json::to_value(schemars::schema_for!(Settings)).unwrap();
