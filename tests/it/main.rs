@@ -6,9 +6,9 @@
 mod authority;
 mod bad_feeds;
 mod bus_contract;
+mod cli;
 mod crash;
 mod demo;
-mod cli;
 mod floors;
 mod france_travail;
 mod gold;
