@@ -73,6 +73,7 @@ fn an_empty_draft_gives_an_empty_posting_with_findings() {
 }
 
 #[test]
+#[allow(clippy::type_complexity)]
 fn contracts_by_code_label_and_text() {
     let cases: &[(&[(Field, &str)], Option<ContractForm>)] = &[
         (&[(Field::Contract, "MIS")], Some(ContractForm::Interim)),

@@ -32,8 +32,10 @@ async fn about_three_hundred_postings_make_about_two_hundred_vacancies() {
     assert_eq!(rejected, 4, "one a source that has a bad record");
     let live = sync.json["vacancies"]["live"].as_u64().unwrap();
     assert!((200..=245).contains(&live), "{live} vacancies");
-    let internal = demo.server.world();
-    let internal: Vec<String> = internal
+    // The lock on the world ends with the statement.
+    let internal: Vec<String> = demo
+        .server
+        .world()
         .openings
         .iter()
         .filter(|o| o.internal)
@@ -129,10 +131,8 @@ fn jobs(xml: &str) -> Vec<BTreeMap<String, String>> {
             Event::Start(tag) => {
                 path.push(tag.name().as_ref().to_owned());
             }
-            Event::End(_) => {
-                if path.pop().as_deref() == Some("job") {
-                    jobs.push(std::mem::take(&mut job));
-                }
+            Event::End(_) if path.pop().as_deref() == Some("job") => {
+                jobs.push(std::mem::take(&mut job));
             }
             Event::Text(text) if path.len() == 3 => add(&mut job, &path, &text),
             Event::CData(text) if path.len() == 3 => add(&mut job, &path, &text),

@@ -111,7 +111,7 @@ fn shown(draft: &Draft, base: &str) -> String {
     for problem in &draft.problems {
         line(
             format!("PROBLEM {}", problem.field),
-            &[problem.message.clone()],
+            std::slice::from_ref(&problem.message),
         );
     }
     out
