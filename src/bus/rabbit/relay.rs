@@ -25,6 +25,9 @@ pub(super) async fn run(
 ) -> String {
     let mut returns = 0;
     loop {
+        if cancel.is_cancelled() {
+            return "stopping".to_owned();
+        }
         let mut moved = 0;
         for stage in Stage::ALL {
             match step(&shared, &publisher, stage).await {

@@ -17,7 +17,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -211,8 +211,11 @@ async fn run(
     session: Session,
     cancel: &CancellationToken,
 ) -> String {
-    let ended = match begin(shared, stages, &session, cancel).await {
-        Ok(mut tasks) => {
+    let over = cancel.child_token();
+    let mut relaying = None;
+    let ended = match begin(shared, stages, &session, &over).await {
+        Ok((mut tasks, relay)) => {
+            let relay = relaying.insert(relay);
             shared.health.send_replace(BusHealth::Ready);
             let mut watch = tokio::time::interval(Duration::from_secs(1));
             loop {
@@ -223,6 +226,7 @@ async fn run(
                         Ok(why) => why,
                         Err(error) => format!("a task of the session failed: {error}"),
                     },
+                    ended = &mut *relay => break ended.unwrap_or_else(|error| error.to_string()),
                     _ = watch.tick() => {
                         if !session.publishing.status().connected()
                             || !session.consuming.status().connected()
@@ -251,16 +255,26 @@ async fn run(
         let _ = session.publishing.close(200, "bye".into()).await;
     };
     let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
+    // The relay gives back the rows that it has in hand: without that they would wait for the end
+    // of their lease.
+    over.cancel();
+    if let Some(mut relay) = relaying.filter(|relay| !relay.is_finished()) {
+        let patience = shared.config.confirm_timeout + Duration::from_secs(1);
+        if tokio::time::timeout(patience, &mut relay).await.is_err() {
+            relay.abort();
+        }
+    }
     ended
 }
 
-/// Opens channels, starts consumers and the relay; dropping the set ends them.
+/// Opens channels, starts consumers and the relay. Dropping the set ends the consumers; the relay
+/// ends by itself once `over` is cancelled.
 async fn begin(
     shared: &Arc<Shared>,
     stages: &HashMap<Stage, mpsc::Sender<Delivery>>,
     session: &Session,
-    cancel: &CancellationToken,
-) -> lapin::Result<JoinSet<String>> {
+    over: &CancellationToken,
+) -> lapin::Result<(JoinSet<String>, JoinHandle<String>)> {
     let config = &shared.config;
     let publisher =
         Publisher::open(&session.publishing, config.window, config.confirm_timeout).await?;
@@ -279,13 +293,8 @@ async fn begin(
     let parked = consume(&session.consuming, topology::PARKED, 16).await?;
     tasks.spawn(keep_parked(shared.clone(), parked));
     let declaring = session.publishing.create_channel().await?;
-    tasks.spawn(relay::run(
-        shared.clone(),
-        publisher,
-        declaring,
-        cancel.clone(),
-    ));
-    Ok(tasks)
+    let relay = relay::run(shared.clone(), publisher, declaring, over.clone());
+    Ok((tasks, tokio::spawn(relay)))
 }
 
 async fn consume(connection: &Connection, queue: &str, prefetch: u16) -> lapin::Result<Consumer> {
