@@ -535,3 +535,28 @@ async fn a_memory_alarm_blocks_and_loses_nothing() {
     }
     rig.until_idle().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_deleted_while_running_is_declared_and_consumed_again() {
+    let _shared = BROKER.read().await;
+    let Some(broker) = broker("deleted") else {
+        return;
+    };
+    let rig = rig(&broker).await;
+    let (_connection, channel) = channel(&broker).await;
+    channel
+        .queue_delete(
+            work_queue(Stage::Normalise).as_str().into(),
+            Default::default(),
+        )
+        .await
+        .unwrap();
+    rig.send(events(3)).await;
+    let mut came = BTreeSet::new();
+    while came.len() < 3 {
+        let batch = rig.receive(10).await;
+        assert!(!batch.is_empty());
+        came.extend(batch.iter().map(|delivery| delivery.event.id));
+        rig.end(batch, Verdict::Done).await;
+    }
+}

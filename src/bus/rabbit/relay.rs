@@ -50,6 +50,8 @@ pub(super) async fn run(
                     if let Err(error) = topology::declare(&declaring, &shared.config.ladder).await {
                         return format!("{error}: {}", error.source);
                     }
+                    // A queue that was deleted has lost its consumers: a new session brings them.
+                    return "a queue or binding was missing; it is declared again".to_owned();
                 }
                 // The store is away: its own supervisor says so; the rows are safe there.
                 Err(error) => tracing::warn!(%error, "the relay could not read the outbox"),
