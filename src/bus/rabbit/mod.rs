@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use outstanding::Outstanding;
 use publisher::{Outgoing, Published, Publisher};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, watch};
@@ -66,6 +66,8 @@ struct Shared {
     /// The publisher of the session that is open now.
     publisher: Mutex<Option<Arc<Publisher>>>,
     tokens: AtomicU64,
+    /// Rounds of the relay in a row that a message came back from, over sessions.
+    returns: AtomicU32,
     /// Wakes the relay.
     outbox: Notify,
     /// Ends the session: something is wrong with its channels.
@@ -126,6 +128,7 @@ impl RabbitBus {
             outstanding: Outstanding::default(),
             publisher: Mutex::new(None),
             tokens: AtomicU64::new(0),
+            returns: AtomicU32::new(0),
             outbox: Notify::new(),
             broken: Notify::new(),
             health: health_sender,

@@ -7,6 +7,7 @@ use crate::model::Stage;
 use crate::store::{Leased, Settlement, SettlementOutcome, StoreError};
 use lapin::Channel;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +24,6 @@ pub(super) async fn run(
     declaring: Channel,
     cancel: CancellationToken,
 ) -> String {
-    let mut returns = 0;
     loop {
         if cancel.is_cancelled() {
             return "stopping".to_owned();
@@ -39,7 +39,7 @@ pub(super) async fn run(
                     if step.returned == 0 {
                         continue;
                     }
-                    returns += 1;
+                    let returns = shared.returns.fetch_add(1, Ordering::Relaxed) + 1;
                     if returns >= ALARM_AFTER {
                         tracing::error!(
                             stage = stage.name(),
@@ -58,7 +58,7 @@ pub(super) async fn run(
             }
         }
         if moved > 0 {
-            returns = 0;
+            shared.returns.store(0, Ordering::Relaxed);
             continue;
         }
         tokio::select! {
