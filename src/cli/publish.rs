@@ -83,13 +83,13 @@ pub async fn preflight(hub: &Hub, args: &Preflight) -> anyhow::Result<Exit> {
         let rows = report
             .items
             .iter()
-            .filter(|item| args.all || !item.blockers.is_empty())
+            .filter(|item| args.all || !item.blockers.is_empty() || !item.notices.is_empty())
             .map(|item| {
-                let (rule, remedy) = match item.blockers.first() {
+                let (rule, remedy) = match item.blockers.iter().chain(&item.notices).next() {
                     Some(blocker) => (blocker.rule.clone(), blocker.en.clone()),
                     None => (String::new(), String::new()),
                 };
-                let more = item.blockers.len().saturating_sub(1);
+                let more = (item.blockers.len() + item.notices.len()).saturating_sub(1);
                 let rule = if more > 0 {
                     format!("{rule} (+{more})")
                 } else {
@@ -115,6 +115,9 @@ pub async fn preflight(hub: &Hub, args: &Preflight) -> anyhow::Result<Exit> {
         ))?;
         for (rule, count) in &report.by_rule {
             out::line(format!("  {count:>5}  {rule}"))?;
+        }
+        for (rule, count) in &report.noticed {
+            out::line(format!("  {count:>5}  {rule} (sent all the same)"))?;
         }
     }
     Ok(if report.blocked > 0 {

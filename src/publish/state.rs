@@ -34,6 +34,10 @@ pub trait PublicState: Send + Sync + 'static {
     async fn cursor(&self, sink: &str) -> StoreResult<u64>;
     async fn set_cursor(&self, sink: &str, seq: u64) -> StoreResult<()>;
     async fn meta(&self, key: &str) -> StoreResult<Option<String>>;
+    /// What a sink remembers: every note whose key begins with `prefix`, by key.
+    async fn notes(&self, prefix: &str) -> StoreResult<Vec<(String, String)>>;
+    /// Writes notes, or drops those with `None`, at once.
+    async fn write_notes(&self, notes: Vec<(String, Option<String>)>) -> StoreResult<()>;
 }
 
 #[async_trait]
@@ -58,6 +62,12 @@ impl PublicState for DynStore {
     }
     async fn meta(&self, key: &str) -> StoreResult<Option<String>> {
         (**self).meta(key).await
+    }
+    async fn notes(&self, prefix: &str) -> StoreResult<Vec<(String, String)>> {
+        (**self).notes(prefix).await
+    }
+    async fn write_notes(&self, notes: Vec<(String, Option<String>)>) -> StoreResult<()> {
+        (**self).write_notes(notes).await
     }
 }
 

@@ -119,6 +119,23 @@ impl PublicState for Shop {
     async fn meta(&self, key: &str) -> StoreResult<Option<String>> {
         Ok(self.meta.lock().unwrap().get(key).cloned())
     }
+
+    async fn notes(&self, prefix: &str) -> StoreResult<Vec<(String, String)>> {
+        let meta = self.meta.lock().unwrap();
+        let notes = meta.iter().filter(|(key, _)| key.starts_with(prefix));
+        Ok(notes.map(|(k, v)| (k.clone(), v.clone())).collect())
+    }
+
+    async fn write_notes(&self, notes: Vec<(String, Option<String>)>) -> StoreResult<()> {
+        let mut meta = self.meta.lock().unwrap();
+        for (key, value) in notes {
+            match value {
+                Some(value) => meta.insert(key, value),
+                None => meta.remove(&key),
+            };
+        }
+        Ok(())
+    }
 }
 
 /// A synthetic vacancy: number `n` of the member `member`, changed by `edit`.

@@ -192,6 +192,10 @@ pub trait Store: Send + Sync + 'static {
     async fn trace(&self, id: PostingId) -> Result<Option<Trace>>;
     async fn meta(&self, key: &str) -> Result<Option<String>>;
     async fn set_meta(&self, key: &str, value: &str) -> Result<()>;
+    /// Every note whose key begins with `prefix`, by key: what sinks remember.
+    async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>>;
+    /// Writes notes, or drops those with `None`, in one transaction.
+    async fn write_notes(&self, notes: Vec<(String, Option<String>)>) -> Result<()>;
     /// Drops what retention no longer asks for: payloads without an owner, closed postings' texts
     /// older than `sketches_before`, run rows before `runs_before`.
     async fn prune(&self, runs_before: Timestamp, sketches_before: Timestamp) -> Result<u64>;

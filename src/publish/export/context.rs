@@ -59,6 +59,9 @@ impl<'a> Bench<'a> {
             Ok(serde_json::Value::Object(names)) => names,
             _ => Map::new(),
         };
+        // The form of the offer's page: LinkedIn compares the two, and the law asks for it.
+        names.insert("title".into(), labels::title(vacancy).into());
+        names.insert("title_plain".into(), vacancy.offer.title.clone().into());
         let description = vacancy.offer.description.as_ref();
         let page = self.settings.url(&portal::offer_path(vacancy));
         let text = description.map(|d| d.text.clone()).unwrap_or_default();

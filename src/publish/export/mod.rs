@@ -6,6 +6,7 @@
 
 mod context;
 mod html;
+mod ledger;
 mod preflight;
 mod profile;
 mod render;
@@ -23,6 +24,8 @@ use super::{Publish, PublishError};
 use crate::model::{MemberId, Vacancy};
 use bytes::Bytes;
 use context::Bench;
+use ledger::Asked;
+use std::sync::Arc;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
@@ -70,22 +73,28 @@ impl Publish {
         member: Option<&MemberId>,
     ) -> Result<Export, PublishError> {
         let (profile, vacancies) = self.subjects(profile, member).await?;
+        let sent = Arc::new(self.ledger(&profile).await?);
+        let asked = Asked::about(&vacancies, member.is_some());
         let this = self.clone();
         let member = member.cloned();
-        blocking(move || {
-            let network = this.network();
-            let bench = Bench::new(&profile, &network, this.settings(), this.clock().now());
-            let checked = preflight::check(&bench, vacancies)?;
+        let (rendering, before) = (profile.clone(), Arc::clone(&sent));
+        let (export, fixed) = blocking(move || {
+            let (network, profile) = (this.network(), &rendering);
+            let bench = Bench::new(profile, &network, this.settings(), this.clock().now());
+            let checked = preflight::check(&bench, vacancies, &before)?;
             let document = render::document(&bench, &checked.ready, member.as_ref())?;
-            Ok(Export {
+            let export = Export {
                 bytes: document.into(),
                 content_type: profile.content_type().into(),
                 file: profile.file(member.as_ref()),
                 ready: checked.report.ready,
                 blocked: checked.report.blocked,
-            })
+            };
+            Ok((export, checked.fixed))
         })
-        .await
+        .await?;
+        self.remember(&profile, &sent, &asked, fixed).await;
+        Ok(export)
     }
 
     /// What `profile` would say of each offer: ready, or blocked and why.
@@ -98,11 +107,12 @@ impl Publish {
         member: Option<&MemberId>,
     ) -> Result<Preflight, PublishError> {
         let (profile, vacancies) = self.subjects(profile, member).await?;
+        let sent = self.ledger(&profile).await?;
         let this = self.clone();
         blocking(move || {
             let network = this.network();
             let bench = Bench::new(&profile, &network, this.settings(), this.clock().now());
-            Ok(preflight::check(&bench, vacancies)?.report)
+            Ok(preflight::check(&bench, vacancies, &sent)?.report)
         })
         .await
     }

@@ -1,9 +1,18 @@
 //! The preflight: which offers a board would take, and what keeps the others out.
 
-use super::{ExportError, context::Bench, html, profile::FieldLine};
+use super::{
+    ExportError,
+    context::Bench,
+    html,
+    ledger::{self, Ledger, Sent},
+    profile::FieldLine,
+};
 use crate::{
     model::{MemberId, Vacancy, VacancyId},
-    publish::mandate::{self, Refusal},
+    publish::{
+        labels,
+        mandate::{self, Refusal},
+    },
 };
 use minijinja::Value;
 use regex::Regex;
@@ -37,6 +46,9 @@ pub struct PreflightItem {
     pub title: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blockers: Vec<Blocker>,
+    /// What a person should know of an offer that goes out all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<Blocker>,
 }
 
 /// The preflight of a profile.
@@ -47,6 +59,9 @@ pub struct Preflight {
     pub blocked: usize,
     /// Rule → number of offers that it blocks.
     pub by_rule: BTreeMap<String, usize>,
+    /// Rule → number of ready offers that it has a notice for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub noticed: BTreeMap<String, usize>,
     /// By id.
     pub items: Vec<PreflightItem>,
 }
@@ -55,26 +70,48 @@ pub struct Preflight {
 pub struct Checked {
     pub report: Preflight,
     pub ready: Vec<Value>,
+    /// Of each ready offer, the fields that the board will not change once it has them.
+    pub fixed: Vec<(VacancyId, Sent)>,
 }
 
-/// Checks every offer against the mandates and the profile's rules.
+/// Checks every offer against the mandates and the profile's rules; `sent` is what the board has
+/// of fields that it will not change.
 ///
 /// # Errors
 /// An expression of the profile fails on an offer.
-pub fn check(bench: &Bench<'_>, vacancies: Vec<Vacancy>) -> Result<Checked, ExportError> {
+pub fn check(
+    bench: &Bench<'_>,
+    vacancies: Vec<Vacancy>,
+    sent: &Ledger,
+) -> Result<Checked, ExportError> {
     let patterns = patterns(bench);
     let mut ready = Vec::new();
+    let mut fixed = Vec::new();
     let mut report = Preflight {
         profile: bench.profile.name.clone(),
         ready: 0,
         blocked: 0,
         by_rule: BTreeMap::new(),
+        noticed: BTreeMap::new(),
         items: Vec::with_capacity(vacancies.len()),
     };
     for vacancy in vacancies {
         let (blockers, contexts) = one(bench, &patterns, &vacancy)?;
+        let mut notices = Vec::new();
         if blockers.is_empty() {
             report.ready += 1;
+            if let Some(context) = contexts.first() {
+                let now = ledger::of(bench, context)?;
+                if let Some(before) = sent.get(&vacancy.id) {
+                    notices = ledger::notices(bench.profile, before, &now);
+                }
+                if !now.is_empty() {
+                    fixed.push((vacancy.id, now));
+                }
+            }
+            for notice in &notices {
+                *report.noticed.entry(notice.rule.clone()).or_default() += 1;
+            }
             ready.extend(contexts);
         } else {
             report.blocked += 1;
@@ -89,12 +126,17 @@ pub fn check(bench: &Bench<'_>, vacancies: Vec<Vacancy>) -> Result<Checked, Expo
             } else {
                 "blocked"
             },
+            title: labels::title(&vacancy),
             member: vacancy.member,
-            title: vacancy.offer.title,
             blockers,
+            notices,
         });
     }
-    Ok(Checked { report, ready })
+    Ok(Checked {
+        report,
+        ready,
+        fixed,
+    })
 }
 
 type Patterns = BTreeMap<String, Regex>;

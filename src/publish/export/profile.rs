@@ -102,6 +102,10 @@ pub struct FieldLine {
     /// Too long a value is cut at a word instead of blocking the offer.
     #[serde(default)]
     pub cut: bool,
+    /// The board keeps the first value that it got under an id: another one later is, for the
+    /// board, another offer. The preflight says so.
+    #[serde(default)]
+    pub fixed: bool,
     /// Regular expression for the whole value.
     #[serde(default)]
     pub pattern: Option<String>,

@@ -13,7 +13,7 @@ pub fn job_posting(settings: &PublishSettings, network: &Network, vacancy: &Vaca
     let mut posting = json!({
         "@context": "https://schema.org",
         "@type": "JobPosting",
-        "title": o.title,
+        "title": labels::title(vacancy),
         "description": description(vacancy),
         "identifier": {
             "@type": "PropertyValue",

@@ -145,6 +145,20 @@ impl Asked {
         }
     }
 
+    /// The same question without one value of one filter.
+    fn without(&self, name: &str, code: &str) -> Self {
+        let mut less = self.clone();
+        let values = match name {
+            "famille" => &mut less.famille,
+            "contrat" => &mut less.contrat,
+            "temps" => &mut less.temps,
+            "departement" => &mut less.departement,
+            _ => &mut less.structure,
+        };
+        values.retain(|value| value != code);
+        less
+    }
+
     fn is_plain(&self) -> bool {
         self.link(1) == "/"
     }
@@ -203,6 +217,7 @@ async fn show(publish: &Publish, asked: Asked) -> Result<Document, PublishError>
         page.total,
     );
     let address = asked.link(asked.page);
+    let groups = groups(&asked, &page, &network);
     let head = Head {
         title: &title,
         description: "Offres d’emploi des établissements de santé et du médico-social du territoire.",
@@ -219,7 +234,8 @@ async fn show(publish: &Publish, asked: Asked) -> Result<Document, PublishError>
             asked => Serde(&asked),
             total => page.total,
             offers => cards(&page, &network),
-            groups => groups(&asked, &page, &network),
+            groups => &groups,
+            chips => chips(&asked, &groups),
             chosen => asked.famille.len() + asked.contrat.len() + asked.temps.len() + asked.departement.len() + asked.structure.len(),
             around,
             radii => RADII,
@@ -230,6 +246,26 @@ async fn show(publish: &Publish, asked: Asked) -> Result<Document, PublishError>
             reset => (!asked.is_plain()).then_some("/"),
         },
     )
+}
+
+/// The filters in force, each with the address of the list without it.
+fn chips(asked: &Asked, groups: &[Value]) -> Vec<Value> {
+    let text = |value: &Value, name: &str| {
+        let value = value.get_attr(name).unwrap_or_default();
+        value.as_str().unwrap_or_default().to_owned()
+    };
+    let mut chips = Vec::new();
+    for group in groups {
+        let name = text(group, "name");
+        let boxes = group.get_attr("boxes").unwrap_or_default();
+        for filter in boxes.try_iter().into_iter().flatten() {
+            if filter.get_attr("checked").is_ok_and(|on| on.is_true()) {
+                let path = asked.without(&name, &text(&filter, "code")).link(1);
+                chips.push(context! { label => text(&filter, "label"), path });
+            }
+        }
+    }
+    chips
 }
 
 fn heading(asked: &Asked, place: Option<(&str, bool)>, total: usize) -> String {

@@ -50,6 +50,68 @@ async fn linkedin_takes_what_is_ready_and_says_why_not_the_rest() {
     assert_eq!(export.bytes, again.bytes);
 }
 
+/// For LinkedIn a changed title is a new job id (fault 22): the preflight tells, the feed stays true.
+#[tokio::test]
+async fn a_title_that_changed_after_the_export_is_shown() {
+    let shop = Arc::new(Shop::default());
+    let titled = |title: &str| vacancy(1, "ch-exemple", |v| v["title"] = title.into());
+    let publish = publishing(&shop);
+    let noticed = async || {
+        let report = publish.preflight("linkedin", None).await.unwrap();
+        assert_eq!((report.ready, report.blocked), (1, 0));
+        let notices = report.items[0].notices.clone();
+        assert_eq!(report.noticed.values().sum::<usize>(), notices.len());
+        notices
+            .into_iter()
+            .map(|n| (n.rule, n.value))
+            .collect::<Vec<_>>()
+    };
+    shop.publish(&titled("Infirmier"));
+    assert_eq!(noticed().await, [], "nothing was sent yet");
+    shop.publish(&titled("Infirmier de nuit"));
+    assert_eq!(noticed().await, []);
+    publish.export("linkedin", None).await.unwrap();
+    publish.export("indeed", None).await.unwrap();
+    shop.publish(&titled("Infirmier de jour"));
+    let changed = (
+        "title.changed".to_owned(),
+        "Infirmier de nuit (F/H) → Infirmier de jour (F/H)".to_owned(),
+    );
+    assert_eq!(noticed().await, std::slice::from_ref(&changed));
+    // The feed says what is true now; LinkedIn goes on showing the first title.
+    let export = publish.export("linkedin", None).await.unwrap();
+    let text = String::from_utf8(export.bytes.to_vec()).unwrap();
+    assert!(text.contains("<title><![CDATA[Infirmier de jour (F/H)]]></title>"));
+    assert_eq!(noticed().await, [changed], "another export changes nothing");
+    shop.publish(&titled("Infirmier de nuit"));
+    assert_eq!(noticed().await, [], "the old title is the cure");
+    // An offer that left the feed is closed at LinkedIn: what comes back is new.
+    shop.close(
+        titled("").id,
+        crate::model::TombstoneReason::Withdrawn,
+        None,
+    );
+    publish.export("linkedin", None).await.unwrap();
+    shop.publish(&titled("Infirmier de jour"));
+    assert_eq!(noticed().await, []);
+}
+
+/// Every export shows the title of the offer's page.
+#[tokio::test]
+async fn one_public_title_everywhere() {
+    let shop = Arc::new(Shop::default());
+    let offer = vacancy(1, "ch-exemple", |v| v["title"] = "Psychologue".into());
+    shop.publish(&offer);
+    let publish = publishing_all_channels(&shop);
+    let page = get(&publish, &crate::publish::portal::offer_path(&offer)).await;
+    assert!(page.text().contains("<h1>Psychologue (F/H)</h1>"));
+    for profile in publish.profiles().iter() {
+        let export = publish.export(&profile.name, None).await.unwrap();
+        let text = String::from_utf8_lossy(&export.bytes);
+        assert!(text.contains("Psychologue (F/H)"), "{}", profile.name);
+    }
+}
+
 #[tokio::test]
 async fn linkedin_satisfies_its_schema() {
     let publish = publishing_with(&mixed(), |s| {

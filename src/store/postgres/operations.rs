@@ -75,6 +75,30 @@ pub(super) async fn set_meta(c: &impl GenericClient, key: &str, value: &str) -> 
     Ok(())
 }
 
+pub(super) async fn notes(c: &impl GenericClient, prefix: &str) -> Result<Vec<(String, String)>> {
+    // Byte order, whatever the database's collation.
+    let sql = "SELECT key, value FROM meta WHERE starts_with(key, $1) ORDER BY key COLLATE \"C\"";
+    let rows = all(c, sql, &[&prefix]).await?;
+    rows.iter()
+        .map(|row| Ok((row.try_get(0)?, super::rows::from_text(row.try_get(1)?))))
+        .collect()
+}
+
+pub(super) async fn write_notes(
+    c: &impl GenericClient,
+    notes: &[(String, Option<String>)],
+) -> Result<()> {
+    for (key, value) in notes {
+        match value {
+            Some(value) => set_meta(c, key, value).await?,
+            None => {
+                run(c, "DELETE FROM meta WHERE key = $1", &[key]).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
 pub(super) async fn cursor(c: &impl GenericClient, sink: &str) -> Result<u64> {
     match one(c, "SELECT seq FROM sink WHERE name = $1", &[&sink]).await? {
         Some(row) => Ok(codec::uint("sink.seq", row.try_get(0)?)?),

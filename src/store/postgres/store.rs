@@ -420,6 +420,18 @@ impl Store for PostgresStore {
         .await
     }
 
+    async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>> {
+        self.read("read notes", async |c| operations::notes(c, prefix).await)
+            .await
+    }
+
+    async fn write_notes(&self, notes: Vec<(String, Option<String>)>) -> Result<()> {
+        self.write("write notes", async |tx| {
+            operations::write_notes(tx, &notes).await
+        })
+        .await
+    }
+
     async fn prune(&self, runs_before: Timestamp, sketches_before: Timestamp) -> Result<u64> {
         self.write("drop what retention no longer asks for", async |tx| {
             operations::prune(tx, runs_before, sketches_before).await

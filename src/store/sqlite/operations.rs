@@ -67,6 +67,28 @@ pub(super) fn set_meta(c: &Connection, key: &str, value: &str) -> Result<()> {
     Ok(())
 }
 
+pub(super) fn notes(c: &Connection, prefix: &str) -> Result<Vec<(String, String)>> {
+    all(
+        c,
+        "SELECT key, value FROM meta WHERE key >= ?1 AND substr(key, 1, length(?1)) = ?1 \
+         ORDER BY key",
+        [prefix],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )
+}
+
+pub(super) fn write_notes(c: &Connection, notes: &[(String, Option<String>)]) -> Result<()> {
+    for (key, value) in notes {
+        match value {
+            Some(value) => set_meta(c, key, value)?,
+            None => {
+                run(c, "DELETE FROM meta WHERE key = ?1", [key])?;
+            }
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn cursor(c: &Connection, sink: &str) -> Result<u64> {
     let seq = one(c, "SELECT seq FROM sink WHERE name = ?1", [sink], |row| {
         Ok(row.get::<_, i64>(0)?)

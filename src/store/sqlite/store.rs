@@ -491,6 +491,19 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>> {
+        let prefix = prefix.to_owned();
+        self.inner
+            .read("read notes", move |c| operations::notes(c, &prefix))
+            .await
+    }
+
+    async fn write_notes(&self, notes: Vec<(String, Option<String>)>) -> Result<()> {
+        self.inner
+            .write("write notes", move |c| operations::write_notes(c, &notes))
+            .await
+    }
+
     async fn prune(&self, runs_before: Timestamp, sketches_before: Timestamp) -> Result<u64> {
         self.inner
             .write("drop what retention no longer asks for", move |c| {

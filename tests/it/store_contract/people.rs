@@ -14,7 +14,24 @@ super::over_all_backends!(
     a_request_survives_a_crash,
     retention_keeps_what_is_needed,
     figures,
+    notes_are_written_together_and_read_by_prefix,
 );
+
+async fn notes_are_written_together_and_read_by_prefix(backend: &Backend) {
+    let store = backend.open().await;
+    let note = |key: &str, value: Option<&str>| (key.to_owned(), value.map(str::to_owned));
+    let written = [("a/É", "1"), ("a/b", "2"), ("a%", "3"), ("b", "4\0")];
+    let notes = written.map(|(key, value)| note(key, Some(value))).to_vec();
+    store.write_notes(notes).await.unwrap();
+    let read = async |prefix: &str| store.notes(prefix).await.unwrap();
+    let both = [("a/b", "2"), ("a/É", "1")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    assert_eq!(read("a/").await, both);
+    assert_eq!(read("b").await, [("b".to_owned(), "4\0".to_owned())]);
+    let more = vec![note("a/b", None), note("a/É", Some("5"))];
+    store.write_notes(more).await.unwrap();
+    assert_eq!(read("a/").await, [("a/É".to_owned(), "5".to_owned())]);
+    assert_eq!(store.meta("a%").await.unwrap().as_deref(), Some("3"));
+}
 
 fn doubt(guard: &str) -> Doubt {
     Doubt {
