@@ -7,6 +7,7 @@
 mod connectors;
 mod decide;
 mod demo;
+mod duplicates;
 mod holds;
 mod normalise;
 mod operations;
@@ -69,6 +70,9 @@ enum Command {
     /// Messages that could not be processed after their retries
     #[command(subcommand)]
     Parked(parked::Parked),
+    /// Which offers are one: how well pairs are judged
+    #[command(subcommand)]
+    Duplicates(duplicates::Duplicates),
     /// Keep one offer from the public, or show it again
     Hide(decide::Hide),
     /// Everything known of a vacancy or posting, from bytes to feed
@@ -140,6 +144,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Migrate(args) => wait(operations::migrate(load(config)?, args)),
         Command::Normalise(args) => normalise::run(config, &args),
         Command::Connectors(command) => wait(connectors::run(load(config)?, command)),
+        Command::Duplicates(command) => duplicates::run(&command),
         Command::Demo(args) => wait(demo::run(args)),
         Command::Run(args) => wait(run::run(load(config)?, args)),
         Command::Sync(args) => wait(async {

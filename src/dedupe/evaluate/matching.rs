@@ -169,7 +169,8 @@ impl Matching {
     }
 }
 
-fn find(parent: &mut [u32], of: u32) -> u32 {
+/// The root of `of` in a forest of disjoint sets.
+pub(super) fn find(parent: &mut [u32], of: u32) -> u32 {
     let mut root = of;
     while parent[root as usize] != root {
         parent[root as usize] = parent[parent[root as usize] as usize];

@@ -95,7 +95,10 @@ pub fn evaluate_by(card: &Scorecard, corpus: &Corpus, pairs: Option<&[LabelledPa
     let name = |posting: usize| corpus.postings[posting].id.to_string();
     Report {
         postings: corpus.postings.len(),
-        vacancies_true: count(&corpus.truth),
+        vacancies_true: match pairs {
+            None => count(&corpus.truth),
+            Some(pairs) => known_apart(corpus.postings.len(), pairs),
+        },
         vacancies_found: count(&published),
         pairwise: figures,
         bcubed: cubed,
@@ -124,6 +127,23 @@ pub fn evaluate_by(card: &Scorecard, corpus: &Corpus, pairs: Option<&[LabelledPa
 
 fn count<T: Clone + Ord>(values: &[T]) -> usize {
     super::text::distinct(values.to_vec()).len()
+}
+
+/// Of a corpus that is judged by pairs, the vacancies as far as the labels tell.
+fn known_apart(postings: usize, pairs: &[LabelledPair]) -> usize {
+    let mut parent: Vec<u32> = (0..postings as u32).collect();
+    let mut left = postings;
+    for pair in pairs.iter().filter(|p| p.same) {
+        let (a, b) = (
+            matching::find(&mut parent, pair.a as u32),
+            matching::find(&mut parent, pair.b as u32),
+        );
+        if a != b {
+            parent[a.max(b) as usize] = a.min(b);
+            left -= 1;
+        }
+    }
+    left
 }
 
 /// Labelled pairs that a partition joins.

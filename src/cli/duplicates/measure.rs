@@ -1,0 +1,126 @@
+//! `duplicates evaluate` and `fit`: labelled corpora in, figures and weights out.
+
+use crate::cli::{Exit, out, table};
+use crate::dedupe::evaluate::{self, Corpus, LabelledPair, Report};
+use anyhow::{Context as _, bail};
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, clap::Args)]
+pub struct Evaluate {
+    /// Labelled postings as JSON lines, plain or .xz; with --pairs France Travail objects
+    file: PathBuf,
+    /// Labelled pairs `id_a,id_b,label`: only POS, NEG and MULTISITE count
+    #[arg(long, value_name = "CSV")]
+    pairs: Option<PathBuf>,
+    /// Write `rid,vacancy` lines: the clusters that the hub would publish
+    #[arg(long, value_name = "OUT")]
+    clusters: Option<PathBuf>,
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn evaluate(args: &Evaluate) -> anyhow::Result<Exit> {
+    let (corpus, pairs) = read(&args.file, args.pairs.as_deref())?;
+    let report = evaluate::evaluate(&corpus, pairs.as_deref());
+    if let Some(path) = &args.clusters {
+        write_clusters(path, &report)
+            .with_context(|| format!("cannot write the clusters to {}", path.display()))?;
+    }
+    if args.json {
+        out::json(&report)?;
+    } else {
+        out::line(shown(&report))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    File::open(path).with_context(|| format!("cannot open {}", path.display()))
+}
+
+/// A corpus with its truth, or with pairs of it that are labelled.
+fn read(file: &Path, pairs: Option<&Path>) -> anyhow::Result<(Corpus, Option<Vec<LabelledPair>>)> {
+    let wrong = || {
+        let form = match pairs {
+            Some(_) => "France Travail objects as JSON lines",
+            None => "labelled postings as JSON lines (rid, vid, src, ext_id, …)",
+        };
+        format!(
+            "{} is not read: expected {form}, plain or .xz",
+            file.display()
+        )
+    };
+    let input = open(file)?;
+    let Some(path) = pairs else {
+        let corpus = evaluate::labelled(input).with_context(wrong)?;
+        if corpus.postings.is_empty() {
+            bail!("{} holds no posting", file.display());
+        }
+        return Ok((corpus, None));
+    };
+    let corpus = evaluate::france_travail(input).with_context(wrong)?;
+    let labelled = evaluate::pairs(open(path)?, &corpus).with_context(|| {
+        format!(
+            "{} is not read: expected id_a,id_b,label with ids of {}",
+            path.display(),
+            file.display()
+        )
+    })?;
+    if labelled.is_empty() {
+        bail!(
+            "{} holds no pair labelled POS, NEG or MULTISITE",
+            path.display()
+        );
+    }
+    Ok((corpus, Some(labelled)))
+}
+
+fn write_clusters(path: &Path, report: &Report) -> anyhow::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for (rid, vacancy) in &report.clusters {
+        writeln!(file, "{rid},{vacancy}")?;
+    }
+    file.flush()?;
+    Ok(())
+}
+
+/// The report as people read it.
+fn shown(report: &Report) -> String {
+    let row = |name: &str, figures: &evaluate::Figures| {
+        let mut cells = vec![name.to_owned()];
+        cells.extend(
+            [figures.precision, figures.recall, figures.f1].map(|share| format!("{share:.4}")),
+        );
+        cells
+    };
+    let figures = table::table(
+        &["", "precision", "recall", "f1"],
+        vec![
+            row("published, pairs", &report.pairwise),
+            row("published, B-cubed", &report.bcubed),
+            row(
+                &format!("best, at {:.1} bits", report.best.threshold),
+                &report.best.figures,
+            ),
+        ],
+        &[1, 2, 3],
+    );
+    format!(
+        "{figures}\n\n{} postings · {} vacancies found · {} true\n\
+         with questions answered: recall {:.4}, asked about {:.1} % of the postings\n\
+         candidates: recall {:.4}, {:.1} pairs a posting\n\
+         best B-cubed F1 {:.4} · {:.1} s · {} MB at most",
+        report.postings,
+        report.vacancies_found,
+        report.vacancies_true,
+        report.with_ask.recall,
+        report.ask_share * 100.0,
+        report.candidates.recall,
+        report.candidates.pairs_per_posting,
+        report.best.bcubed_f1,
+        report.seconds,
+        report.peak_mb
+    )
+}
