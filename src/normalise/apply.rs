@@ -57,7 +57,7 @@ pub fn apply(input: &Input<'_>, member: Option<&Member>, record: &mut Record) ->
         record.mapped("/apply/url", raw, "apply.page", 0.85);
     }
     if apply == Apply::default() {
-        let phone = input.raw(Field::ContactPhone).is_some() || privacy::has_phone(&input.text);
+        let phone = input.raw(Field::ContactPhone).is_some() || privacy::has_phone(input.text);
         record.find(
             if phone {
                 "apply.phone_only"

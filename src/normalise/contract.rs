@@ -4,10 +4,9 @@ use super::fold::{fold, pattern};
 use super::input::{Input, cents, decimal};
 use super::phrases::Topic;
 use super::record::{Record, TEXT, TITLE};
-use super::tables;
+use super::tables::{self, Map};
 use crate::model::{Contract, ContractForm, Field, PublicStatus, Raw};
 use regex::Regex;
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 #[derive(serde::Deserialize)]
@@ -16,7 +15,7 @@ struct Row {
     form: ContractForm,
 }
 
-static LABELS: LazyLock<HashMap<String, ContractForm>> = LazyLock::new(|| {
+static LABELS: LazyLock<Map<String, ContractForm>> = LazyLock::new(|| {
     tables::rows::<Row>(include_bytes!("data/contracts.csv"))
         .into_iter()
         .map(|row| (row.text, row.form))

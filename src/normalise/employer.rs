@@ -429,7 +429,7 @@ fn recognise(
     }
     // An anonymous ad that names a member in its text; an agency's ad names clients and rivals.
     if employer.name.is_none() && !names.text_names.is_empty() {
-        let mut text = key(&input.text);
+        let mut text = key(input.text);
         if let Some(raw) = input.raw(Field::EmployerDescription) {
             text.push(' ');
             text.push_str(&key(raw.value()));

@@ -4,10 +4,28 @@
 /// Linear; never grows by more than a small factor.
 pub fn fold(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        fold_char(c, &mut out);
-    }
+    fold_into(text, &mut out);
     out
+}
+
+/// Appends the folded form of `text` to `out`. Runs of ASCII are copied whole.
+pub fn fold_into(text: &str, out: &mut String) {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let ascii = rest
+            .bytes()
+            .position(|byte| !byte.is_ascii())
+            .unwrap_or(rest.len());
+        let (run, other) = rest.split_at(ascii);
+        let from = out.len();
+        out.push_str(run);
+        out[from..].make_ascii_lowercase();
+        let mut chars = other.chars();
+        if let Some(c) = chars.next() {
+            fold_char(c, out);
+        }
+        rest = chars.as_str();
+    }
 }
 
 /// As [`fold`], with everything but letters and digits as single spaces: "St-Loup s/Semouse" is
@@ -15,6 +33,14 @@ pub fn fold(text: &str) -> String {
 pub fn key(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
+        if c.is_ascii() {
+            if c.is_ascii_alphanumeric() {
+                out.push(c.to_ascii_lowercase());
+            } else if !out.is_empty() && !out.ends_with(' ') {
+                out.push(' ');
+            }
+            continue;
+        }
         let start = out.len();
         fold_char(c, &mut out);
         if !out[start..].chars().all(char::is_alphanumeric) {
@@ -50,6 +76,10 @@ pub fn source_offset(source: &str, offset: usize) -> usize {
     for (at, c) in source.char_indices() {
         if length >= offset {
             return at;
+        }
+        if c.is_ascii() {
+            length += 1;
+            continue;
         }
         folded.clear();
         fold_char(c, &mut folded);

@@ -10,16 +10,16 @@ pub struct Input<'a> {
     pub title: String,
     pub title_folded: String,
     /// The description as plain text.
-    pub text: String,
+    pub text: &'a str,
     pub text_folded: String,
     pub title_hits: Vec<Hit>,
     pub hits: Vec<Hit>,
 }
 
 impl<'a> Input<'a> {
-    pub fn new(draft: &'a Draft, title: String, text: String) -> Self {
+    pub fn new(draft: &'a Draft, title: String, text: &'a str) -> Self {
         let title_folded = fold(&title);
-        let text_folded = fold(&text);
+        let text_folded = fold(text);
         Self {
             draft,
             title_hits: phrases::find(&title_folded),
@@ -54,7 +54,7 @@ impl<'a> Input<'a> {
 
     /// The words of the description at a range of its folded form.
     pub fn excerpt(&self, range: std::ops::Range<usize>) -> &str {
-        super::fold::excerpt(&self.text, range)
+        super::fold::excerpt(self.text, range)
     }
 }
 

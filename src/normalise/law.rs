@@ -70,6 +70,10 @@ pub fn law(input: &Input<'_>, title: &Title, offer: &mut Offer, record: &mut Rec
         record.find("law.gender", "title", &title.clean);
     }
     for hit in input.text_hits(Topic::Law) {
+        // One finding a rule: a text that repeats itself is not read again and again.
+        if record.has(&hit.phrase.value, "description") {
+            continue;
+        }
         // An age that the law itself sets (apprenticeship, insertion) is lawful.
         if hit.phrase.value == "law.age" && legal_age(&input.text_folded, &hit.range) {
             continue;

@@ -68,8 +68,7 @@ pub fn normalise(draft: &Draft, context: &Context<'_>) -> Posting {
     let description = describe(draft, &masker, &mut masked, &mut record);
     let text = description
         .as_ref()
-        .map(|description| description.text.clone())
-        .unwrap_or_default();
+        .map_or("", |description| description.text.as_str());
     let raw_title = masker.line(
         &text::line(draft.value(Field::Title).unwrap_or_default()),
         &mut masked,
@@ -247,8 +246,10 @@ fn small_fields(input: &Input<'_>, offer: &mut Offer, record: &mut Record) {
 /// Short public fields hold no person either.
 fn mask_lines(masker: &Masker<'_>, offer: &mut Offer, masked: &mut Masked) {
     let mut one = |text: &mut Option<String>| {
-        if let Some(value) = text {
-            *value = masker.line(value, masked);
+        if let Some(value) = text
+            && let Some(clean) = masker.changed(value, masked)
+        {
+            *value = clean;
         }
     };
     one(&mut offer.service);
@@ -266,7 +267,9 @@ fn mask_lines(masker: &Masker<'_>, offer: &mut Offer, masked: &mut Masked) {
     .flatten()
     {
         for value in list.iter_mut() {
-            *value = masker.line(value, masked);
+            if let Some(clean) = masker.changed(value, masked) {
+                *value = clean;
+            }
         }
     }
 }
@@ -274,15 +277,27 @@ fn mask_lines(masker: &Masker<'_>, offer: &mut Offer, masked: &mut Masked) {
 /// Provenance and findings explain values; they too are kept free of people.
 fn scrub(masker: &Masker<'_>, record: &mut Record) {
     let mut ignored = Masked::default();
+    // Neighbours often quote the same words: what was clean once is not read again.
+    let mut clean = String::new();
     for (pointer, note) in &mut record.provenance {
-        if pointer != "/apply/email" && note.raw.chars().any(char::is_alphabetic) {
-            note.raw = masker.line(&note.raw, &mut ignored);
+        if pointer == "/apply/email"
+            || note.raw == clean
+            || !note.raw.chars().any(char::is_alphabetic)
+        {
+            continue;
+        }
+        match masker.changed(&note.raw, &mut ignored) {
+            Some(masked) => note.raw = masked,
+            None => clean.clone_from(&note.raw),
         }
     }
     for finding in &mut record.findings {
         if !finding.value.is_empty() {
-            finding.value = masker.line(&finding.value, &mut ignored);
-            finding.message = masker.line(&finding.message, &mut ignored);
+            for text in [&mut finding.value, &mut finding.message] {
+                if let Some(masked) = masker.changed(text, &mut ignored) {
+                    *text = masked;
+                }
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //! diplomas, legal doubts. The table `phrases.csv` says what each means.
 
 use super::tables;
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use std::sync::LazyLock;
 
 /// What a phrase is about.
@@ -49,6 +49,8 @@ static MATCHER: LazyLock<Matcher> = LazyLock::new(|| {
     let phrases: Vec<Phrase> = tables::rows(include_bytes!("data/phrases.csv"));
     let automaton = AhoCorasick::builder()
         .match_kind(MatchKind::LeftmostLongest)
+        // A table of some hundred kilobytes, and every text is read twice as fast.
+        .kind(Some(AhoCorasickKind::DFA))
         .build(phrases.iter().map(|phrase| phrase.phrase.as_str()))
         .ok();
     Matcher { phrases, automaton }

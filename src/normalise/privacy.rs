@@ -3,11 +3,13 @@
 //! Masks stand where the data stood, so a reader sees that something was taken out. Role addresses
 //! (`recrutement@…`) stay where the member's file allows them.
 
-use super::fold::{fold, key};
+use super::fold::{fold, fold_into, key};
+use super::tables::Fnv;
 use super::text::{Document, line};
 use crate::model::{Draft, Field, Member};
 use regex::Regex;
 use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -37,13 +39,14 @@ const TITLES: &str = " sante le la les l directeur directrice president presiden
 /// Words before a name that make it that of a place or an institution.
 const INSTITUTIONS: &str = " rue avenue av boulevard bd place allee allees chemin impasse quai cours square route esplanade passage hopital hopitaux clinique polyclinique centre residence residences ehpad ephad maison fondation institut college lycee ecole groupe pole site association ch chu chr gh foyer ime esat mas fam ssr usld cabinet pharmacie laboratoire creche villa domaine espace stade gymnase association parc pavillon unite saint sainte st ste epsm cmp cmpp mecs itep sessad ";
 
-static FIRST_NAMES: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    include_str!("data/first_names.txt")
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .flat_map(str::split_ascii_whitespace)
-        .collect()
-});
+static FIRST_NAMES: LazyLock<HashSet<&'static str, BuildHasherDefault<Fnv>>> =
+    LazyLock::new(|| {
+        include_str!("data/first_names.txt")
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .flat_map(str::split_ascii_whitespace)
+            .collect()
+    });
 
 /// Words, folded, that make a name in their line a contact's.
 const CUES: [&str; 22] = [
@@ -156,20 +159,30 @@ impl<'a> Masker<'a> {
 
     /// Masks one line.
     pub fn line(&self, text: &str, masked: &mut Masked) -> String {
+        self.changed(text, masked)
+            .unwrap_or_else(|| text.to_owned())
+    }
+
+    /// The masked line, where anything had to be masked.
+    pub fn changed(&self, text: &str, masked: &mut Masked) -> Option<String> {
+        let edits = self.edits(text, masked);
+        if edits.is_empty() {
+            return None;
+        }
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
-        for (range, mask) in self.edits(text, masked) {
+        for (range, mask) in edits {
             out.push_str(&text[at..range.start]);
             out.push_str(&mask);
             at = range.end;
         }
         out.push_str(&text[at..]);
-        out
+        Some(out)
     }
 
     fn edits(&self, text: &str, masked: &mut Masked) -> Vec<(Range<usize>, String)> {
         let mut found: Vec<(Range<usize>, &str)> = Vec::new();
-        if text.contains(['@', '＠']) || text.contains("at") || text.contains("arobase") {
+        if may_hold_mail(text) {
             for mail in MAIL.iter().flat_map(|regex| regex.find_iter(text)) {
                 if !role_allowed(mail.as_str(), self.member) {
                     found.push((mail.range(), MAIL_MASK));
@@ -204,6 +217,9 @@ impl<'a> Masker<'a> {
 
     fn people(&self, text: &str) -> Vec<Range<usize>> {
         let mut found = Vec::new();
+        if !text.contains(char::is_uppercase) {
+            return found;
+        }
         for civility in CIVILITY.iter().flat_map(|regex| regex.captures_iter(text)) {
             let (Some(whole), Some(word)) = (civility.get(0), civility.get(1)) else {
                 continue;
@@ -236,6 +252,9 @@ impl<'a> Masker<'a> {
                     }
                 }
             }
+        }
+        if !holds_first_name(text) {
+            return found;
         }
         let mut from = 0;
         for row in text.split_inclusive(['\n', '.', ';']) {
@@ -271,6 +290,28 @@ fn cue_near(text: &str, range: &Range<usize>) -> bool {
     CUES.iter().any(|cue| near.contains(cue))
         || near.contains('@')
         || PHONE.as_ref().is_some_and(|regex| regex.is_match(&near))
+}
+
+/// Whether a word that begins with a capital is, up to its hyphen, a known first name. Cheap, and
+/// right for all but a few texts: only those are read word by word.
+fn holds_first_name(text: &str) -> bool {
+    let mut word = String::new();
+    let mut before = ' ';
+    for (at, c) in text.char_indices() {
+        if c.is_uppercase() && !before.is_alphabetic() {
+            let rest = &text[at..];
+            let end = rest
+                .find(|c: char| !c.is_alphabetic())
+                .unwrap_or(rest.len());
+            word.clear();
+            fold_into(&rest[..end], &mut word);
+            if FIRST_NAMES.contains(word.as_str()) {
+                return true;
+            }
+        }
+        before = c;
+    }
+    false
 }
 
 /// "Sophie Martin", "Sophie MARTIN", "MARTIN Sophie": a first name beside a capitalised word.
@@ -445,8 +486,11 @@ fn contact_names(value: &str) -> Vec<String> {
 }
 
 fn phones(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+    // The shortest number has nine digits.
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
     PHONE
         .iter()
+        .filter(move |_| digits >= 9)
         .flat_map(move |regex| regex.find_iter(text))
         .filter(|found| {
             let next = text[found.end()..].chars().next();
@@ -486,9 +530,23 @@ pub fn has_phone(text: &str) -> bool {
     text.contains(PHONE_MASK) || phones(text).next().is_some()
 }
 
+/// Whether a text has a sign of an address: "@", or "at" and the like in brackets.
+fn may_hold_mail(text: &str) -> bool {
+    text.contains(['@', '＠'])
+        || (text.contains(['(', '[', '{'])
+            && text.match_indices(['(', '[', '{']).any(|(at, _)| {
+                let inside = text[at + 1..].trim_start().as_bytes();
+                ["at", "arobase"].iter().any(|word| {
+                    inside
+                        .get(..word.len())
+                        .is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+                })
+            }))
+}
+
 /// The mail addresses in a text, in lower case, put together where they were spelt apart.
 pub fn addresses(text: &str) -> Vec<String> {
-    if !text.contains(['@', '＠']) && !text.contains("at") && !text.contains("arobase") {
+    if !may_hold_mail(text) {
         return Vec::new();
     }
     MAIL.iter()

@@ -38,13 +38,16 @@ impl Record {
         self.set(pointer, &raw.path, raw.source_text(), rule, confidence);
     }
 
+    /// Whether `rule` was already found for `field`.
+    pub fn has(&self, rule: &str, field: &str) -> bool {
+        self.findings
+            .iter()
+            .any(|finding| finding.rule == rule && finding.field == field)
+    }
+
     /// Adds the finding `rule` of the table, once a rule and field.
     pub fn find(&mut self, rule: &str, field: &str, value: &str) {
-        if self
-            .findings
-            .iter()
-            .any(|f| f.rule == rule && f.field == field)
-        {
+        if self.has(rule, field) {
             return;
         }
         let row = tables::finding(rule);

@@ -6,8 +6,36 @@
 
 use crate::model::Severity;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::LazyLock;
+
+/// A map whose keys are this program's own tables. What is looked up may come from outside; what is
+/// stored never does, so a fast hash without a secret is safe.
+pub type Map<K, V> = HashMap<K, V, BuildHasherDefault<Fnv>>;
+
+/// FNV-1a over 64 bits: short words are hashed in a few cycles.
+#[derive(Clone, Copy, Debug)]
+pub struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Hasher for Fnv {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+}
 
 /// The rows of a table with a header line.
 pub fn rows<T: DeserializeOwned>(table: &[u8]) -> Vec<T> {
@@ -35,7 +63,7 @@ pub struct FindingRow {
     pub message: String,
 }
 
-static FINDINGS: LazyLock<HashMap<String, FindingRow>> = LazyLock::new(|| {
+static FINDINGS: LazyLock<Map<String, FindingRow>> = LazyLock::new(|| {
     rows::<FindingRow>(include_bytes!("data/findings.csv"))
         .into_iter()
         .map(|row| (row.rule.clone(), row))
@@ -43,14 +71,19 @@ static FINDINGS: LazyLock<HashMap<String, FindingRow>> = LazyLock::new(|| {
 });
 
 /// What the table says of `rule`; a rule that it lacks explains itself by its name.
-pub fn finding(rule: &str) -> FindingRow {
+pub fn finding(rule: &str) -> Cow<'static, FindingRow> {
     debug_assert!(FINDINGS.contains_key(rule), "findings.csv lacks {rule}");
-    FINDINGS.get(rule).cloned().unwrap_or_else(|| FindingRow {
-        rule: rule.to_owned(),
-        severity: Severity::Info,
-        article: String::new(),
-        message: rule.to_owned(),
-    })
+    FINDINGS.get(rule).map_or_else(
+        || {
+            Cow::Owned(FindingRow {
+                rule: rule.to_owned(),
+                severity: Severity::Info,
+                article: String::new(),
+                message: rule.to_owned(),
+            })
+        },
+        Cow::Borrowed,
+    )
 }
 
 #[cfg(test)]

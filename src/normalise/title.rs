@@ -26,32 +26,40 @@ static MARK: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// A lone "HF" or "H F" at the end.
 static MARK_AT_END: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\s[-–(]?\s*(?:HF|FH|H F|F H|h\.f\.?)\s*\)?$").ok());
-static NOISE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+/// What a title must hold for a pattern of [`NOISE`] to fit: reading nothing is fastest.
+enum Sign {
+    Digit,
+    /// One of these words, in the folded title.
+    Word(&'static [&'static str]),
+}
+
+static NOISE: LazyLock<Vec<(Sign, Regex)>> = LazyLock::new(|| {
+    use Sign::{Digit, Word};
     [
         // References
-        r"(?i)[\[(]?\b(?:r[ée]f(?:[ée]rence)?s?|offre|poste|annonce)\s*(?:n[°o.]\s*)?[:.#°]?\s*[A-Z]{0,6}[-_/]?\d[\w./-]*\s*[\])]?",
-        r"(?i)[\[(]\s*(?:n[°o]\s*)?[A-Z]{0,6}[-_]?\d{3,}[\w./-]*\s*[\])]",
-        r"(?i)\bn°\s*\d[\w./-]*",
-        r"#\s*\d+",
-        r"\b[A-Z]{1,4}[-_]?\d{4,}\b",
-        r"\b20\d{2}[-_/]\d{2,6}\b",
+        (Digit, r"(?i)[\[(]?\b(?:r[ée]f(?:[ée]rence)?s?|offre|poste|annonce)\s*(?:n[°o.]\s*)?[:.#°]?\s*[A-Z]{0,6}[-_/]?\d[\w./-]*\s*[\])]?"),
+        (Digit, r"(?i)[\[(]\s*(?:n[°o]\s*)?[A-Z]{0,6}[-_]?\d{3,}[\w./-]*\s*[\])]"),
+        (Digit, r"(?i)\bn°\s*\d[\w./-]*"),
+        (Digit, r"#\s*\d+"),
+        (Digit, r"\b[A-Z]{1,4}[-_]?\d{4,}\b"),
+        (Digit, r"\b20\d{2}[-_/]\d{2,6}\b"),
         // Urgency and other calls
-        r"(?i)[(\[]?\b(?:tr[èe]s\s+)?urgente?s?\b\s*!*[)\]]?",
-        r"(?i)^\s*(?:offre d['’ ]emploi|recrutement|nous recherchons|nous recrutons|on recrute|recrutons|recherchons|recherche|recrute)\s*[:!-]*\s*(?:(?:un|une|des|plusieurs)(?:\(e\)|\.e)?\s+)?",
-        r"(?i)\b(?:poste )?(?:[àa] pourvoir|disponible)(?: (?:rapidement|imm[ée]diatement|de suite|d[èe]s que possible|au plus vite))?\b",
-        r"(?i)\bposte de\s+",
+        (Word(&["urgent"]), r"(?i)[(\[]?\b(?:tr[èe]s\s+)?urgente?s?\b\s*!*[)\]]?"),
+        (Word(&["offre", "recrut", "recherch"]), r"(?i)^\s*(?:offre d['’ ]emploi|recrutement|nous recherchons|nous recrutons|on recrute|recrutons|recherchons|recherche|recrute)\s*[:!-]*\s*(?:(?:un|une|des|plusieurs)(?:\(e\)|\.e)?\s+)?"),
+        (Word(&["pourvoir", "disponible"]), r"(?i)\b(?:poste )?(?:[àa] pourvoir|disponible)(?: (?:rapidement|imm[ée]diatement|de suite|d[èe]s que possible|au plus vite))?\b"),
+        (Word(&["poste de"]), r"(?i)\bposte de\s+"),
         // Contract and hours
-        r"(?i)[(\[]\s*(?:en\s+)?(?:CDI|CDD|CDII|int[ée]rim)\b[^)\]]*[)\]]",
-        r"(?i)\b(?:en\s+)?(?:CDD|int[ée]rim|contrat)\s*(?:de|d'une dur[ée]e de|-|:)?\s*\d+\s*(?:mois|ans?|semaines?|jours?)(?:\s+renouvelables?)?\b",
-        r"(?i)\b(?:en\s+)?(?:CDI|CDD|CDII)(?:\s*(?:/|ou|et|&)\s*(?:CDI|CDD|int[ée]rim|vacations?))*\b(?:\s+renouvelable\b)?",
-        r"(?i)\b[àa]?\s*(?:temps[ -](?:plein|partiel|complet|non[ -]complet)|mi[ -]temps|plein temps)\b",
-        r"(?i)\b[àa]?\s*\d{2,3}\s*%(?:\s*(?:etp|d['’]etp))?",
-        r"(?i)\b[01](?:[.,]\d{1,2})\s*etp\b",
-        r"(?i)\b\d{2}(?:[.,]\d{1,2})?\s*h(?:eures?)?(?:\d{2})?\s*(?:/\s*(?:semaine|sem|hebdo)|par semaine|hebdo(?:madaires?)?)\b",
-        r"(?i)(?:^|[\s(-])(?:1[4-9]|[23]\d)\s?h(?:eures?)?(?:\d{2})?\b(?:\s*[)])?",
+        (Word(&["cd", "interim"]), r"(?i)[(\[]\s*(?:en\s+)?(?:CDI|CDD|CDII|int[ée]rim)\b[^)\]]*[)\]]"),
+        (Digit, r"(?i)\b(?:en\s+)?(?:CDD|int[ée]rim|contrat)\s*(?:de|d'une dur[ée]e de|-|:)?\s*\d+\s*(?:mois|ans?|semaines?|jours?)(?:\s+renouvelables?)?\b"),
+        (Word(&["cd"]), r"(?i)\b(?:en\s+)?(?:CDI|CDD|CDII)(?:\s*(?:/|ou|et|&)\s*(?:CDI|CDD|int[ée]rim|vacations?))*\b(?:\s+renouvelable\b)?"),
+        (Word(&["temps"]), r"(?i)\b[àa]?\s*(?:temps[ -](?:plein|partiel|complet|non[ -]complet)|mi[ -]temps|plein temps)\b"),
+        (Digit, r"(?i)\b[àa]?\s*\d{2,3}\s*%(?:\s*(?:etp|d['’]etp))?"),
+        (Digit, r"(?i)\b[01](?:[.,]\d{1,2})\s*etp\b"),
+        (Digit, r"(?i)\b\d{2}(?:[.,]\d{1,2})?\s*h(?:eures?)?(?:\d{2})?\s*(?:/\s*(?:semaine|sem|hebdo)|par semaine|hebdo(?:madaires?)?)\b"),
+        (Digit, r"(?i)(?:^|[\s(-])(?:1[4-9]|[23]\d)\s?h(?:eures?)?(?:\d{2})?\b(?:\s*[)])?"),
     ]
-    .iter()
-    .filter_map(|pattern| Regex::new(pattern).ok())
+    .into_iter()
+    .filter_map(|(sign, pattern)| Some((sign, Regex::new(pattern).ok()?)))
     .collect()
 });
 
@@ -61,6 +69,7 @@ pub fn title(source: &str, drop: &[String]) -> Title {
     let mut marked = false;
     for regex in [&MARK, &MARK_AT_END] {
         if let Some(regex) = regex.as_ref()
+            && text.contains(['f', 'F'])
             && regex.is_match(&text)
         {
             // "Femme-homme de ménage" is the job itself.
@@ -84,7 +93,17 @@ pub fn title(source: &str, drop: &[String]) -> Title {
     }
     text = without_emoji(&text);
     let unmarked = tidy(&text);
-    for regex in NOISE.iter() {
+    let folded = fold(&text);
+    // Any script's digits: the patterns know them all.
+    let digit = text.contains(char::is_numeric);
+    for (sign, regex) in NOISE.iter() {
+        let fits = match sign {
+            Sign::Digit => digit,
+            Sign::Word(words) => words.iter().any(|word| folded.contains(word)),
+        };
+        if !fits || !regex.is_match(&text) {
+            continue;
+        }
         let next = regex.replace_all(&text, " ");
         if next.chars().filter(|c| c.is_alphabetic()).count() >= 2 {
             text = next.into_owned();
@@ -119,25 +138,48 @@ fn without_emoji(text: &str) -> String {
         .collect()
 }
 
+/// What brackets and signs leave when their content is gone.
+const TIDY: [(&str, &str); 11] = [
+    ("( ", "("),
+    (" )", ")"),
+    ("()", ""),
+    ("[]", ""),
+    ("- -", "-"),
+    ("– –", "–"),
+    ("| |", "|"),
+    ("/ /", "/"),
+    (" ,", ","),
+    (", -", " -"),
+    ("- ,", "-"),
+];
+
+fn single_blanks(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
+}
+
 /// Empty brackets, doubled signs and signs at the ends go; blanks are single.
 fn tidy(text: &str) -> String {
     let mut out = text.replace('_', " ");
     for _ in 0..3 {
-        out = out
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-            .replace("( ", "(")
-            .replace(" )", ")")
-            .replace("()", "")
-            .replace("[]", "")
-            .replace("- -", "-")
-            .replace("– –", "–")
-            .replace("| |", "|")
-            .replace("/ /", "/")
-            .replace(" ,", ",")
-            .replace(", -", " -")
-            .replace("- ,", "-");
+        let mut next = single_blanks(&out);
+        if next.contains(['(', '[', '-', '–', '|', '/', ',']) {
+            for (from, to) in TIDY {
+                if next.contains(from) {
+                    next = next.replace(from, to);
+                }
+            }
+        }
+        if next == out {
+            break;
+        }
+        out = next;
     }
     let ends = |c: char| {
         c.is_whitespace()

@@ -182,8 +182,19 @@ fn title_hours(folded: &str) -> Option<(Hours, std::ops::Range<usize>)> {
 }
 
 fn weekly_in_text(folded: &str) -> Option<(Hours, std::ops::Range<usize>)> {
+    // The unit ends every form, and most texts have none.
+    let named = ["sem", "hebdo", "annualis"]
+        .iter()
+        .any(|word| folded.contains(word))
+        || folded
+            .match_indices('/')
+            .any(|(at, _)| folded[at + 1..].trim_start().starts_with('s'));
     let regex = TEXT_HOURS.as_ref()?;
-    let weekly = regex.captures_iter(folded).find_map(|found| {
+    let mut candidates = named
+        .then(|| regex.captures_iter(folded))
+        .into_iter()
+        .flatten();
+    let weekly = candidates.find_map(|found| {
         let whole = found.get(0)?;
         let said = whole.as_str();
         let weekly = said.contains("sem")
@@ -298,7 +309,12 @@ fn title_percent(folded: &str) -> Option<(f64, std::ops::Range<usize>)> {
 }
 
 fn share_in(folded: &str) -> Option<(f64, std::ops::Range<usize>)> {
-    if folded.contains("mi-temps therapeutique") {
+    // Every form of it holds one of these; most texts hold none.
+    let spoken = folded.contains('%')
+        || ["etp", "equivalent"]
+            .iter()
+            .any(|word| folded.contains(word));
+    if !spoken || folded.contains("mi-temps therapeutique") {
         return None;
     }
     let found = SHARE.as_ref()?.captures(folded)?;

@@ -1,9 +1,9 @@
 //! The trade's own table: abbreviations and usual titles, longest pattern first in the title.
 
-use super::super::tables;
+use super::super::tables::{self, Map};
+use super::spelling::Vocabulary;
 use super::words::{self, Token};
-use super::{Verdict, rome};
-use std::collections::HashMap;
+use super::{Verdict, labels, rome};
 use std::sync::LazyLock;
 
 #[derive(Debug, serde::Deserialize)]
@@ -16,13 +16,14 @@ struct Row {
 struct Table {
     rows: Vec<Row>,
     /// Pattern as stems joined by blanks → row.
-    patterns: HashMap<String, usize>,
+    patterns: Map<String, usize>,
     longest: usize,
+    vocabulary: Vocabulary,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let rows: Vec<Row> = tables::rows(include_bytes!("../data/occupations.csv"));
-    let mut patterns = HashMap::new();
+    let mut patterns = Map::default();
     let mut longest = 1;
     for (index, row) in rows.iter().enumerate() {
         for pattern in row.patterns.split('|') {
@@ -31,7 +32,9 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
             patterns.entry(stems).or_insert(index);
         }
     }
+    let words = patterns.keys().flat_map(|stems| stems.split(' '));
     Table {
+        vocabulary: Vocabulary::new(words),
         rows,
         patterns,
         longest,
@@ -46,9 +49,39 @@ fn stems(pattern: &str) -> String {
         .join(" ")
 }
 
+/// Confidence of a pattern whose words had to be put right, against that of one well spelt.
+const MISSPELT: f64 = 0.9;
+
+/// The pattern of the title as it is written or, where none stands there, with its unknown words
+/// put right.
+pub fn find(tokens: &[Token]) -> Option<Verdict> {
+    exact(tokens).or_else(|| {
+        let mut put_right = false;
+        let tokens: Vec<Token> = tokens
+            .iter()
+            .map(|token| {
+                let meant = (!labels::knows(&token.stem))
+                    .then(|| TABLE.vocabulary.nearest(&token.stem))
+                    .flatten();
+                put_right |= meant.is_some();
+                Token {
+                    stem: meant.unwrap_or_else(|| token.stem.clone()),
+                    part: token.part,
+                }
+            })
+            .collect();
+        let verdict = put_right.then(|| exact(&tokens)).flatten()?;
+        Some(Verdict {
+            rule: "occupation.trade_table_misspelt",
+            confidence: (verdict.confidence * MISSPELT * 100.0).round() / 100.0,
+            ..verdict
+        })
+    })
+}
+
 /// The first pattern in the title, the longest at that place; one that begins within the first
 /// two words beats a later one.
-pub fn find(tokens: &[Token]) -> Option<Verdict> {
+fn exact(tokens: &[Token]) -> Option<Verdict> {
     let table = &*TABLE;
     for start in 0..tokens.len() {
         for length in (1..=table.longest.min(tokens.len() - start)).rev() {

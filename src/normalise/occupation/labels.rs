@@ -1,9 +1,8 @@
 //! The titles of ROME, searched by rare words in common.
 
-use super::super::tables;
+use super::super::tables::{self, Map};
 use super::words::{self, Token};
 use super::{Verdict, rome};
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 #[derive(serde::Deserialize)]
@@ -24,7 +23,7 @@ struct Label {
 #[derive(Default)]
 struct Index {
     labels: Vec<Label>,
-    stems: HashMap<String, u32>,
+    stems: Map<String, u32>,
     weights: Vec<f32>,
     /// Labels of each stem.
     postings: Vec<Vec<u32>>,
@@ -83,13 +82,18 @@ impl Index {
     }
 }
 
+/// Whether a stem is a word of some title of ROME.
+pub fn knows(stem: &str) -> bool {
+    INDEX.stems.contains_key(stem)
+}
+
 /// Weight of a word of the title that no label knows.
 const UNKNOWN_WEIGHT: f32 = 4.0;
 
 /// The label that shares most with the title. Confidence falls with what either has alone.
 pub fn find(tokens: &[Token]) -> Option<Verdict> {
     let index = &*INDEX;
-    let mut scores: HashMap<u32, f32> = HashMap::new();
+    let mut scores: Map<u32, f32> = Map::default();
     let mut title_weight = 0.0;
     let mut seen: Vec<u32> = Vec::new();
     for token in tokens {

@@ -3,6 +3,7 @@
 mod curated;
 mod labels;
 mod rome;
+mod spelling;
 mod words;
 
 use super::input::Input;

@@ -1,10 +1,10 @@
 //! ROME 4.60 and its version-3 parents.
 
-use super::super::{fold::key, tables};
+use super::super::fold::key;
+use super::super::tables::{self, Map};
 use super::words;
 use crate::model::Family;
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 #[derive(Clone, Debug, serde::Deserialize)]
 pub struct Entry {
@@ -14,6 +14,18 @@ pub struct Entry {
     pub parent: String,
     #[serde(deserialize_with = "flag")]
     pub regulated: bool,
+    /// Stems of the label, made on first use.
+    #[serde(skip)]
+    stems: OnceLock<Vec<String>>,
+}
+
+impl Entry {
+    fn stems(&self) -> &[String] {
+        self.stems.get_or_init(|| {
+            let tokens = words::tokens(&self.label);
+            tokens.into_iter().map(|token| token.stem).collect()
+        })
+    }
 }
 
 fn flag<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
@@ -27,14 +39,14 @@ struct FamilyRow {
     family: Family,
 }
 
-static ENTRIES: LazyLock<HashMap<String, Entry>> = LazyLock::new(|| {
+static ENTRIES: LazyLock<Map<String, Entry>> = LazyLock::new(|| {
     tables::rows::<Entry>(include_bytes!("../data/rome.csv"))
         .into_iter()
         .map(|entry| (entry.code.clone(), entry))
         .collect()
 });
 
-static FAMILIES: LazyLock<HashMap<String, Family>> = LazyLock::new(|| {
+static FAMILIES: LazyLock<Map<String, Family>> = LazyLock::new(|| {
     tables::rows::<FamilyRow>(include_bytes!("../data/families.csv"))
         .into_iter()
         .map(|row| (row.prefix, row.family))
@@ -92,11 +104,11 @@ pub fn fold(code: &str, label: Option<&str>) -> Option<Folded> {
     }
     let is_parent = entry.parent == entry.code;
     let same = !label.is_empty() && {
-        let wanted = words::tokens(&entry.label);
+        let wanted = entry.stems();
         let given = words::tokens(&label);
         let common = given
             .iter()
-            .filter(|token| wanted.iter().any(|other| other.stem == token.stem))
+            .filter(|token| wanted.contains(&token.stem))
             .count();
         common * 4 >= given.len().max(1) * 3
     };

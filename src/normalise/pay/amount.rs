@@ -3,6 +3,7 @@
 use super::super::fold::pattern;
 use super::super::input::cents;
 use crate::model::Period;
+use aho_corasick::AhoCorasick;
 use regex::Regex;
 use std::sync::LazyLock;
 
@@ -172,13 +173,13 @@ pub fn in_text(folded: &str) -> Option<Said> {
     None
 }
 
+/// Signs of the currency. "k€" begins one byte before its "€".
+static SIGNS: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::new(["k€", "€", "euro", " eur"]).ok());
+
 fn next_sign(folded: &str, from: usize) -> Option<usize> {
-    let rest = folded.get(from..)?;
-    ["€", "euro", " eur", "k€"]
-        .iter()
-        .filter_map(|sign| rest.find(sign))
-        .min()
-        .map(|at| from + at)
+    let found = SIGNS.as_ref()?.find(folded.get(from..)?)?;
+    Some(from + found.start())
 }
 
 fn slice(text: &str, mut from: usize, mut to: usize) -> &str {
@@ -307,9 +308,6 @@ fn amounts(found: &regex::Captures<'_>, any: bool) -> Option<Amounts> {
         Some(max) => (min, max, false),
         None => (min, min, false),
     };
-    // A percentage or a small count is no pay.
-    let after = &found.get(0)?.as_str();
-    let _ = after;
     Some(Amounts {
         min: Some(cents(min)),
         max: Some(cents(max)),

@@ -1,8 +1,7 @@
 //! Communes, départements and regions of France, indexed once for every way an ad names them.
 
 use super::super::fold::key;
-use super::super::tables;
-use std::collections::HashMap;
+use super::super::tables::{self, Map};
 use std::sync::LazyLock;
 
 #[derive(Clone, Debug)]
@@ -29,16 +28,16 @@ pub type Id = u32;
 #[derive(Debug, Default)]
 pub struct Gazetteer {
     communes: Vec<Commune>,
-    by_insee: HashMap<String, Id>,
-    by_postal_code: HashMap<String, Vec<Id>>,
-    by_department: HashMap<String, Vec<Id>>,
+    by_insee: Map<String, Id>,
+    by_postal_code: Map<String, Vec<Id>>,
+    by_department: Map<String, Vec<Id>>,
     /// By folded name; most populous first.
-    by_name: HashMap<String, Vec<Id>>,
+    by_name: Map<String, Vec<Id>>,
     departments: Vec<Department>,
-    department_by_code: HashMap<String, usize>,
-    department_by_name: HashMap<String, usize>,
+    department_by_code: Map<String, usize>,
+    department_by_name: Map<String, usize>,
     /// Folded name → name.
-    regions: HashMap<String, String>,
+    regions: Map<String, String>,
 }
 
 #[derive(serde::Deserialize)]

@@ -9,6 +9,7 @@ use super::record::Record;
 use crate::model::{Draft, Field, Place, PlacePrecision, Raw};
 use gazetteer::Id;
 use parse::Said;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Kilometres between a commune's centre and coordinates above which the two contradict.
@@ -57,7 +58,7 @@ fn same(one: &Place, other: &Place) -> bool {
 }
 
 /// One map a place where the text names several communes and no code says which.
-fn split(fields: &Fields) -> Vec<Fields> {
+fn split(fields: &Fields) -> Vec<Cow<'_, Fields>> {
     let coded =
         fields.contains_key(&Field::PlaceInsee) || fields.contains_key(&Field::PlacePostalCode);
     for field in [Field::Place, Field::PlaceCity] {
@@ -76,7 +77,11 @@ fn split(fields: &Fields) -> Vec<Fields> {
                 .into_iter()
                 .take(20)
                 .map(|text| {
-                    let mut part = fields.clone();
+                    let mut part: Fields = fields
+                        .iter()
+                        .filter(|(field, _)| is_place(**field))
+                        .map(|(field, raw)| (*field, raw.clone()))
+                        .collect();
                     part.insert(
                         field,
                         Raw {
@@ -89,12 +94,17 @@ fn split(fields: &Fields) -> Vec<Fields> {
                     for point in [Field::PlaceLat, Field::PlaceLon, Field::PlaceGeo] {
                         part.remove(&point);
                     }
-                    part
+                    Cow::Owned(part)
                 })
                 .collect();
         }
     }
-    vec![fields.clone()]
+    vec![Cow::Borrowed(fields)]
+}
+
+/// The fields that say where: all that a place is made of.
+fn is_place(field: Field) -> bool {
+    (Field::Place..=Field::PlaceGeo).contains(&field)
 }
 
 /// How a commune was found.

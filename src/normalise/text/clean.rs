@@ -7,10 +7,16 @@ use std::sync::LazyLock;
 /// `text` without control, zero-width and direction characters, with UTF-8 that had been read as
 /// Windows-1252 put right. Line ends become `\n`.
 pub fn repair(text: &str) -> String {
-    let text = unescape(&unmangle(text)).into_owned();
+    let text = unmangle(text);
+    let text = unescape(&text);
     let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut rest = &*text;
+    // What needs no repair is copied in runs.
+    while let Some(at) = rest.find(needs_repair) {
+        out.push_str(&rest[..at]);
+        let mut chars = rest[at..].chars().peekable();
+        let Some(c) = chars.next() else { break };
+        rest = &rest[at + c.len_utf8()..];
         match c {
             '\r' => {
                 if chars.peek() != Some(&'\n') {
@@ -18,12 +24,23 @@ pub fn repair(text: &str) -> String {
                 }
             }
             '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => out.push('\n'),
-            '\n' | '\t' => out.push(c),
-            c if c.is_control() || is_invisible(c) => {}
-            c => out.push(c),
+            _ => {}
         }
     }
+    out.push_str(rest);
     out
+}
+
+/// Characters that [`repair`] replaces or drops.
+fn needs_repair(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control() && c != '\n' && c != '\t';
+    }
+    // Most letters of French stand below U+0180; of those only C1 controls and the soft hyphen go.
+    if c < '\u{180}' {
+        return c < '\u{a0}' || c == '\u{ad}';
+    }
+    matches!(c, '\u{2028}' | '\u{2029}') || is_invisible(c)
 }
 
 /// Line ends and quotes that a careless export spelt out, once or more: "/r/n", "\n", "d\'enfants".
@@ -32,7 +49,7 @@ static SPELT: LazyLock<Option<Regex>> =
 
 fn unescape(text: &str) -> Cow<'_, str> {
     match SPELT.as_ref() {
-        Some(regex) if text.contains(['\\', '/']) => {
+        Some(regex) if text.contains('\\') || text.contains("/r/n") => {
             regex.replace_all(text, |found: &regex::Captures<'_>| match found.get(1) {
                 Some(quote) => quote.as_str().to_owned(),
                 None => "\n".to_owned(),
@@ -83,18 +100,24 @@ fn unmangle(text: &str) -> Cow<'_, str> {
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(c) = rest.chars().next() {
+    // Only these can be the first byte of a sequence read wrongly.
+    let lead = |c: char| matches!(c, 'Â'..='ß' | 'â' | 'ï' | 'ð');
+    while let Some(at) = rest.find(lead) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let mut chars = rest.chars();
         match mangled(rest) {
             Some((meant, length)) => {
                 out.push(meant);
                 rest = &rest[length..];
             }
             None => {
-                out.push(c);
-                rest = &rest[c.len_utf8()..];
+                out.extend(chars.next());
+                rest = chars.as_str();
             }
         }
     }
+    out.push_str(rest);
     Cow::Owned(out)
 }
 

@@ -1,7 +1,7 @@
 //! The language of a text, by its commonest words: French, English, German, Spanish, Italian,
 //! Portuguese, Dutch. Enough to tell a French ad from one that the law wants translated.
 
-use std::collections::HashMap;
+use super::super::tables::Map;
 use std::sync::LazyLock;
 
 /// Words that are frequent in one language and rare or absent in the others.
@@ -38,8 +38,8 @@ const WORDS: [(&str, &str); 7] = [
     ),
 ];
 /// Each word with the set of its languages, as bits in the order of [`WORDS`].
-static INDEX: LazyLock<HashMap<&'static str, u8>> = LazyLock::new(|| {
-    let mut index = HashMap::new();
+static INDEX: LazyLock<Map<&'static str, u8>> = LazyLock::new(|| {
+    let mut index = Map::default();
     for (bit, (_, words)) in WORDS.iter().enumerate() {
         for word in words.split_ascii_whitespace() {
             *index.entry(word).or_insert(0) |= 1 << bit;
