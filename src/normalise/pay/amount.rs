@@ -23,13 +23,14 @@ pub struct Said {
 }
 
 /// A number: groups of three by blanks or points, or plain, with decimals.
-const NUMBER: &str = r"(\d{1,3}(?:[ .']\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d+)?)";
+/// "¿" is what a narrow blank becomes in a bad export.
+const NUMBER: &str = r"(\d{1,3}(?:[ .'¿]\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d+)?)";
 
 /// One amount or two; a currency sign must stand beside one of them.
 static MONEY: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let unit = r"\s?(k\b|k(?:€|e\b|eur)|mille)?\s?(€|euros?\b|eur\b|e\b|chf\b|francs suisses)?";
     pattern(&format!(
-        r"(?:(€|eur|chf)\s?)?{NUMBER}{unit}(?:\s?(?:brute?s?|nete?s?|bruts?|/?mois|/h|mensuels?|par mois|annuels?|/an)?\s?(?:\s?(?:a|-|/|et|jusqu'a|au|to|\u{{fffd}}|ï¿½)\s?)(?:€\s?)?{NUMBER}{unit})?"
+        r"(?:(€|eur|chf)\s?)?{NUMBER}{unit}(?:\s?(?:brute?s?|nets?|b\b)?(?:\s?(?:/ ?mois|mois|/ ?h(?:eure)?\b|mensuels?|par mois|annuels?|/ ?an|par an|par heure|de l'heure))?\s?(?:\s?(?:a|-|/|et|jusqu'a|au|to|\u{{fffd}}|ï¿½)\s?)(?:€\s?)?{NUMBER}{unit})?"
     ))
 });
 static MONTHS: LazyLock<Option<Regex>> =
@@ -92,29 +93,52 @@ pub fn in_text(folded: &str) -> Option<Said> {
         }
         let window = &folded[line_start..to];
         for found in regex.captures_iter(window) {
-            let Some(amounts) = amounts(&found, false) else {
+            let Some(amounts) = amounts(&found, window) else {
                 continue;
             };
+            if amounts.currency.is_none() && !amounts.thousands {
+                continue;
+            }
             let whole = line_start + amounts.range.start..line_start + amounts.range.end;
             if whole.start > sign + 3 || whole.end + 3 < sign {
                 continue;
             }
             let context = surroundings(folded, &whole);
-            let period = after_amount(&folded[whole.end..]).or_else(|| period(context));
+            let before = near_before(folded, whole.start);
+            let said_after = after_amount(&folded[whole.end..]);
+            let period = said_after.or_else(|| period_before(before, context));
+            let amounts = amounts.of_period(period);
             let gross = gross(context);
-            let plausible = amounts
-                .min
-                .or(amounts.max)
-                .is_some_and(|value| value >= 8.0);
-            let named = ["salaire", "remuneration", "anciennete", "coef", "grille"]
-                .iter()
-                .any(|word| context.contains(word));
+            let value = amounts.min.or(amounts.max).unwrap_or_default();
+            let has = |text: &str, words: &[&str]| words.iter().any(|word| text.contains(word));
+            const NAMES: [&str; 6] = [
+                "salaire",
+                "remuneration",
+                "anciennete",
+                "coef",
+                "grille",
+                "thb",
+            ];
+            let named = has(context, &NAMES);
             let pay_word = named
-                || ["brut", "net ", "nets", "horaire", "taux", "paie"]
-                    .iter()
-                    .any(|word| context.contains(word));
-            // Without a period only an amount that can be nothing but a month's or a year's pay.
-            let whole_pay = amounts.min.is_some_and(|value| value >= 1_000.0);
+                || has(
+                    context,
+                    &["brut", "net ", "nets", "horaire", "taux", "paie"],
+                );
+            // "12 €/h", "36 K€/an": the unit alone says what it is.
+            let by_unit = match said_after {
+                Some(Period::Hour) => (9.0..=60.0).contains(&value),
+                Some(Period::Year) => amounts.thousands && (15_000.0..=200_000.0).contains(&value),
+                _ => false,
+            };
+            // Without a period only an amount that can be nothing but a month's or a year's pay, or
+            // an hour's where the same clause speaks of pay.
+            let whole_pay = value >= 1_000.0;
+            let hour_pay = (9.0..=60.0).contains(&value) && has(before, &NAMES[..2]);
+            let sized = !amounts.thousands
+                || amounts.currency.is_some()
+                || (named && (15_000.0..=200_000.0).contains(&value));
+            let plausible = value >= 8.0 && sized;
             let other_thing = [
                 "prime",
                 "segur",
@@ -123,7 +147,9 @@ pub fn in_text(folded: &str) -> Option<Said> {
                 "cooptation",
                 "parrainage",
                 "ticket",
-                "titre",
+                "titres ",
+                "titre rest",
+                "titre-rest",
                 "panier",
                 "chiffre d'affaires",
                 "ca de",
@@ -135,18 +161,22 @@ pub fn in_text(folded: &str) -> Option<Said> {
                 "millions",
                 "cooptation",
                 "jusqu'a 1",
+                "apport",
+                "investissement",
             ]
             .iter()
             .any(|word| {
-                near_before(folded, whole.start).contains(word)
+                before.contains(word)
+                    || in_bracket(folded, whole.start).contains(word)
                     || after_near(folded, whole.end).contains(word)
             });
             if plausible
                 && !other_thing
-                && pay_word
+                && (pay_word || by_unit)
                 && (period.is_some()
                     || amounts.thousands
-                    || (whole_pay && (named || gross.is_some())))
+                    || (whole_pay && (named || gross.is_some()))
+                    || hour_pay)
             {
                 let mut said = Said {
                     min: amounts.min,
@@ -161,7 +191,7 @@ pub fn in_text(folded: &str) -> Option<Said> {
                     inverted: amounts.inverted,
                     range: whole.clone(),
                 };
-                bounds(near_before(folded, whole.start), &mut said);
+                bounds(before, &mut said);
                 return Some(said);
             }
         }
@@ -173,13 +203,25 @@ pub fn in_text(folded: &str) -> Option<Said> {
     None
 }
 
-/// Signs of the currency. "k€" begins one byte before its "€".
-static SIGNS: LazyLock<Option<AhoCorasick>> =
-    LazyLock::new(|| AhoCorasick::new(["k€", "€", "euro", " eur"]).ok());
+/// Signs of money, and how many bytes into each the sign itself stands: "k€", "2200eur", "35-40k".
+static SIGNS: LazyLock<Option<(AhoCorasick, Vec<usize>)>> = LazyLock::new(|| {
+    let mut signs: Vec<(String, usize)> = ["k€", "€", "euro", " eur"]
+        .iter()
+        .map(|sign| ((*sign).to_owned(), 0))
+        .collect();
+    for digit in '0'..='9' {
+        signs.push((format!("{digit}eur"), 1));
+        signs.push((format!("{digit}k"), 1));
+        signs.push((format!("{digit} k"), 2));
+    }
+    let (words, into): (Vec<String>, Vec<usize>) = signs.into_iter().unzip();
+    Some((AhoCorasick::new(words).ok()?, into))
+});
 
 fn next_sign(folded: &str, from: usize) -> Option<usize> {
-    let found = SIGNS.as_ref()?.find(folded.get(from..)?)?;
-    Some(from + found.start())
+    let (signs, into) = SIGNS.as_ref()?;
+    let found = signs.find(folded.get(from..)?)?;
+    Some(from + found.start() + into[found.pattern().as_usize()])
 }
 
 fn slice(text: &str, mut from: usize, mut to: usize) -> &str {
@@ -204,10 +246,41 @@ fn near_before(folded: &str, start: usize) -> &str {
 
 fn after_near(folded: &str, end: usize) -> &str {
     let after = slice(folded, end, end + 24);
-    after
+    let clause = after
         .split(['\n', '.', ';', ',', '+', ')'])
         .next()
-        .unwrap_or(after)
+        .unwrap_or(after);
+    // "2 500 euros brut hors Ségur": what is left out is not the amount.
+    clause.split("hors ").next().unwrap_or(clause)
+}
+
+/// What an amount in brackets explains: "Ségur de la santé (190 euros net/mois)".
+fn in_bracket(folded: &str, start: usize) -> &str {
+    match slice(folded, start.saturating_sub(40), start).strip_suffix('(') {
+        Some(before) => before
+            .rsplit(['\n', '.', ';', '+'])
+            .next()
+            .unwrap_or(before),
+        None => "",
+    }
+}
+
+/// The period that stands before an amount: the last one of its clause, else the first around. A
+/// week or a day around is that of the working time, not of the pay.
+fn period_before(before: &str, context: &str) -> Option<Period> {
+    last_period(before)
+        .or_else(|| period(context))
+        .filter(|period| !matches!(period, Period::Week | Period::Day))
+        .or_else(|| {
+            [
+                ("mensuel", Period::Month),
+                ("annuel", Period::Year),
+                ("horaire", Period::Hour),
+            ]
+            .into_iter()
+            .find(|(word, _)| context.contains(word))
+            .map(|(_, period)| period)
+        })
 }
 
 fn surroundings<'a>(folded: &'a str, range: &std::ops::Range<usize>) -> &'a str {
@@ -235,7 +308,27 @@ struct Amounts {
     currency: Option<&'static str>,
     thousands: bool,
     inverted: bool,
+    /// The first number was written with a point or comma before three digits.
+    spelt: bool,
     range: std::ops::Range<usize>,
+}
+
+impl Amounts {
+    /// "15.084 €" an hour is fifteen euros, not fifteen thousand.
+    fn of_period(mut self, period: Option<Period>) -> Self {
+        let fits =
+            |value: Option<f64>| value.is_none_or(|value| (8_000.0..100_000.0).contains(&value));
+        if period == Some(Period::Hour)
+            && !self.thousands
+            && self.spelt
+            && fits(self.min)
+            && fits(self.max)
+        {
+            self.min = self.min.map(|value| cents(value / 1_000.0));
+            self.max = self.max.map(|value| cents(value / 1_000.0));
+        }
+        self
+    }
 }
 
 /// The first amounts of `text`; without a currency only where the label itself is about money.
@@ -243,7 +336,7 @@ fn money(text: &str, labelled: bool) -> Option<Amounts> {
     let regex = MONEY.as_ref()?;
     let mut found: Vec<Amounts> = regex
         .captures_iter(text)
-        .filter_map(|found| amounts(&found, true))
+        .filter_map(|found| amounts(&found, text))
         .collect();
     // An amount with a currency before one without, the largest wins over a bonus after it.
     let with_currency = found
@@ -268,7 +361,7 @@ fn money(text: &str, labelled: bool) -> Option<Amounts> {
     Some(found.swap_remove(index))
 }
 
-fn amounts(found: &regex::Captures<'_>, any: bool) -> Option<Amounts> {
+fn amounts(found: &regex::Captures<'_>, whole_text: &str) -> Option<Amounts> {
     let group = |index: usize| found.get(index).map(|group| group.as_str());
     let whole = found.get(0)?;
     let first = number(group(2)?)?;
@@ -290,9 +383,6 @@ fn amounts(found: &regex::Captures<'_>, any: bool) -> Option<Amounts> {
         .or(sign(group(1)))
         .or(k_sign(group(6)))
         .or(k_sign(group(3)));
-    if currency.is_none() && !any {
-        return None;
-    }
     let scale = |value: f64, own: bool, other: bool| {
         if own || (other && value < 1_000.0) {
             value * 1_000.0
@@ -302,6 +392,17 @@ fn amounts(found: &regex::Captures<'_>, any: bool) -> Option<Amounts> {
     };
     let min = scale(first, k_first, k_second);
     let max = second.map(|second| scale(second, k_second, k_first));
+    // "11€88": the cents stand after the sign.
+    let cents_after = (second.is_none() && min.fract() == 0.0 && whole.as_str().ends_with('€'))
+        .then(|| {
+            let after = whole_text.get(whole.end()..)?;
+            let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+            (digits == 2)
+                .then(|| after[..2].parse::<f64>().ok())
+                .flatten()
+        })
+        .flatten();
+    let min = min + cents_after.unwrap_or_default() / 100.0;
     let (min, max, inverted) = match max {
         // "2 à 3 ans": an amount without a sign followed by one that is none.
         Some(max) if max < min => (max, min, true),
@@ -314,6 +415,10 @@ fn amounts(found: &regex::Captures<'_>, any: bool) -> Option<Amounts> {
         currency,
         thousands: k_first || k_second,
         inverted,
+        spelt: group(2).is_some_and(|text| {
+            text.rfind(['.', ','])
+                .is_some_and(|at| text.len() - at == 4)
+        }),
         range: whole.range(),
     })
 }
@@ -322,7 +427,7 @@ fn amounts(found: &regex::Captures<'_>, any: bool) -> Option<Amounts> {
 pub fn number(text: &str) -> Option<f64> {
     let text: String = text
         .chars()
-        .filter(|c| !c.is_whitespace() && *c != '\'')
+        .filter(|c| !c.is_whitespace() && !matches!(c, '\'' | '¿'))
         .collect();
     let last = text.rfind(['.', ',']);
     let value: f64 = match last {
@@ -351,54 +456,69 @@ fn bare_number(text: &str) -> Option<f64> {
     .flatten()
 }
 
-/// The period that words near an amount name.
+/// Words of periods, folded.
+const PERIODS: [(&[&str], Period); 5] = [
+    (
+        &[
+            "horaire",
+            "/h",
+            "/ h",
+            "par heure",
+            "de l'heure",
+            "l'heure",
+            "heure",
+            "euros h ",
+            "hourly",
+            "de l'he",
+            "brut h",
+            "thb",
+        ],
+        Period::Hour,
+    ),
+    (
+        &[
+            "mensuel", "/mois", "/ mois", "par mois", "mois", "monthly", "mens.",
+        ],
+        Period::Month,
+    ),
+    (
+        &[
+            "annuel", "/an", "/ an", "par an", "l'annee", "annee", "annuelle", "yearly", "/year",
+            "per year",
+        ],
+        Period::Year,
+    ),
+    (
+        &["journalier", "/jour", "/ jour", "par jour", "/j", "tjm"],
+        Period::Day,
+    ),
+    (&["hebdomadaire", "/semaine", "par semaine"], Period::Week),
+];
+
+/// Where each period is first, or last, named.
+fn periods(
+    folded: &str,
+    at: impl Fn(&str, &str) -> Option<usize>,
+) -> impl Iterator<Item = (usize, Period)> {
+    PERIODS.iter().flat_map(move |(words, period)| {
+        words
+            .iter()
+            .filter_map(|word| Some((at(folded, word)?, *period)))
+            .collect::<Vec<_>>()
+    })
+}
+
+/// The period that words near an amount name: the first of them.
 pub fn period(folded: &str) -> Option<Period> {
-    const WORDS: [(&[&str], Period); 5] = [
-        (
-            &[
-                "horaire",
-                "/h",
-                "/ h",
-                "par heure",
-                "de l'heure",
-                "l'heure",
-                "heure",
-                "euros h ",
-                "hourly",
-                "de l'he",
-                "brut h",
-            ],
-            Period::Hour,
-        ),
-        (
-            &[
-                "mensuel", "/mois", "/ mois", "par mois", "mois", "monthly", "mens.",
-            ],
-            Period::Month,
-        ),
-        (
-            &[
-                "annuel", "/an", "/ an", "par an", "l'annee", "annee", "annuelle", "yearly",
-                "/year", "per year",
-            ],
-            Period::Year,
-        ),
-        (
-            &["journalier", "/jour", "/ jour", "par jour", "/j", "tjm"],
-            Period::Day,
-        ),
-        (&["hebdomadaire", "/semaine", "par semaine"], Period::Week),
-    ];
-    WORDS
-        .iter()
-        .filter_map(|(words, period)| {
-            words
-                .iter()
-                .filter_map(|word| folded.find(word))
-                .min()
-                .map(|at| (at, *period))
-        })
+    periods(folded, |text, word| text.find(word))
         .min_by_key(|(at, _)| *at)
+        .map(|(_, period)| period)
+}
+
+/// The last period named.
+fn last_period(folded: &str) -> Option<Period> {
+    periods(folded, |text, word| text.rfind(word))
+        .max_by_key(|(at, _)| *at)
         .map(|(_, period)| period)
 }
 

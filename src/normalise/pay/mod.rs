@@ -1,6 +1,8 @@
 //! Pay: what the source says, checked against what is possible. Net is never made gross.
 
 mod amount;
+#[cfg(test)]
+mod tests;
 
 use super::fold::fold;
 use super::input::{Input, cents};

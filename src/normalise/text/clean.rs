@@ -18,11 +18,7 @@ pub fn repair(text: &str) -> String {
         let Some(c) = chars.next() else { break };
         rest = &rest[at + c.len_utf8()..];
         match c {
-            '\r' => {
-                if chars.peek() != Some(&'\n') {
-                    out.push('\n');
-                }
-            }
+            '\r' if chars.peek() != Some(&'\n') => out.push('\n'),
             '\u{2028}' | '\u{2029}' | '\u{85}' | '\u{b}' | '\u{c}' => out.push('\n'),
             _ => {}
         }
