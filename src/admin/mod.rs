@@ -1,3 +1,4 @@
 //! Floor 4: what people decide, and how it reaches what is published.
 
 pub mod decisions;
+pub mod erasure;

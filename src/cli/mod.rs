@@ -4,10 +4,12 @@
 //! output, everything else to standard error. Reading commands read, deciding commands write their
 //! decision and its outbox row; the pipeline itself runs in `run`, `sync` and `demo` only.
 
+mod backup;
 mod connectors;
 mod decide;
 mod demo;
 mod duplicates;
+mod erase;
 mod holds;
 mod normalise;
 mod operations;
@@ -17,6 +19,7 @@ mod progress;
 mod publish;
 mod raw;
 mod replay;
+mod report;
 mod run;
 mod schema;
 mod sync;
@@ -75,6 +78,8 @@ enum Command {
     Duplicates(duplicates::Duplicates),
     /// Keep one offer from the public, or show it again
     Hide(decide::Hide),
+    /// Erase an offer, or whatever holds a text, for a person's privacy: for good
+    Erase(erase::Erase),
     /// Everything known of a vacancy or posting, from bytes to feed
     Trace(trace::Args),
     /// Normalise raw records (JSON lines) with a connector, without a hub
@@ -85,6 +90,12 @@ enum Command {
     Export(publish::Export),
     /// For each vacancy: ready for an export, or blocked and why
     Preflight(publish::Preflight),
+    /// A member's offers: what is online, what is refused or blocked, and what to mend (in French)
+    Report(report::Report),
+    /// Copy the embedded store into one file, beside a running daemon too
+    Backup(backup::Backup),
+    /// Put a backup in the place of the embedded store
+    Restore(backup::Restore),
     /// Check settings, files, store and bus
     Doctor(operations::Doctor),
     /// Bring the store to this program's schema
@@ -147,6 +158,11 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Duplicates(command) => duplicates::run(&command),
         Command::Demo(args) => wait(demo::run(args)),
         Command::Run(args) => wait(run::run(load(config)?, args)),
+        Command::Restore(args) => wait(async { backup::restore(load(config)?, &args).await }),
+        Command::Erase(args) => wait(async {
+            let hub = Hub::open(load(config)?, Access::PipelineIfFree).await?;
+            erase::run(&hub, &args).await
+        }),
         Command::Sync(args) => wait(async {
             let hub = Arc::new(Hub::open(load(config)?, Access::PipelineIfFree).await?);
             sync::run(&hub, &args).await
@@ -160,6 +176,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
                 Command::Trace(args) => trace::run(&hub, &args).await,
                 Command::Replay(args) => replay::run(&hub, &args).await,
                 Command::Export(args) => publish::export(&hub, &args).await,
+                Command::Report(args) => report::run(&hub, &args).await,
+                Command::Backup(args) => backup::backup(&hub, &args).await,
                 Command::Preflight(args) => publish::preflight(&hub, &args).await,
                 _ => unreachable!("dispatched above"),
             }

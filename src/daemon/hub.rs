@@ -160,6 +160,8 @@ impl Hub {
             territory: territory.unwrap_or_else(|| defaults.territory.clone()),
             departments: settings.territory.departments.clone(),
             synthetic: self.synthetic.clone(),
+            admin_key: settings.admin_key(),
+            own_hosts: settings.fetch.allow_hosts.clone(),
             ..defaults
         };
         let store = Arc::clone(&self.store);

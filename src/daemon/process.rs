@@ -2,7 +2,9 @@
 
 use super::alerts::Alerts;
 use super::{Hub, Role, Roles, health, pulling, shutdown};
-use crate::publish::{self, DropFolder};
+use crate::fetch::{FetchSettings, Fetcher};
+use crate::model::ConnectorName;
+use crate::publish::{self, DropFolder, Webhooks};
 use crate::stages;
 use crate::store::StoreError;
 use anyhow::Context as _;
@@ -21,6 +23,8 @@ const SWEEP: Duration = Duration::from_secs(10);
 const ALERTS: Duration = Duration::from_secs(2);
 /// How often the files' folders are looked at.
 const RELOAD: Duration = Duration::from_secs(5);
+/// How often a process asks whether webhooks are its own affair.
+const WEBHOOKS: Duration = Duration::from_secs(5);
 const PRUNE: Duration = Duration::from_secs(3600);
 
 /// A process that is running.
@@ -106,6 +110,9 @@ pub async fn start(
         && let Some(rabbit) = &hub.rabbit
     {
         tracker.spawn(rabbit.public_sink().run(stop.clone()));
+    }
+    if roles.has(Role::Publish) {
+        tracker.spawn(webhooks(Arc::clone(&hub), address, stop.clone()));
     }
     let own = roles.stages();
     if !own.is_empty() {
@@ -208,6 +215,40 @@ async fn serve(
         }
     });
     Ok(address)
+}
+
+/// Delivers webhooks, in one process of the hub at a time.
+async fn webhooks(hub: Arc<Hub>, address: Option<SocketAddr>, stop: CancellationToken) {
+    let fetcher = Fetcher::new(FetchSettings {
+        allow_hosts: hub.settings().fetch.allow_hosts.clone(),
+        // The schedule of webhooks is their own.
+        retries: 0,
+        ..FetchSettings::default()
+    });
+    let fetcher = match fetcher {
+        Ok(fetcher) => fetcher,
+        Err(error) => {
+            tracing::error!(%error, "webhooks cannot be delivered");
+            return;
+        }
+    };
+    // No connector may have this name: names have no slash.
+    let name = ConnectorName::from("/webhooks");
+    while !stop.is_cancelled() {
+        match hub.store.lock_connector(&name).await {
+            Ok(Some(_right)) => {
+                let publish = hub.publish(address);
+                Webhooks::new(publish, fetcher).follow(stop).await;
+                return;
+            }
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "webhooks wait for the store"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(WEBHOOKS) => {}
+        }
+    }
 }
 
 /// Drops what retention no longer asks for.

@@ -24,6 +24,7 @@ mod testing;
 mod tests;
 mod text;
 mod web;
+mod webhooks;
 
 pub use export::{
     Blocker, Export, ExportError, Preflight, PreflightItem, Profile, ProfileError, Profiles,
@@ -32,3 +33,4 @@ pub use settings::PublishSettings;
 pub use sink::DropFolder;
 pub use state::{PublicState, Publish, PublishError};
 pub use web::router;
+pub use webhooks::Webhooks;

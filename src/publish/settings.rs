@@ -20,6 +20,10 @@ pub struct PublishSettings {
     /// Words mixed into cursors, so that only this hub's own cursors are accepted. Every node of a
     /// hub needs the same; it protects no secret.
     pub cursor_key: String,
+    /// blake3 of the key that administers webhooks; without it nobody does.
+    pub admin_key: Option<blake3::Hash>,
+    /// Hosts of the operator's own network, which may be told without TLS: `fetch.allow_hosts`.
+    pub own_hosts: Vec<String>,
 }
 
 impl Default for PublishSettings {
@@ -32,6 +36,8 @@ impl Default for PublishSettings {
             contact: None,
             freshness: Duration::from_millis(100),
             cursor_key: "passerelle".into(),
+            admin_key: None,
+            own_hosts: Vec::new(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The router: routes, and what every answer has in common.
 
-use super::{Publish, api, export, feeds, portal, respond};
+use super::{Publish, api, export, feeds, portal, respond, webhooks};
 use axum::{
     Router,
     body::Body,
@@ -43,6 +43,7 @@ pub fn router(publish: Publish) -> Router {
     Router::new()
         .merge(open)
         .merge(portal::routes())
+        .merge(webhooks::routes(&publish))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(conditional))
         .layer(TimeoutLayer::with_status_code(

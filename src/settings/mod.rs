@@ -63,6 +63,8 @@ pub struct Server {
     /// The address under which the outside world reaches it, for the links in feeds and exports.
     /// Default: `http://` and `listen`.
     pub public_url: Option<String>,
+    /// The key that administers webhooks (`Authorization: Bearer KEY`). Without it nobody does.
+    pub admin_key: Option<Secret>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -134,6 +136,7 @@ impl Default for Server {
         Self {
             listen: "127.0.0.1:8070".into(),
             public_url: None,
+            admin_key: None,
         }
     }
 }
@@ -272,6 +275,12 @@ impl Settings {
         } else {
             beside
         }
+    }
+
+    /// blake3 of the administration key, if there is one that can be read.
+    pub fn admin_key(&self) -> Option<blake3::Hash> {
+        let key = self.server.admin_key.as_ref()?.resolve().ok()?;
+        Some(blake3::hash(key.trim().as_bytes()))
     }
 
     /// The public address without a final slash; `bound` is what the server listens on.

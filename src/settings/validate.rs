@@ -56,6 +56,16 @@ pub(super) fn check(
         )),
         None => {}
     }
+    if let Some(key) = &settings.server.admin_key {
+        match key.resolve() {
+            Err(error) => problems.push(SettingsProblem::new("server.admin_key", error)),
+            Ok(key) if key.len() < 16 => problems.push(SettingsProblem::new(
+                "server.admin_key",
+                "it is too easily guessed: write at least 16 characters, such as `openssl rand -hex 24` gives",
+            )),
+            Ok(_) => {}
+        }
+    }
     for pattern in &settings.fetch.allow_hosts {
         if !is_host_pattern(pattern) {
             problems.push(SettingsProblem::new(

@@ -23,6 +23,11 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use std::sync::Arc;
 
+/// The hash that an erased posting has instead of its payload's: that of nothing.
+fn erased_hash() -> String {
+    blake3::hash(b"").to_hex().to_string()
+}
+
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub type DynStore = Arc<dyn Store>;
 
@@ -194,6 +199,15 @@ pub trait Store: Send + Sync + 'static {
     async fn set_meta(&self, key: &str, value: &str) -> Result<()>;
     /// Every note whose key begins with `prefix`, by key: what sinks remember.
     async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>>;
+    /// Erases the subjects of `decisions` (law 6), in one transaction: the decisions, the closing as
+    /// erased with its events, and at once every raw payload, staged and refused record of theirs
+    /// and what sinks noted of them. The stages then replace their texts by tombstones; what was
+    /// erased before stays so. Gives how many postings were erased now.
+    async fn erase(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<u64>;
+    /// Overwrites what was deleted wherever the backend leaves it in its files.
+    async fn scrub(&self) -> Result<()>;
+    /// Writes the whole store, as of one moment, into a new file.
+    async fn backup(&self, into: &std::path::Path) -> Result<()>;
     /// Writes notes, or drops those with `None`, in one transaction.
     async fn write_notes(&self, notes: Vec<(String, Option<String>)>) -> Result<()>;
     /// Drops what retention no longer asks for: payloads without an owner, closed postings' texts

@@ -8,6 +8,7 @@ mod params;
 mod snapshot;
 mod vacancies;
 
+pub(super) use changes::{Item, item};
 pub(super) use cursor::Codec;
 pub(super) use params::{MOST_Q, Params, filter};
 pub(super) use vacancies::{Found, find, moved};

@@ -70,7 +70,7 @@ runs_days = "many"
         fetch.allow_hosts: "a b" is no host: write a name, an IP address or a network such as "10.1.0.0/16", with ":PORT" if need be
         retention.runs_days: string "many" stands where an integer is expected
         server.listen: "everywhere" is no address to listen on: write HOST:PORT, such as "127.0.0.1:8070"
-        server.port: unknown key `port`, expected `listen` or `public_url`
+        server.port: unknown key `port`, expected one of `listen`, `public_url`, `admin_key`
         server.public_url: "portal" is no web address: write "https://HOST"
         store.url: "mysql://db" is no store: write "sqlite:PATH" or "postgres://USER@HOST/DATABASE"
         territory.departments: "700" is no département code: write such as "70", "2A" or "971"

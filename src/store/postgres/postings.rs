@@ -233,6 +233,60 @@ pub(super) async fn close(
     Ok(closed)
 }
 
+/// See [`crate::store::Store::erase`].
+pub(super) async fn erase(
+    c: &impl GenericClient,
+    ids: &BTreeSet<PostingId>,
+    at: Timestamp,
+) -> Result<u64> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let mut changes = Vec::new();
+    for row in lock_rows(c, &ids).await? {
+        let mut found = state(&row)?;
+        let (name, reference) = (found.connector.as_str(), to_text(&found.reference));
+        for sql in [
+            "DELETE FROM reject WHERE connector = $1 AND reference = $2",
+            "DELETE FROM staging WHERE reference = $2 \
+             AND run IN (SELECT id FROM run WHERE connector = $1)",
+        ] {
+            run(c, sql, &[&name, &reference]).await?;
+        }
+        run(
+            c,
+            "DELETE FROM meta WHERE starts_with(key, 'export.sent/') AND right(key, 36) = $1",
+            &[&found.id.to_string()],
+        )
+        .await?;
+        if matches!(found.closed, Some((_, CloseReason::Erased))) {
+            continue;
+        }
+        found.observation += 1;
+        found.closed = Some((at, CloseReason::Erased));
+        found.hash = crate::store::erased_hash();
+        found.misses = 0;
+        found.last_miss = None;
+        let revision = Revision {
+            observation: found.observation,
+            rules: RULES,
+        };
+        changes.push(PostingChange {
+            events: vec![Event::new(EventKind::PostingPulled, found.id, revision, at)],
+            state: found,
+        });
+    }
+    let erased = changes.len() as u64;
+    apply(c, None, changes).await?;
+    // Earlier revisions too: whatever payload no posting has now.
+    run(
+        c,
+        "DELETE FROM payload WHERE NOT EXISTS (SELECT 1 FROM posting p WHERE p.hash = payload.hash) \
+         AND NOT EXISTS (SELECT 1 FROM staging s WHERE s.hash = payload.hash)",
+        &[],
+    )
+    .await?;
+    Ok(erased)
+}
+
 pub(super) async fn expired(
     c: &impl GenericClient,
     now: Timestamp,

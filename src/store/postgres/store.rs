@@ -420,6 +420,27 @@ impl Store for PostgresStore {
         .await
     }
 
+    async fn erase(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<u64> {
+        self.write("erase postings", async |tx| {
+            people::record(tx, &decisions).await?;
+            let ids = decisions.iter().map(|d| d.subject).collect();
+            postings::erase(tx, &ids, at).await
+        })
+        .await
+    }
+
+    async fn scrub(&self) -> Result<()> {
+        // The server's autovacuum reuses the space; its own archives are the operator's affair.
+        Ok(())
+    }
+
+    async fn backup(&self, _: &std::path::Path) -> Result<()> {
+        Err(crate::store::StoreError::Permanent {
+            doing: "write a backup".into(),
+            why: "a PostgreSQL store is copied by pg_dump, or by the server's own archive".into(),
+        })
+    }
+
     async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>> {
         self.read("read notes", async |c| operations::notes(c, prefix).await)
             .await

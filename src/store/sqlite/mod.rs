@@ -14,6 +14,7 @@ mod people;
 mod postings;
 mod public_tx;
 mod readers;
+mod restore;
 mod rows;
 mod runs;
 mod store;
@@ -139,6 +140,16 @@ impl SqliteStore {
         let mut store = Self::open(folder.path().join("passerelle.db"), &options)?;
         store._folder = Some(folder);
         Ok(store)
+    }
+
+    /// Puts the backup `from` in the place of the store at `path`, whose bytes are kept beside it
+    /// under its name and `suffix`: that name is given back. Its pipeline must be at rest.
+    ///
+    /// # Errors
+    /// A damaged or foreign file, or what the system says.
+    pub fn restore(path: &Path, from: &Path, suffix: &str) -> Result<Option<PathBuf>> {
+        restore::restore(path, from, suffix)
+            .map_err(|failure| failure.told(&format!("restore {}", from.display())))
     }
 
     /// The database file.

@@ -7,6 +7,8 @@ use crate::model::{ConnectorName, PostingId};
 use crate::store::{Statistics, Trace, codec};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
+use std::path::Path;
+use std::time::Duration;
 
 /// Runs of the posting's connector that a trace shows.
 const TRACED_RUNS: usize = 10;
@@ -64,6 +66,40 @@ pub(super) fn set_meta(c: &Connection, key: &str, value: &str) -> Result<()> {
          ON CONFLICT (key) DO UPDATE SET value = excluded.value",
         [key, value],
     )?;
+    Ok(())
+}
+
+/// Runs long work on a connection of its own, away from the writer's queue.
+pub(super) async fn apart<T: Send + 'static>(
+    doing: &'static str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> crate::store::Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|failure| failure.told(doing)),
+        Err(error) => Err(crate::store::StoreError::Transient {
+            doing: doing.into(),
+            source: Some(Box::new(error)),
+        }),
+    }
+}
+
+fn beside(path: &Path) -> Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(60))?;
+    Ok(connection)
+}
+
+/// Writes the file anew without its free pages, and empties the log beside it.
+pub(super) fn scrub(path: &Path) -> Result<()> {
+    let connection = beside(path)?;
+    connection.execute_batch("VACUUM")?;
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    Ok(())
+}
+
+/// One consistent copy, whoever writes meanwhile.
+pub(super) fn backup(path: &Path, into: &Path) -> Result<()> {
+    beside(path)?.execute("VACUUM INTO ?1", [into.to_string_lossy().as_ref()])?;
     Ok(())
 }
 

@@ -127,6 +127,59 @@ pub(super) fn close(
     Ok(changes.len() as u64)
 }
 
+/// See [`crate::store::Store::erase`].
+pub(super) fn erase(c: &Connection, ids: &BTreeSet<PostingId>, at: Timestamp) -> Result<u64> {
+    let mut changes = Vec::new();
+    for id in ids {
+        let Some(mut found) = get(c, *id)? else {
+            continue;
+        };
+        let name = found.connector.as_str();
+        run(
+            c,
+            "DELETE FROM reject WHERE connector = ?1 AND reference = ?2",
+            [name, &found.reference],
+        )?;
+        run(
+            c,
+            "DELETE FROM staging WHERE reference = ?2 \
+             AND run IN (SELECT id FROM run WHERE connector = ?1)",
+            [name, &found.reference],
+        )?;
+        run(
+            c,
+            "DELETE FROM meta WHERE key >= 'export.sent/' AND key < 'export.sent0' \
+             AND substr(key, -36) = ?1",
+            [id.to_string()],
+        )?;
+        if matches!(found.closed, Some((_, CloseReason::Erased))) {
+            continue;
+        }
+        found.observation += 1;
+        found.closed = Some((at, CloseReason::Erased));
+        found.hash = crate::store::erased_hash();
+        found.misses = 0;
+        found.last_miss = None;
+        let revision = Revision {
+            observation: found.observation,
+            rules: RULES,
+        };
+        changes.push(PostingChange {
+            events: vec![Event::new(EventKind::PostingPulled, *id, revision, at)],
+            state: found,
+        });
+    }
+    apply(c, None, &changes)?;
+    // Earlier revisions too: whatever payload no posting has now.
+    run(
+        c,
+        "DELETE FROM payload WHERE NOT EXISTS (SELECT 1 FROM posting p WHERE p.hash = payload.hash) \
+         AND hash NOT IN (SELECT hash FROM staging)",
+        [],
+    )?;
+    Ok(changes.len() as u64)
+}
+
 fn get(c: &Connection, id: PostingId) -> Result<Option<PostingState>> {
     one(
         c,

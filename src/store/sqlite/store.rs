@@ -491,6 +491,29 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn erase(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<u64> {
+        self.inner
+            .write("erase postings", move |c| {
+                people::record(c, &decisions)?;
+                let ids = decisions.iter().map(|d| d.subject).collect();
+                postings::erase(c, &ids, at)
+            })
+            .await
+    }
+
+    async fn scrub(&self) -> Result<()> {
+        let path = self.inner.path.clone();
+        operations::apart("overwrite what was deleted", move || {
+            operations::scrub(&path)
+        })
+        .await
+    }
+
+    async fn backup(&self, into: &std::path::Path) -> Result<()> {
+        let (path, into) = (self.inner.path.clone(), into.to_owned());
+        operations::apart("write a backup", move || operations::backup(&path, &into)).await
+    }
+
     async fn notes(&self, prefix: &str) -> Result<Vec<(String, String)>> {
         let prefix = prefix.to_owned();
         self.inner

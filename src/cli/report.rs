@@ -1,0 +1,285 @@
+//! `report MEMBER`: what a member should know of its offers, in French, ready to be sent to it.
+
+use super::{Exit, out};
+use crate::daemon::Hub;
+use crate::model::{MemberId, PostingId, Severity, Vacancy};
+use crate::publish::Blocker;
+use anyhow::bail;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Refused records that are shown of each source.
+const REJECTS: usize = 50;
+
+#[derive(Debug, clap::Args)]
+pub struct Report {
+    /// Id of the member
+    member: String,
+    /// One object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Member {
+    id: String,
+    name: String,
+    at: jiff::Timestamp,
+    live: usize,
+    sources: Vec<Source>,
+    channels: Vec<Channel>,
+    /// What could be better in offers that are online.
+    offers: Vec<Offer>,
+    /// Records that the hub could not take over.
+    refused: Vec<Refused>,
+}
+
+#[derive(Debug, Serialize)]
+struct Source {
+    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_run: Option<jiff::Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    held: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Channel {
+    name: String,
+    title: String,
+    ready: usize,
+    blocked: Vec<Blocked>,
+}
+
+#[derive(Debug, Serialize)]
+struct Blocked {
+    id: String,
+    title: String,
+    remedies: Vec<Blocker>,
+}
+
+#[derive(Debug, Serialize)]
+struct Offer {
+    id: String,
+    title: String,
+    findings: Vec<Finding>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Finding {
+    rule: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    article: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Refused {
+    source: String,
+    reference: String,
+    reasons: Vec<String>,
+}
+
+pub async fn run(hub: &Hub, args: &Report) -> anyhow::Result<Exit> {
+    let id = MemberId::from(args.member.as_str());
+    let files = hub.files();
+    let Some(member) = files.network.member(&id) else {
+        let known: Vec<&str> = files.network.members.keys().map(MemberId::as_str).collect();
+        bail!(
+            "there is no member {:?}; there are {}",
+            args.member,
+            known.join(", ")
+        );
+    };
+    let (_, live) = hub.store.snapshot().await?;
+    let own: Vec<Vacancy> = live
+        .iter()
+        .filter_map(|v| serde_json::from_slice::<Vacancy>(&v.body).ok())
+        .filter(|v| v.member.as_ref() == Some(&id))
+        .collect();
+    let (sources, refused) = sources(hub, &id).await?;
+    let report = Member {
+        id: member.id.clone(),
+        name: member.name.clone(),
+        at: hub.clock.now(),
+        live: own.len(),
+        sources,
+        channels: channels(hub, &id).await?,
+        offers: offers(hub, &own).await?,
+        refused,
+    };
+    if args.json {
+        out::json(&report)?;
+    } else {
+        say(&report)?;
+    }
+    let asks = report
+        .sources
+        .iter()
+        .any(|s| s.error.is_some() || s.held > 0)
+        || !report.refused.is_empty()
+        || report.channels.iter().any(|c| !c.blocked.is_empty());
+    Ok(if asks { Exit::Attention } else { Exit::Done })
+}
+
+/// The member's own sources, and what they refused.
+async fn sources(hub: &Hub, id: &MemberId) -> anyhow::Result<(Vec<Source>, Vec<Refused>)> {
+    let (mut sources, mut refused) = (Vec::new(), Vec::new());
+    let holds = hub.store.holds(true).await?;
+    for (name, owner) in &hub.files().network.connectors {
+        if owner.as_ref() != Some(id) {
+            continue;
+        }
+        let state = hub.store.connector_state(name).await?;
+        let runs = hub.store.runs(Some(name), 1).await?;
+        let held = holds.iter().filter(|h| h.connector == *name);
+        sources.push(Source {
+            name: name.to_string(),
+            last_run: runs.first().map(|run| run.started),
+            error: state.error,
+            held: held.map(|h| h.doubt.postings).sum(),
+        });
+        for reject in hub.store.rejects(name, REJECTS).await? {
+            refused.push(Refused {
+                source: name.to_string(),
+                reference: reject.reference,
+                reasons: reject
+                    .problems
+                    .into_iter()
+                    .map(|p| format!("{} ({}) : {}", p.field, p.rule, p.message))
+                    .collect(),
+            });
+        }
+    }
+    Ok((sources, refused))
+}
+
+/// Every channel for which the member gave its mandate.
+async fn channels(hub: &Hub, id: &MemberId) -> anyhow::Result<Vec<Channel>> {
+    let publish = hub.publish(None);
+    let network = hub.files().network.clone();
+    let now = hub.clock.now();
+    let mandated: Vec<(String, String)> = publish
+        .profiles()
+        .iter()
+        .filter(|profile| {
+            let member = network.member(id);
+            profile.channel() != "portal"
+                && member.is_some_and(|m| m.mandate(profile.channel()).allows(now))
+        })
+        .map(|profile| (profile.name.clone(), profile.title.clone()))
+        .collect();
+    let mut channels = Vec::new();
+    for (name, title) in mandated {
+        let report = publish.preflight(&name, Some(id)).await?;
+        let blocked = report.items.into_iter().filter_map(|item| {
+            let remedies: Vec<Blocker> = item.blockers.into_iter().chain(item.notices).collect();
+            (!remedies.is_empty()).then(|| Blocked {
+                id: item.id.to_string(),
+                title: item.title,
+                remedies,
+            })
+        });
+        channels.push(Channel {
+            blocked: blocked.collect(),
+            ready: report.ready,
+            name,
+            title,
+        });
+    }
+    Ok(channels)
+}
+
+/// Offers that are online and could be better.
+async fn offers(hub: &Hub, own: &[Vacancy]) -> anyhow::Result<Vec<Offer>> {
+    let postings: BTreeMap<PostingId, &Vacancy> = own
+        .iter()
+        .flat_map(|v| {
+            let own = v.sources.iter().filter(|s| s.own);
+            own.map(move |s| (s.posting, v))
+        })
+        .collect();
+    let ids: Vec<PostingId> = postings.keys().copied().collect();
+    let mut offers = Vec::new();
+    for page in ids.chunks(500) {
+        for stored in hub.store.load_normalised(page).await? {
+            let mut findings: Vec<Finding> = Vec::new();
+            for finding in stored.posting.findings {
+                let line = Finding {
+                    rule: finding.rule,
+                    message: finding.message,
+                    article: finding.article,
+                };
+                if finding.severity != Severity::Info && !findings.contains(&line) {
+                    findings.push(line);
+                }
+            }
+            if let (false, Some(vacancy)) = (findings.is_empty(), postings.get(&stored.state.id)) {
+                offers.push(Offer {
+                    id: vacancy.id.to_string(),
+                    title: vacancy.offer.title.clone(),
+                    findings,
+                });
+            }
+        }
+    }
+    Ok(offers)
+}
+
+fn say(report: &Member) -> std::io::Result<()> {
+    let day = report.at.strftime("%d/%m/%Y").to_string();
+    out::line(format!("{} – point sur vos offres au {day}\n", report.name))?;
+    out::line(format!("En ligne : {}", report.live))?;
+    for source in &report.sources {
+        let when = source.last_run.map_or("jamais lue".to_owned(), |at| {
+            format!("lue le {}", at.strftime("%d/%m/%Y à %H:%M UTC"))
+        });
+        let mut text = format!("Source {} : {when}", source.name);
+        if let Some(error) = &source.error {
+            text.push_str(&format!(" ; en échec : {error}"));
+        }
+        if source.held > 0 {
+            text.push_str(&format!(
+                " ; {} offres retenues, dans l’attente d’une vérification",
+                source.held
+            ));
+        }
+        out::line(text)?;
+    }
+    for channel in &report.channels {
+        out::line(format!(
+            "\n{} : {} prêtes, {} à corriger",
+            channel.title,
+            channel.ready,
+            channel.blocked.len()
+        ))?;
+        for offer in &channel.blocked {
+            out::line(format!("  {} ({})", offer.title, offer.id))?;
+            for remedy in &offer.remedies {
+                out::line(format!("    – {}", remedy.fr))?;
+            }
+        }
+    }
+    if !report.offers.is_empty() {
+        out::line("\nÀ améliorer dans les offres en ligne :")?;
+        for offer in &report.offers {
+            out::line(format!("  {} ({})", offer.title, offer.id))?;
+            for finding in &offer.findings {
+                let article = finding.article.as_ref();
+                let article = article.map_or(String::new(), |a| format!(" [{a}]"));
+                out::line(format!("    – {}{article}", finding.message))?;
+            }
+        }
+    }
+    if !report.refused.is_empty() {
+        out::line("\nEnregistrements refusés :")?;
+        for refused in &report.refused {
+            out::line(format!("  {} / {}", refused.source, refused.reference))?;
+            for reason in &refused.reasons {
+                out::line(format!("    – {reason}"))?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! Webhooks from end to end: subscribed over HTTP, signed, retried, disabled, replayed.
+
+use crate::support::feeds::{Answer, Feeds, Request};
+use crate::support::hub::{Hub, Served, client};
+use crate::support::offers;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use std::time::{Duration, Instant};
+
+const KEY: &str = "a-key-for-tests-only";
+
+struct Bench {
+    hub: Hub,
+    feeds: Feeds,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let (mut hub, feeds) = (Hub::new(), Feeds::start());
+        hub.envs
+            .push(("PASSERELLE__SERVER__ADMIN_KEY".into(), KEY.into()));
+        hub.member("essai", offers::MEMBER);
+        hub.connector(
+            "essai",
+            &offers::json_connector("essai", &feeds.url("/feed")),
+        );
+        let bench = Self { hub, feeds };
+        bench.offer(3);
+        bench.hub.sync();
+        bench
+    }
+
+    fn offer(&self, count: usize) {
+        let all = offers::some(count);
+        self.feeds.set("/feed", Answer::json(&offers::json(&all)));
+    }
+
+    fn target(&self, status: u16) {
+        self.feeds
+            .set("/hook", Answer::new(status, "text/plain", ""));
+    }
+
+    /// Requests that the target got, once there are so many.
+    async fn told(&self, path: &str, count: usize) -> Vec<Request> {
+        until(|| self.feeds.asked(path), |asked| asked.len() >= count).await
+    }
+}
+
+/// Looks until `enough`; a test that hangs ends after a minute.
+async fn until<T>(look: impl Fn() -> T, enough: impl Fn(&T) -> bool) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let found = look();
+        if enough(&found) {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "it does not come");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn call(served: &Served, method: &str, path: &str, body: Value) -> (u16, Value) {
+    let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+    let reply = client()
+        .request(method, format!("{}/api/v1/webhooks{path}", served.base))
+        .header("authorization", format!("Bearer {KEY}"))
+        .body(if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        })
+        .send()
+        .await
+        .unwrap();
+    let status = reply.status().as_u16();
+    let text = reply.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+}
+
+/// Whether one of the signatures is that of `secret`, by the standard's own words.
+fn verifies(request: &Request, secret: &str) -> bool {
+    let key = STANDARD
+        .decode(secret.strip_prefix("whsec_").unwrap())
+        .unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    let (id, at) = (
+        &request.headers["webhook-id"],
+        &request.headers["webhook-timestamp"],
+    );
+    mac.update(format!("{id}.{at}.{}", request.body).as_bytes());
+    let own = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+    request.headers["webhook-signature"]
+        .split(' ')
+        .any(|one| one == own)
+}
+
+fn events(requests: &[Request]) -> Vec<Value> {
+    let parse = |r: &Request| serde_json::from_str(&r.body).unwrap();
+    requests.iter().map(parse).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_are_told_signed_and_in_order() {
+    let bench = Bench::new();
+    bench.target(200);
+    let served = bench.hub.serve();
+    let new = json!({ "url": bench.feeds.url("/hook"), "description": "essai" });
+    let (status, made) = call(&served, "POST", "", new).await;
+    assert_eq!(status, 201, "{made}");
+    let (id, secret) = (
+        made["id"].as_str().unwrap(),
+        made["secret"].as_str().unwrap(),
+    );
+    let (_, shown) = call(&served, "GET", &format!("/{id}"), Value::Null).await;
+    assert!(shown["secret"].is_null() && shown["status"] == "active");
+
+    // From now on: what was public before is not told.
+    bench.offer(5);
+    let _ = bench.hub.run(&["sync"]);
+    let told = bench.told("/hook", 2).await;
+    let public = served.json("/api/v1/changes?limit=1000").await;
+    let newest: Vec<Value> = public["items"].as_array().unwrap()[3..].to_vec();
+    let data: Vec<Value> = events(&told).iter().map(|e| e["data"].clone()).collect();
+    assert_eq!(data, newest, "the same items as the delta feed");
+    for request in &told {
+        assert!(verifies(request, secret));
+        assert!(!verifies(request, "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"));
+        assert_eq!(
+            events(std::slice::from_ref(request))[0]["type"],
+            "vacancy.upserted"
+        );
+    }
+
+    // Both secrets sign for a day.
+    let (_, turned) = call(&served, "POST", &format!("/{id}/rotate"), Value::Null).await;
+    let (_, answer) = call(
+        &served,
+        "POST",
+        &format!("/{id}/replay"),
+        json!({ "message": told[1].headers["webhook-id"] }),
+    )
+    .await;
+    assert_eq!(answer["id"], id);
+    let again = bench.told("/hook", 3).await;
+    assert_eq!(
+        again[2].headers["webhook-id"],
+        told[1].headers["webhook-id"]
+    );
+    assert_eq!(again[2].body, told[1].body);
+    assert!(verifies(&again[2], secret));
+    assert!(verifies(&again[2], turned["secret"].as_str().unwrap()));
+
+    let log = async || {
+        let (_, log) = call(&served, "GET", &format!("/{id}/deliveries"), Value::Null).await;
+        log["items"].as_array().unwrap().clone()
+    };
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while log().await.len() < 3 && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let log = log().await;
+    assert_eq!(log.len(), 3);
+    assert!(
+        log.iter()
+            .all(|line| line["outcome"] == "delivered" && line["status"] == 200)
+    );
+    let (status, _) = call(&served, "DELETE", &format!("/{id}"), Value::Null).await;
+    assert_eq!(status, 204);
+    let (status, _) = call(&served, "GET", &format!("/{id}"), Value::Null).await;
+    assert_eq!(status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_target_delays_nobody_and_410_ends_it() {
+    let bench = Bench::new();
+    bench.target(302);
+    bench.feeds.set("/gone", Answer::new(410, "text/plain", ""));
+    bench.feeds.set("/good", Answer::new(204, "text/plain", ""));
+    let served = bench.hub.serve();
+    let mut ids = Vec::new();
+    for path in ["/hook", "/gone", "/good"] {
+        let cursor = served.json("/api/v1/changes?limit=1").await["next_cursor"].clone();
+        let new = json!({ "url": bench.feeds.url(path), "cursor": cursor });
+        let (status, made) = call(&served, "POST", "", new).await;
+        assert_eq!(status, 201, "{made}");
+        ids.push(made["id"].as_str().unwrap().to_owned());
+    }
+    bench.told("/good", 2).await;
+    // A redirect is a failure, not a way; the same message is tried again.
+    let tried = bench.told("/hook", 2).await;
+    assert_eq!(
+        tried[0].headers["webhook-id"],
+        tried[1].headers["webhook-id"]
+    );
+    assert_eq!(tried[0].body, tried[1].body);
+    let status_of = async |id: &str| {
+        let (_, shown) = call(&served, "GET", &format!("/{id}"), Value::Null).await;
+        (shown["status"].clone(), shown["disabled"]["reason"].clone())
+    };
+    assert_eq!(status_of(&ids[0]).await.0, "active");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while status_of(&ids[1]).await.0 != "disabled" && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(status_of(&ids[1]).await, (json!("disabled"), json!("gone")));
+    assert_eq!(bench.feeds.asked("/gone").len(), 1);
+
+    // Mended and enabled: it goes on where it was.
+    bench.feeds.set("/gone", Answer::new(200, "text/plain", ""));
+    call(
+        &served,
+        "PATCH",
+        &format!("/{}", ids[1]),
+        json!({ "enabled": true }),
+    )
+    .await;
+    bench.told("/gone", 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_with_the_key_and_only_to_sound_targets() {
+    let bench = Bench::new();
+    let served = bench.hub.serve();
+    assert_eq!(served.get("/api/v1/webhooks").await.status(), 401);
+    for (body, what) in [
+        (json!({ "url": "file:///etc/passwd" }), "url"),
+        (json!({ "url": "/etc/passwd" }), "url"),
+        (json!({ "url": "http://exemple.example/x" }), "url"),
+        (json!({ "url": "https://u:p@exemple.example/" }), "url"),
+        (
+            json!({ "url": "https://exemple.example/", "secret": "whsec_x" }),
+            "secret",
+        ),
+        (
+            json!({ "url": "https://exemple.example/", "cursor": "zzz" }),
+            "cursor",
+        ),
+    ] {
+        let (status, problem) = call(&served, "POST", "", body).await;
+        assert_eq!(
+            (status, &problem["errors"][0]["parameter"]),
+            (400, &json!(what))
+        );
+    }
+    let (status, _) = call(&served, "POST", "", json!({ "colour": 1 })).await;
+    assert_eq!(status, 400);
+
+    // A public-looking name or a private address of the operator: refused when it is called.
+    let (_, made) = call(
+        &served,
+        "POST",
+        "",
+        json!({ "url": "https://169.254.169.254/x" }),
+    )
+    .await;
+    let id = made["id"].as_str().unwrap();
+    let cursor = served.json("/api/v1/changes?limit=1").await["next_cursor"].clone();
+    call(
+        &served,
+        "POST",
+        &format!("/{id}/replay"),
+        json!({ "cursor": cursor }),
+    )
+    .await;
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let (_, shown) = call(&served, "GET", &format!("/{id}"), Value::Null).await;
+        let error = shown["next"]["error"].as_str().unwrap_or_default();
+        if error.contains("private address") {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{shown}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
