@@ -110,14 +110,29 @@ async fn view(publish: &Publish, endpoint: Endpoint) -> Result<View, PublishErro
     })
 }
 
-type Answer = Result<Response, Response>;
+type Answer = Result<Response, Refused>;
 
-fn failed(error: PublishError) -> Response {
-    error.into_response()
+/// An answer that ends a request early.
+struct Refused(Box<Response>);
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        *self.0
+    }
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem.into_response()))
+    }
+}
+
+fn failed(error: PublishError) -> Refused {
+    Refused(Box::new(error.into_response()))
 }
 
 /// The body of a request; an empty one counts as `{}`.
-fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Response> {
+fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
     serde_json::from_slice(body).map_err(|error| {
         Problem::new(
@@ -126,21 +141,21 @@ fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Response> {
             "The body cannot be used",
         )
         .detail(error.to_string())
-        .into_response()
+        .into()
     })
 }
 
-fn refuse(name: &str, value: &str, message: &str) -> Response {
-    Problem::bad_request(vec![ParameterError::new(name, value, message)]).into_response()
+fn refuse(name: &str, value: &str, message: &str) -> Refused {
+    Problem::bad_request(vec![ParameterError::new(name, value, message)]).into()
 }
 
-async fn known(publish: &Publish, id: &str) -> Result<Endpoint, Response> {
+async fn known(publish: &Publish, id: &str) -> Result<Endpoint, Refused> {
     let endpoint = publish.endpoint(id).await.map_err(failed)?;
-    endpoint.ok_or_else(|| Problem::not_found("there is no such webhook").into_response())
+    endpoint.ok_or_else(|| Problem::not_found("there is no such webhook").into())
 }
 
 /// https, or plain http to a host that the settings name.
-fn target(publish: &Publish, text: &str) -> Result<String, Response> {
+fn target(publish: &Publish, text: &str) -> Result<String, Refused> {
     let refused = |why: &str| Err(refuse("url", text, why));
     let Ok(url) = url::Url::parse(text) else {
         return refused("not an absolute address");
@@ -166,7 +181,7 @@ fn is_own(publish: &Publish, url: &url::Url) -> bool {
     hosts.names(host, address, url.port_or_known_default().unwrap_or(0))
 }
 
-fn wanted_secret(given: Option<String>) -> Result<String, Response> {
+fn wanted_secret(given: Option<String>) -> Result<String, Refused> {
     match given {
         None => Ok(sign::secret()),
         Some(secret) if sign::key(&secret).is_some() => Ok(secret),
@@ -208,7 +223,7 @@ async fn create(State(publish): State<Publish>, body: Bytes) -> Answer {
         return Err(
             Problem::new(StatusCode::CONFLICT, None, "Too many webhooks")
                 .detail("Remove one that is no longer used.")
-                .into_response(),
+                .into(),
         );
     }
     let endpoint = Endpoint {
@@ -238,12 +253,12 @@ async fn create(State(publish): State<Publish>, body: Bytes) -> Answer {
     Ok(response)
 }
 
-fn cursor(publish: &Publish, text: &str) -> Result<u64, Response> {
+fn cursor(publish: &Publish, text: &str) -> Result<u64, Refused> {
     let read = publish.codec().read_changes(text);
     read.map_err(|refused| refuse("cursor", text, refused.message()))
 }
 
-async fn save(publish: &Publish, endpoint: &Endpoint) -> Result<(), Response> {
+async fn save(publish: &Publish, endpoint: &Endpoint) -> Result<(), Refused> {
     let key = Endpoint::note(&endpoint.id);
     publish.put_note(key, endpoint).await.map_err(failed)
 }
