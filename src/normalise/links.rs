@@ -31,6 +31,10 @@ pub fn public(raw: &str) -> Option<String> {
     if raw.contains('@') || raw.contains("%40") {
         return None;
     }
+    // A recruiter's own page is a person's data, and no way to apply.
+    if host.ends_with("linkedin.com") && url.path().starts_with("/in/") {
+        return None;
+    }
     if url.query().is_some_and(|query| query.contains('=')) {
         let kept: Vec<&str> = url
             .query()

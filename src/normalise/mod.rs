@@ -282,7 +282,7 @@ fn scrub(masker: &Masker<'_>, record: &mut Record) {
     for (pointer, note) in &mut record.provenance {
         if pointer == "/apply/email"
             || note.raw == clean
-            || !note.raw.chars().any(char::is_alphabetic)
+            || !note.raw.chars().any(char::is_alphanumeric)
         {
             continue;
         }

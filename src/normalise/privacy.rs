@@ -19,25 +19,29 @@ pub const NAME_MASK: &str = "[nom masqué]";
 
 static MAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"(?i)[\p{L}\p{N}][\p{L}\p{N}._%+'-]*(?:[@＠][\p{L}\p{N}][\p{L}\p{N}.-]*|(?:\s[@＠]\s|\s?[(\[{]\s?(?:at|arobase|@)\s?[)\]}]\s?)[\p{L}\p{N}][\p{L}\p{N}-]*(?:\.[\p{L}\p{N}-]+)+)",
+        r"(?i)[\p{L}\p{N}][\p{L}\p{N}._%+'-]*(?:[@＠][\p{L}\p{N}][\p{L}\p{N}.-]*|(?:\s[@＠]\s|\s?[(\[{]\s?(?:at|arobase|@)\s?[)\]}]\s?|\sarobase\s)[\p{L}\p{N}][\p{L}\p{N}-]*(?:(?:\.|\s?[(\[{]\s?(?:point|dot|\.)\s?[)\]}]\s?|\s(?:point|dot)\s)[\p{L}\p{N}-]+)+)",
     )
     .ok()
 });
 static PHONE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"(?:\+|00)[ \t\n\u{a0}\u{202f}]?[0-9]{2,3}(?:[ \t\n\u{a0}\u{202f}.()/-]{0,3}[0-9]){7,11}|0[ \u{a0}]?[1-9](?:(?:[ \t\n\u{a0}\u{202f}.\-/_]{0,3}[0-9]{2}){4}|[0-9]{2}[ \u{a0}.-][0-9]{3}[ \u{a0}.-][0-9]{3}|[ \u{a0}.-][0-9]{3}[ \u{a0}.-][0-9]{3}[ \u{a0}.-][0-9]{2})",
+        r"(?:\+|00)[ \t\n\u{a0}\u{202f}]?[0-9]{2,3}(?:[ \t\n\u{a0}\u{202f}.()/-]{0,3}[0-9]){7,11}|0[ \u{a0}]?[1-9](?:(?:[ \t\n\u{a0}\u{202f}.\-/_]{0,3}[0-9]{2}){4}|[0-9]{2}[ \u{a0}.-][0-9]{3}[ \u{a0}.-][0-9]{3}|[ \u{a0}.-][0-9]{3}[ \u{a0}.-][0-9]{3}[ \u{a0}.-][0-9]{2}|[ \u{a0}.-][0-9]{2}[ \u{a0}.-][0-9]{3}[ \u{a0}.-][0-9]{3})",
     )
     .ok()
 });
+/// A person's page: an address of the person all the same.
+static PROFILE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)(?:https?://)?(?:[a-z]{2,3}\.)?linkedin\.com/in/[^\s<>\x22]+").ok()
+});
 /// A form of address before a name. "M" needs its point; "Me" and "Maître" are too often words.
 static CIVILITY: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"((?:(?:M|Mr|MR|Mme|MME|Mlle|MLLE|Dr|DR|Pr)\.?|M\.|Mrs?\.?|Mmes?|Monsieur|MONSIEUR|Madame|MADAME|Mademoiselle|Docteure?|DOCTEUR|Professeure?)(?:\s?/\s?(?:Mme|Mr|M\.|Madame|Monsieur))?)[\s\u{a0}]+").ok()
+    Regex::new(r"((?:(?:M|Mr|MR|MM|Mme|MME|Mlle|MLLE|Dr|DR|Pr)\.?|M\.|Mrs?\.?|Mmes?|Mesdames|Messieurs|Monsieur|MONSIEUR|Madame|MADAME|Mademoiselle|Docteure?|DOCTEUR|Professeure?)(?:\s?/\s?(?:Mme|Mr|M\.|Madame|Monsieur))?)[\s\u{a0}]+").ok()
 });
 
 /// Words that follow a form of address and are no name.
 const TITLES: &str = " sante le la les l directeur directrice president presidente responsable maire drh rh chef cheffe cadre secretaire docteur docteure professeur professeure medecin monsieur madame ou et en a au aux conseiller conseillere inspecteur recruteur recruteuse coordinateur coordinatrice gouverneur prefet administrateur administratrice candidat tout toute votre notre junior senior ";
 /// Words before a name that make it that of a place or an institution.
-const INSTITUTIONS: &str = " rue avenue av boulevard bd place allee allees chemin impasse quai cours square route esplanade passage hopital hopitaux clinique polyclinique centre residence residences ehpad ephad maison fondation institut college lycee ecole groupe pole site association ch chu chr gh foyer ime esat mas fam ssr usld cabinet pharmacie laboratoire creche villa domaine espace stade gymnase association parc pavillon unite saint sainte st ste epsm cmp cmpp mecs itep sessad ";
+const INSTITUTIONS: &str = " rue avenue av boulevard bd place allee allees chemin impasse quai cours square route esplanade passage hopital hopitaux clinique polyclinique centre residence residences ehpad ephad maison fondation institut college lycee ecole groupe pole site association ch chu chr gh foyer ime esat mas fam ssr usld cabinet pharmacie laboratoire creche villa domaine espace stade gymnase association parc pavillon unite saint sainte st ste epsm cmp cmpp mecs itep sessad batiment bat aile etage hotel chateau arret tour amphitheatre ";
 
 static FIRST_NAMES: LazyLock<HashSet<&'static str, BuildHasherDefault<Fnv>>> =
     LazyLock::new(|| {
@@ -49,7 +53,7 @@ static FIRST_NAMES: LazyLock<HashSet<&'static str, BuildHasherDefault<Fnv>>> =
     });
 
 /// Words, folded, that make a name in their line a contact's.
-const CUES: [&str; 22] = [
+const CUES: [&str; 32] = [
     "contact",
     "contactez",
     "contacter",
@@ -72,6 +76,16 @@ const CUES: [&str; 22] = [
     "postuler",
     "candidature",
     "cordialement",
+    "bien a vous",
+    "salutations",
+    "recruteu",
+    "de recrutement :",
+    "suivi par",
+    "referent",
+    "cv ",
+    "transmettre",
+    "conseillere :",
+    "conseiller :",
 ];
 
 /// What is known of the people and rules of one draft.
@@ -192,6 +206,10 @@ impl<'a> Masker<'a> {
         for phone in phones(text) {
             found.push((phone, PHONE_MASK));
         }
+        if text.contains("/in/") {
+            let profiles = PROFILE.iter().flat_map(|regex| regex.find_iter(text));
+            found.extend(profiles.map(|found| (found.range(), NAME_MASK)));
+        }
         for name in self.people(text) {
             found.push((name, NAME_MASK));
         }
@@ -232,7 +250,17 @@ impl<'a> Masker<'a> {
                 continue;
             }
             if let Some(end) = name_end(&text[whole.end()..]) {
-                found.push(word.start()..whole.end() + end);
+                let mut end = whole.end() + end;
+                // "Mesdames Picard et Roy"
+                if matches!(
+                    word.as_str(),
+                    "Mesdames" | "Messieurs" | "MM." | "MM" | "Mmes"
+                ) && let Some(rest) = text[end..].strip_prefix(" et ")
+                    && let Some(second) = name_end(rest)
+                {
+                    end = text.len() - rest.len() + second;
+                }
+                found.push(word.start()..end);
             }
         }
         if !self.names.is_empty() {
@@ -351,17 +379,34 @@ fn first_name_pairs(row: &str) -> Vec<Range<usize>> {
             .and_then(|index| words.get(index))
             .filter(|(before, word)| {
                 row[before.end..range.start].trim().is_empty()
-                    && word
+                    && (word
                         .chars()
                         .all(|c| c.is_uppercase() || c == '-' || c == '\'')
+                        || announced(&row[..before.start]))
             });
         if let Some(after) = after {
-            found.push(range.start..after.end);
+            // "Fatima El Amrani": a particle is not the whole name.
+            let whole = is_particle(&fold(&row[after.clone()]))
+                .then(|| name_end(&row[after.start..]))
+                .flatten();
+            found.push(range.start..whole.map_or(after.end, |end| after.start + end));
         } else if let Some(before) = beside(before) {
             found.push(before.start..range.end);
+        } else if announced(&row[..range.start])
+            && !row[range.end..]
+                .trim_start()
+                .starts_with(|c: char| c.is_alphabetic())
+        {
+            // "Votre contact : Thomas"
+            found.push(range.clone());
         }
     }
     found
+}
+
+/// Whether what stands before a name announces one: "Contact : ", "Interlocutrice : ".
+fn announced(before: &str) -> bool {
+    before.trim_end().ends_with(':')
 }
 
 fn words(row: &str) -> Vec<(Range<usize>, &str)> {
@@ -385,6 +430,26 @@ fn is_capitalised(word: &str) -> bool {
     word.chars().next().is_some_and(char::is_uppercase)
 }
 
+/// A word within a family name, folded.
+fn is_particle(word: &str) -> bool {
+    matches!(
+        word,
+        "de" | "du"
+            | "des"
+            | "la"
+            | "le"
+            | "d"
+            | "van"
+            | "von"
+            | "der"
+            | "el"
+            | "ben"
+            | "da"
+            | "di"
+            | "dos"
+    )
+}
+
 /// Where the name at the start of `text` ends: up to four capitalised words and particles.
 fn name_end(text: &str) -> Option<usize> {
     let mut end = None;
@@ -401,27 +466,34 @@ fn name_end(text: &str) -> Option<usize> {
         }
         let folded = fold(word);
         if at == 0 && TITLES.contains(&format!(" {folded} ")) {
+            // "Madame LE BRETON", and not "Madame La Directrice".
+            let family = is_capitalised(word)
+                && is_particle(&folded)
+                && words(&text[range.end..]).first().is_some_and(|(_, next)| {
+                    is_capitalised(next) && !TITLES.contains(&format!(" {} ", fold(next)))
+                });
+            if !family {
+                return None;
+            }
+        }
+        if at == 0
+            && !is_capitalised(word)
+            && let Some((next, first)) = words(&text[range.end..]).first()
+            && next.start <= 2
+            && is_capitalised(first)
+            && FIRST_NAMES.contains(fold(first).as_str())
+        {
+            // "Mme caron Lucie"
+            return Some(range.end + next.end);
+        }
+        // "M. X" is anybody.
+        if at == 0 && word.chars().nth(1).is_none() && text[range.end..].trim().is_empty() {
             return None;
         }
         if is_capitalised(word) {
             names += 1;
             end = Some(range.end);
-        } else if !matches!(
-            folded.as_str(),
-            "de" | "du"
-                | "des"
-                | "la"
-                | "le"
-                | "d"
-                | "van"
-                | "von"
-                | "der"
-                | "el"
-                | "ben"
-                | "da"
-                | "di"
-                | "dos"
-        ) {
+        } else if !is_particle(&folded) {
             break;
         }
         at = range.end;
@@ -495,7 +567,8 @@ fn phones(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
         .filter(|found| {
             let next = text[found.end()..].chars().next();
             let number = found.as_str();
-            match text[..found.start()].chars().next_back() {
+            let before = &text[..found.start()];
+            match before.chars().next_back() {
                 Some(c) if c.is_ascii_digit() => return false,
                 // "REF0612345678" is no telephone; "Mme X06 12 34 56 78" ends with one.
                 Some(c)
@@ -508,6 +581,14 @@ fn phones(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
             if next.is_some_and(|c| c.is_ascii_digit()) {
                 return false;
             }
+            // "2025-0612345678" is a reference.
+            let tail = before.as_bytes();
+            if let [.., joined, b'-' | b'_'] = tail
+                && joined.is_ascii_digit()
+                && number.bytes().all(|byte| byte.is_ascii_digit())
+            {
+                return false;
+            }
             if number.starts_with(['+']) || number.starts_with("00") {
                 return true;
             }
@@ -517,9 +598,11 @@ fn phones(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
                 .filter(|group| !group.is_empty())
                 .collect();
             let slashes = number.matches('/').count();
-            (groups.len() == 1
-                || groups.iter().all(|group| group.len() <= 3)
-                || groups.len() == 2 && groups[0].len() == 4)
+            let year = groups.iter().skip(1).any(|group| {
+                group.len() == 4 && (group.starts_with("19") || group.starts_with("20"))
+            });
+            let clear = groups.len() == 1 || groups.iter().all(|group| group.len() <= 3) || !year;
+            clear
                 && (slashes == 0 || slashes == groups.len() - 1)
                 && !(groups.len() > 1 && groups.len() < 4 && slashes > 0)
         })
@@ -533,6 +616,7 @@ pub fn has_phone(text: &str) -> bool {
 /// Whether a text has a sign of an address: "@", or "at" and the like in brackets.
 fn may_hold_mail(text: &str) -> bool {
     text.contains(['@', '＠'])
+        || text.contains("arobase")
         || (text.contains(['(', '[', '{'])
             && text.match_indices(['(', '[', '{']).any(|(at, _)| {
                 let inside = text[at + 1..].trim_start().as_bytes();
