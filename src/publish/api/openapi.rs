@@ -114,7 +114,12 @@ fn change_parameters() -> Vec<Parameter> {
 }
 
 /// Problem types: anchor, status, meaning.
-pub const PROBLEMS: [(&str, u16, &str); 3] = [
+pub const PROBLEMS: [(&str, u16, &str); 4] = [
+    (
+        "no-admin-key",
+        403,
+        "The hub has no administration key, so that nobody administers webhooks: `server.admin_key` in its settings.",
+    ),
     (
         "bad-parameter",
         400,
@@ -175,7 +180,8 @@ fn endpoints() -> Vec<Endpoint> {
             path: "/api/v1/vacancies/{id}",
             id: "getVacancy",
             summary: "One vacancy, by its id; by that of a posting or former vacancy it answers 301.",
-            parameters: vec![("fields", value!({ "type": "array", "items": { "type": "string" } }), "title,places", "Only these fields; `id` is always there.")],
+            parameters: vec![("fields", value!({ "type": "array", "items": { "type": "string" } }), "title,places", "Only these fields; `id` is always there."),
+                ("provenance", value!({ "type": "string", "enum": ["true", "false"] }), "true", "The source, rule and confidence of each field too, by JSON Pointer.")],
             media: json,
             schema: value!({ "type": "object", "required": ["id"] }),
             refusals: &[301, 400, 404, 410],
@@ -239,6 +245,7 @@ pub fn description(publish: &Publish) -> Value {
             value!({ "get": operation(&endpoint) }),
         );
     }
+    paths.extend(webhook_paths());
     let settings = publish.settings();
     value!({
         "openapi": "3.1.0",
@@ -250,8 +257,91 @@ pub fn description(publish: &Publish) -> Value {
         },
         "servers": [{ "url": settings.url("") }],
         "paths": paths,
-        "components": { "schemas": schemas() },
+        "webhooks": { "change": { "post": {
+            "summary": "Each change of a vacancy, to every webhook: Standard Webhooks, signed.",
+            "requestBody": { "content": { "application/json": { "schema": { "$ref": "#/components/schemas/WebhookMessage" } } } },
+            "responses": { "2XX": { "description": "Taken. 410 ends the webhook; anything else is tried again." } },
+        } } },
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": { "admin": {
+                "type": "http", "scheme": "bearer", "description": "The hub's administration key.",
+            } },
+        },
     })
+}
+
+/// The administration of webhooks.
+fn webhook_paths() -> Map<String, Value> {
+    let id =
+        value!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } });
+    let problem = value!({
+        "description": "Refused; the problem says why.",
+        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    });
+    let operation = |name: &str, summary: &str, status: &str, body: Option<Value>, of_one: bool| {
+        let mut responses = value!({
+            status: { "description": "Done." },
+            "400": problem, "401": problem, "403": problem, "404": problem, "409": problem,
+        });
+        if status != "204" {
+            responses[status]["content"] =
+                value!({ "application/json": { "schema": { "type": "object" } } });
+        }
+        let mut operation = value!({
+            "operationId": name, "summary": summary, "responses": responses,
+            "security": [{ "admin": [] }],
+        });
+        if of_one {
+            operation["parameters"] = value!([id]);
+        }
+        if let Some(properties) = body {
+            operation["requestBody"] = value!({ "content": { "application/json": { "schema": {
+                "type": "object", "properties": properties, "additionalProperties": false,
+            } } } });
+        }
+        operation
+    };
+    let text = value!({ "type": "string" });
+    let secret = value!({ "type": "string", "pattern": "^whsec_" });
+    let mut paths = Map::new();
+    paths.insert("/api/v1/webhooks".into(), value!({
+        "get": operation("listWebhooks", "All webhooks, without their secrets.", "200", None, false),
+        "post": operation(
+            "createWebhook",
+            "A webhook: its `url`, from `cursor` on (from now without one). The answer alone shows the secret.",
+            "201",
+            Some(value!({ "url": { "type": "string", "format": "uri" }, "description": text, "secret": secret, "cursor": text })),
+            false,
+        ),
+    }));
+    paths.insert("/api/v1/webhooks/{id}".into(), value!({
+        "get": operation("getWebhook", "One webhook, and how far it is.", "200", None, true),
+        "patch": operation(
+            "changeWebhook",
+            "Another address, or `enabled`: the next message is tried at once.",
+            "200",
+            Some(value!({ "url": { "type": "string", "format": "uri" }, "description": text, "enabled": { "type": "boolean" } })),
+            true,
+        ),
+        "delete": operation("deleteWebhook", "No more messages.", "204", None, true),
+    }));
+    paths.insert("/api/v1/webhooks/{id}/rotate".into(), value!({
+        "post": operation("rotateWebhook", "A new secret; the old one signs beside it for 24 hours.", "200", Some(value!({ "secret": secret })), true),
+    }));
+    paths.insert("/api/v1/webhooks/{id}/deliveries".into(), value!({
+        "get": operation("listDeliveries", "The newest attempts, newest first.", "200", None, true),
+    }));
+    paths.insert("/api/v1/webhooks/{id}/replay".into(), value!({
+        "post": operation(
+            "replayWebhook",
+            "Sends again everything behind a `cursor` of the delta feed, or from a `message` on.",
+            "200",
+            Some(value!({ "cursor": text, "message": { "type": "string", "pattern": "^chg_[0-9]+$" } })),
+            true,
+        ),
+    }));
+    paths
 }
 
 fn operation(endpoint: &Endpoint) -> Value {
@@ -340,6 +430,18 @@ fn schemas() -> Value {
             "into": { "type": "string", "format": "uuid", "description": "The vacancy that it was merged into." },
         },
     }));
+    all.insert(
+        "WebhookMessage".into(),
+        value!({
+            "type": "object",
+            "required": ["type", "timestamp", "data"],
+            "properties": {
+                "type": { "enum": ["vacancy.upserted", "vacancy.deleted"] },
+                "timestamp": { "type": "string", "format": "date-time" },
+                "data": { "$ref": "#/components/schemas/Change" },
+            },
+        }),
+    );
     all.insert(
         "Problem".into(),
         value!({

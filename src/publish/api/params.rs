@@ -117,6 +117,18 @@ impl Params {
     }
 
     /// A day or an instant.
+    /// `true` or `false`; absent counts as `false`.
+    pub fn flag(&mut self, name: &str) -> bool {
+        match self.one(name).as_deref() {
+            None | Some("false") => false,
+            Some("true") => true,
+            Some(other) => {
+                self.refuse(name, other, "not `true` or `false`");
+                false
+            }
+        }
+    }
+
     pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
         let text = self.one(name)?;
         // In a query string, the plus of an offset reads as a space.

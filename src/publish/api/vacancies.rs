@@ -48,14 +48,7 @@ pub async fn list(
     let sort = params::sort(&mut params, &filter);
     let limit = params.whole("limit", 1, MOST, LIMIT);
     let fields = params.list("fields");
-    let facets = match params.one("facets").as_deref() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(other) => {
-            params.refuse("facets", other, "not `true` or `false`");
-            false
-        }
-    };
+    let facets = params.flag("facets");
     let question = params::fingerprint(&filter, sort);
     let after = params.one("cursor").and_then(|text| {
         publish
@@ -129,6 +122,7 @@ pub async fn one(
 ) -> Result<Response, Response> {
     let mut params = Params::new(query.as_deref());
     let fields = params.list("fields");
+    let provenance = params.flag("provenance");
     params.finish().map_err(IntoResponse::into_response)?;
     let id: VacancyId = id.parse().map_err(|_| {
         Problem::bad_request(vec![ParameterError::new(
@@ -142,6 +136,10 @@ pub async fn one(
         .await
         .map_err(IntoResponse::into_response)?
     {
+        Found::Live { id: own, body } if own == id && provenance => {
+            let read = explained(&publish, own, &body, &fields).await;
+            read.map_err(IntoResponse::into_response)
+        }
         Found::Live { id: own, body } if own == id => {
             let document = match fields.is_empty() {
                 true => Document::new(JSON, body),
@@ -153,6 +151,33 @@ pub async fn one(
         Found::Gone { reason } => Err(gone(reason).into_response()),
         Found::Unknown => Err(Problem::not_found("no vacancy has or had this id").into_response()),
     }
+}
+
+/// The vacancy with the source, rule and confidence of each of its public fields. Raw values stay
+/// inside: a source may have written a person's name there (law 6).
+async fn explained(
+    publish: &Publish,
+    id: VacancyId,
+    body: &[u8],
+    fields: &[String],
+) -> Result<Response, PublishError> {
+    let unreadable = |error: serde_json::Error| PublishError::Index(error.into());
+    let mut vacancy: serde_json::Value = serde_json::from_slice(body).map_err(unreadable)?;
+    let stored = publish.store().vacancy(id).await?;
+    let stored = stored.and_then(|stored| stored.provenance);
+    let mut provenance: serde_json::Map<String, serde_json::Value> = match stored {
+        Some(bytes) => serde_json::from_slice(&bytes).map_err(unreadable)?,
+        None => serde_json::Map::new(),
+    };
+    provenance.retain(|pointer, _| vacancy.pointer(pointer).is_some());
+    for entry in provenance.values_mut().filter_map(|e| e.as_object_mut()) {
+        entry.remove("raw");
+    }
+    if let Some(map) = vacancy.as_object_mut() {
+        map.retain(|name, _| fields.is_empty() || name == "id" || fields.contains(name));
+        map.insert("provenance".into(), provenance.into());
+    }
+    Ok(json(&vacancy).into_response())
 }
 
 /// What an id means to the public.
