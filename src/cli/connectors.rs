@@ -5,6 +5,7 @@ use super::{Exit, out, table};
 use crate::daemon::{Access, Files, Hub, files};
 use crate::model::{Posting, Problem};
 use crate::pull::connector::{Connector, FileProblem, Level, load_file};
+use crate::pull::forecast::{Forecast, Would};
 use crate::pull::source::{self, RecordSink, SourceRecord};
 use crate::settings::Loaded;
 use crate::store::{ConnectorState, SnapshotKind};
@@ -41,6 +42,10 @@ pub enum Connectors {
         #[arg(long)]
         json: bool,
     },
+    /// Find out what an address is, and write its connector file
+    Detect(super::detect::DetectArgs),
+    /// The same by questions, into the connectors' folder
+    New,
 }
 
 pub async fn run(loaded: Loaded, command: Connectors) -> anyhow::Result<Exit> {
@@ -52,6 +57,8 @@ pub async fn run(loaded: Loaded, command: Connectors) -> anyhow::Result<Exit> {
             limit,
             json,
         } => preview(loaded, &connector, limit, json).await,
+        Connectors::Detect(args) => super::detect::run(loaded, args).await,
+        Connectors::New => super::detect::new(loaded).await,
     }
 }
 
@@ -197,6 +204,7 @@ struct Preview<'a> {
     mapped: u64,
     rejected: u64,
     filled: BTreeMap<String, u64>,
+    forecast: Forecast,
     failed: &'a mut Option<std::io::Error>,
 }
 
@@ -287,6 +295,7 @@ impl Preview<'_> {
 impl RecordSink for Preview<'_> {
     async fn push(&mut self, records: Vec<SourceRecord>) -> anyhow::Result<()> {
         for record in records {
+            self.forecast.take(&*self.reading.connector, record.clone());
             if let Err(error) = self.take(record) {
                 let kind = error.kind();
                 *self.failed = Some(error);
@@ -330,6 +339,7 @@ async fn preview(
         mapped: 0,
         rejected: 0,
         filled: BTreeMap::new(),
+        forecast: Forecast::default(),
         failed: &mut failed,
     };
     let end = source::read(&connector, &ConnectorState::default(), &env, &mut sink).await;
@@ -337,17 +347,41 @@ async fn preview(
         mapped,
         rejected,
         filled,
+        forecast,
         ..
     } = sink;
     if let Some(error) = failed {
         return Err(error.into());
     }
-    summary(&connector, &end, mapped, rejected, &filled, json)?;
+    let would = match known_store(&loaded.settings).await {
+        Some(store) if end.snapshot != SnapshotKind::Failed => {
+            let (name, guards) = (&connector.name, &connector.guards);
+            Some(forecast.conclude(&*store, name, guards, &end, now).await?)
+        }
+        _ => None,
+    };
+    summary(
+        &connector,
+        &end,
+        mapped,
+        rejected,
+        &filled,
+        would.as_ref(),
+        json,
+    )?;
     Ok(if end.snapshot == SnapshotKind::Failed || rejected > 0 {
         Exit::Attention
     } else {
         Exit::Done
     })
+}
+
+/// The hub's store, if there is one yet: a preview makes none.
+async fn known_store(settings: &crate::settings::Settings) -> Option<crate::store::DynStore> {
+    match settings.store_url().ok()? {
+        crate::settings::StoreUrl::Sqlite(path) if !path.exists() => None,
+        _ => Hub::open_store(settings).await.ok(),
+    }
 }
 
 fn summary(
@@ -356,6 +390,7 @@ fn summary(
     mapped: u64,
     rejected: u64,
     filled: &BTreeMap<String, u64>,
+    would: Option<&Would>,
     json: bool,
 ) -> std::io::Result<()> {
     let snapshot = crate::daemon::metrics::snapshot(Some(end.snapshot));
@@ -373,6 +408,9 @@ fn summary(
         if let Some(error) = &end.error {
             of["error"] = Value::String(error.clone());
         }
+        if let Some(would) = would {
+            of["would"] = json!(would);
+        }
         return out::json(&json!({ "summary": of }));
     }
     out::line(format!(
@@ -383,6 +421,15 @@ fn summary(
     ))?;
     if let Some(error) = &end.error {
         out::line(error)?;
+    }
+    if let Some(would) = would {
+        out::line(format!(
+            "a run would add {}, change {}, leave {}, miss {}, close {} and hold {}",
+            would.new, would.changed, would.unchanged, would.missing, would.closed, would.held
+        ))?;
+        if let Some(doubt) = &would.doubt {
+            out::line(format!("  {doubt}"))?;
+        }
     }
     for (field, share) in &fill {
         out::line(format!("  {:>5.1} %  {field}", share * 100.0))?;

@@ -8,6 +8,7 @@ mod backup;
 mod connectors;
 mod decide;
 mod demo;
+mod detect;
 mod duplicates;
 mod erase;
 mod holds;

@@ -72,6 +72,18 @@ impl Hub {
         Ok(stages::follow_files(&self.work(), &files.network_digest, &files.digests).await?)
     }
 
+    /// Asks about the live offers of a connector whose file is gone, or closes them once a person
+    /// has released that.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn retire(&self, name: &ConnectorName) -> anyhow::Result<bool> {
+        let source = Arc::new(crate::pull::removed::Removed::new(name.clone()));
+        let run = crate::pull::run::run(&*self.store, source, &self.clock, "removed").await;
+        self.bus.wake(Stage::Normalise);
+        Ok(matches!(run?, Outcome::Ran(_)))
+    }
+
     /// Runs `connector` once and counts the run. `None` while another worker runs it.
     ///
     /// # Errors

@@ -16,12 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the store is asked for requests and releases, and the clock for what is due.
 const TICK: Duration = Duration::from_millis(500);
+/// How often connectors without a file are looked for.
+const LOOK_FOR_REMOVED: Duration = Duration::from_secs(20);
 /// Pause before a released hold is tried again at a source that did not answer.
 const RETRY_RELEASE: Duration = Duration::from_secs(60);
 
 /// Why a connector runs; kept with the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Trigger {
+    Removed,
     Schedule,
     Release,
     Request,
@@ -30,6 +33,7 @@ enum Trigger {
 impl Trigger {
     fn name(self) -> &'static str {
         match self {
+            Self::Removed => "removed",
             Self::Schedule => "schedule",
             Self::Release => "release",
             Self::Request => "request",
@@ -44,6 +48,8 @@ struct Timetable {
     last: BTreeMap<ConnectorName, Option<Timestamp>>,
     /// When a released hold was last tried: a source that fails is not asked without a pause.
     released: BTreeMap<ConnectorName, Instant>,
+    /// Connectors without a file that were asked about, and when that was looked at.
+    removed: (BTreeSet<ConnectorName>, Option<Instant>),
 }
 
 /// A run that has ended; `true` where it ran, `false` while another process runs it.
@@ -93,6 +99,7 @@ pub async fn pull(hub: Arc<Hub>, stop: CancellationToken) {
         clock: hub.clock.clone(),
         last: BTreeMap::new(),
         released: BTreeMap::new(),
+        removed: (BTreeSet::new(), None),
     };
     let observer: Arc<dyn Observer> = Arc::new(Unwatched);
     let mut waiting: BTreeMap<ConnectorName, Trigger> = BTreeMap::new();
@@ -161,13 +168,13 @@ async fn ask(
     for hold in hub.store.released_holds().await? {
         let name = hold.connector;
         let tried = timetable.released.get(&name);
-        if !running.contains(&name)
-            && hub.files().connectors.contains_key(&name)
-            && tried.is_none_or(|at| at.elapsed() >= RETRY_RELEASE)
-        {
+        if !running.contains(&name) && tried.is_none_or(|at| at.elapsed() >= RETRY_RELEASE) {
             timetable.released.insert(name.clone(), Instant::now());
             add(name, Trigger::Release);
         }
+    }
+    for name in removed(hub, timetable).await? {
+        add(name, Trigger::Removed);
     }
     for name in timetable.due(hub).await? {
         if !running.contains(&name) {
@@ -175,6 +182,28 @@ async fn ask(
         }
     }
     Ok(())
+}
+
+/// Connectors that have live offers and no file, each once. A file that was refused is no removal.
+async fn removed(hub: &Hub, timetable: &mut Timetable) -> anyhow::Result<Vec<ConnectorName>> {
+    let (asked, looked) = &mut timetable.removed;
+    if looked.is_some_and(|at| at.elapsed() < LOOK_FOR_REMOVED) {
+        return Ok(Vec::new());
+    }
+    *looked = Some(Instant::now());
+    let files = hub.files();
+    asked.retain(|name| !files.connectors.contains_key(name));
+    if super::files::errors(&files).next().is_some() {
+        return Ok(Vec::new());
+    }
+    let live = hub.store.statistics().await?.live_postings;
+    let gone: Vec<ConnectorName> = live
+        .into_iter()
+        .filter(|(name, count)| *count > 0 && !files.connectors.contains_key(name))
+        .map(|(name, _)| name)
+        .filter(|name| asked.insert(name.clone()))
+        .collect();
+    Ok(gone)
 }
 
 /// Gives whether it ran; `false` while another process runs it.
@@ -186,6 +215,9 @@ async fn one(
 ) -> anyhow::Result<bool> {
     let files = hub.files();
     let Some(connector) = files.connectors.get(name) else {
+        if matches!(trigger, Trigger::Removed | Trigger::Release) {
+            return hub.retire(name).await;
+        }
         anyhow::bail!("there is no connector {name} (any more)");
     };
     Ok(hub

@@ -93,6 +93,8 @@ pub struct Evidence<'a> {
     pub nameless: u64,
     /// Starts of the empty snapshots right before this run, newest first.
     pub empties: &'a [Timestamp],
+    /// The connector's file is gone.
+    pub removed: bool,
     /// The hold that a person released and no run has answered yet.
     pub released: Option<&'a Hold>,
 }
@@ -247,6 +249,13 @@ fn empty(diff: &Diff<'_>, evidence: &Evidence<'_>, guards: &Guards) -> Option<Do
     if diff.missing.is_empty() {
         return None;
     }
+    if evidence.removed {
+        let why = format!(
+            "the file of this connector was removed: its {} live offers would close",
+            diff.live
+        );
+        return Some(absences("removed", why, diff));
+    }
     let why = match evidence.kind {
         SnapshotKind::Empty if guards.dead_looks_empty => format!(
             "the source shows no offer where {} were live, and an unknown or closed account of \
@@ -273,10 +282,24 @@ fn empty(diff: &Diff<'_>, evidence: &Evidence<'_>, guards: &Guards) -> Option<Do
     Some(absences("empty", why, diff))
 }
 
+/// Complete runs before which their median says nothing.
+const MIN_HISTORY: usize = 3;
+
 fn volume(diff: &Diff<'_>, evidence: &Evidence<'_>, guards: &Guards) -> Option<Doubt> {
     let missing = diff.missing.len() as u64;
+    let usual = median(evidence.history).filter(|_| evidence.history.len() >= MIN_HISTORY);
     if !over_limit(missing, diff.live, guards) {
-        return None;
+        // A feed that is cut a little more each time stays below the limit of each run.
+        let usual = usual?;
+        let short = usual.saturating_sub(diff.counts.pulled);
+        if missing == 0 || !over_limit(short, usual, guards) {
+            return None;
+        }
+        let why = format!(
+            "{} records, where the last complete runs had {usual}: {missing} live offers are missing",
+            diff.counts.pulled
+        );
+        return Some(absences("volume", why, diff));
     }
     let mut why = format!(
         "{missing} of {} live offers are missing, over the limit of {:.0} % and {}",

@@ -8,10 +8,13 @@
 
 mod apply;
 pub mod connector;
+pub mod detect;
 pub mod diff;
+pub mod forecast;
 pub mod guards;
 pub mod mapping;
 pub mod network;
+pub mod removed;
 pub mod run;
 pub mod schedule;
 pub mod source;

@@ -215,6 +215,7 @@ impl Running<'_> {
                 rekeyed: &rekeyed,
                 nameless: seen.nameless,
                 empties: &empties,
+                removed: self.source.is_removed(),
                 released: released.as_ref(),
             },
             guards,

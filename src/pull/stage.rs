@@ -1,10 +1,10 @@
 //! Staging: each record is mapped once for what a run needs to know of it, and kept as it came.
 
 use super::guards::{Fill, Print};
-use super::run::Source;
+use super::run::{Map, Source};
 use super::source::{RecordSink, SourceRecord};
 use crate::model::{Draft, Field, PostingState, Problem, RunId};
-use crate::store::{RecordVerdict, StagedRecord, Store, StoreError};
+use crate::store::{RecordVerdict, StagedRecord, StagedRow, Store, StoreError};
 use aho_corasick::AhoCorasick;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -246,8 +246,26 @@ struct ReadRecord {
     nameless: Option<String>,
 }
 
+/// What a comparison needs of one record, and which of its fields have a value.
+pub fn row(source: &dyn Map, record: SourceRecord) -> (StagedRow, Vec<String>) {
+    let read = read_record(source, &HashMap::new(), record);
+    let fields = read.fields.iter().map(field_name).collect();
+    let StagedRecord {
+        reference,
+        hash,
+        verdict,
+        ..
+    } = read.record;
+    let row = StagedRow {
+        reference,
+        hash,
+        verdict,
+    };
+    (row, fields)
+}
+
 fn read_record(
-    source: &dyn Source,
+    source: &dyn Map,
     known: &HashMap<String, String>,
     record: SourceRecord,
 ) -> ReadRecord {
@@ -314,7 +332,7 @@ fn usable(
     }
 }
 
-fn reference(source: &dyn Source, tree: &Value) -> Option<String> {
+fn reference(source: &dyn Map, tree: &Value) -> Option<String> {
     catch_unwind(AssertUnwindSafe(|| source.reference(tree)))
         .ok()
         .flatten()

@@ -75,6 +75,34 @@ pub struct PresetInfo {
     pub doc: String,
     /// How its facts are known.
     pub evidence: Evidence,
+    /// How `connectors detect` tells this source from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detect: Option<Detect>,
+}
+
+/// `[preset] detect`: by what a source is known.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Detect {
+    /// Regular expressions over an address; their named groups are parameters of the preset.
+    pub urls: Vec<String>,
+    /// Paths that most records of this source have, each with alternatives after `|`.
+    pub needs: Vec<String>,
+    /// Paths below the root of a site at which this source is usually found.
+    pub probes: Vec<String>,
+    /// Whether its records alone tell it from others.
+    pub shape: bool,
+}
+
+impl Default for Detect {
+    fn default() -> Self {
+        Self {
+            urls: Vec::new(),
+            needs: Vec::new(),
+            probes: Vec::new(),
+            shape: true,
+        }
+    }
 }
 
 /// How the facts of a preset are known.
@@ -140,6 +168,8 @@ pub struct Source {
     #[serde(default)]
     pub csv: CsvTable,
     #[serde(default)]
+    pub html: HtmlTable,
+    #[serde(default)]
     pub auth: Auth,
     #[serde(default)]
     pub paging: Paging,
@@ -170,6 +200,12 @@ pub enum Kind {
     Atom,
     /// Rows with a header line; delimiter and encoding are found out.
     Csv,
+    /// A workbook of Excel (XLSX, XLS): the rows of one sheet below its header line.
+    Xlsx,
+    /// A workbook of LibreOffice, read in the same way.
+    Ods,
+    /// Pages of HTML, by the selectors of `[source.html]`: the last resort.
+    Html,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -193,6 +229,24 @@ pub struct CsvTable {
     /// Whether the file must end with a line end to count as whole. Files that never do (`false`)
     /// cannot be told from files that were cut at the end of a row.
     pub final_newline: Option<bool>,
+    /// Workbooks: name of the sheet; the first one when absent.
+    pub sheet: Option<String>,
+}
+
+/// `[source.html]`: CSS selectors. One may end in `@name` for an attribute instead of the text, or
+/// in `@html` for the inner HTML: `a.titre@href`; `@data-id` alone is the element's own.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HtmlTable {
+    /// What finds the element of each offer: `article.offre`.
+    pub select: String,
+    /// Values of a record, found within its element.
+    pub values: BTreeMap<String, String>,
+    /// Values of the page: `next = "a[rel=next]@href"` for `paging`, `total` for `records`.
+    pub page: BTreeMap<String, String>,
+    /// What is there only when the list is empty; a page without offers and without it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub empty: Option<String>,
 }
 
 /// `[source.auth]`: how the source knows us.

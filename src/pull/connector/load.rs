@@ -96,6 +96,17 @@ pub fn preset(name: &str, catalogue: &Catalogue) -> Option<Loaded> {
     Some(builder.build(true))
 }
 
+/// What a preset says of itself: its description, parameters, and how it asks.
+pub fn describe(name: &str, catalogue: &Catalogue) -> Option<ConnectorFile> {
+    let (origin, text) = catalogue.get(name)?;
+    let mut builder = Builder::new(text, origin, catalogue);
+    let mut tree = builder.tree(text, origin)?;
+    let map = tree.as_object_mut()?;
+    // Parameters stand where other types belong; only these parts are asked for.
+    map.retain(|key, _| matches!(key.as_str(), "preset" | "parameters"));
+    serde_json::from_value(tree).ok()
+}
+
 /// Checks the text of a connector file and makes a connector of it.
 pub fn load(text: &str, file: &str, catalogue: &Catalogue) -> Loaded {
     Builder::new(text, file, catalogue).build(false)
@@ -532,6 +543,7 @@ impl<'a> Builder<'a> {
                 );
             }
         }
+        self.check_html(source);
         if let Some(encoding) = &source.encoding
             && encoding_rs::Encoding::for_label(encoding.as_bytes()).is_none()
         {
@@ -619,6 +631,45 @@ impl<'a> Builder<'a> {
                     );
                 }
             }
+        }
+    }
+}
+
+impl Builder<'_> {
+    fn check_html(&mut self, source: &Source) {
+        let table = &source.html;
+        if source.kind == Kind::Html && (table.select.is_empty() || table.values.is_empty()) {
+            self.error(
+                "source.html",
+                "an HTML source needs `select` and `values`",
+                "for example select = \"article.offre\" and values = { titre = \"h2\", lien = \"a@href\" }",
+            );
+        }
+        let wrong: Vec<(String, String)> = [("select", &table.select)]
+            .into_iter()
+            .chain(table.empty.as_ref().map(|css| ("empty", css)))
+            .map(|(key, css)| (format!("source.html.{key}"), css))
+            .chain(
+                table
+                    .values
+                    .iter()
+                    .map(|(name, css)| (format!("source.html.values.{name}"), css)),
+            )
+            .chain(
+                table
+                    .page
+                    .iter()
+                    .map(|(name, css)| (format!("source.html.page.{name}"), css)),
+            )
+            .filter(|(_, css)| !css.is_empty() && !crate::pull::source::parse::is_html_find(css))
+            .map(|(key, css)| (key, css.clone()))
+            .collect();
+        for (key, css) in wrong {
+            self.error(
+                &key,
+                format!("`{css}` is no CSS selector"),
+                "for example \"article.offre h2 a@href\"",
+            );
         }
     }
 }

@@ -11,7 +11,7 @@ mod problem;
 mod secret;
 
 pub use catalogue::Catalogue;
-pub use load::{Loaded, load, load_file, load_folder, preset};
+pub use load::{Loaded, describe, load, load_file, load_folder, preset};
 pub use problem::{FileProblem, Level};
 pub use secret::Text;
 

@@ -210,6 +210,26 @@ impl Mapping {
         self.rules.iter().find(|(f, _)| *f == field).map(|(_, r)| r)
     }
 
+    /// Every path that the map reads, place paths after the path of their list.
+    pub fn paths(&self) -> Vec<String> {
+        let mut out: Vec<String> = self
+            .rules
+            .iter()
+            .flat_map(|(_, rule)| rule.paths())
+            .map(|path| path.as_str().to_owned())
+            .collect();
+        if let Some((lists, rules)) = &self.places {
+            for list in lists {
+                for path in rules.iter().flat_map(|(_, rule)| rule.paths()) {
+                    out.push(format!("{list}.{path}"));
+                }
+            }
+        }
+        out.sort_unstable();
+        out.dedup();
+        out
+    }
+
     /// The mapped fields, place fields included.
     pub fn fields(&self) -> impl Iterator<Item = Field> + '_ {
         let places = self.places.iter().flat_map(|(_, rules)| rules);

@@ -215,6 +215,12 @@ impl Rule {
                 .map(|part| part.trim().to_owned())
                 .collect();
         }
+        for value in &mut values {
+            if value.bytes().any(is_stray) {
+                value.retain(|c| u8::try_from(c).map_or(true, |b| !is_stray(b)));
+                *value = value.trim().to_owned();
+            }
+        }
         values.retain(|value| !value.is_empty());
         let written = values.join("|");
         let mut mapped = false;
@@ -323,6 +329,11 @@ impl Rule {
         }
         out
     }
+}
+
+/// Control characters that no text means: NUL, form feeds, escapes.
+fn is_stray(byte: u8) -> bool {
+    byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r')
 }
 
 fn problem(field: Field, rule: &str, value: &str, message: &str) -> Problem {

@@ -24,6 +24,10 @@ pub trait Map: Send + Sync + 'static {
 pub trait Source: Map {
     fn name(&self) -> &ConnectorName;
     fn guards(&self) -> &Guards;
+    /// Whether there is no source any more; see [`crate::pull::removed`].
+    fn is_removed(&self) -> bool {
+        false
+    }
     /// See [`source::read`].
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd;
 }

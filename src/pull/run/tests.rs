@@ -179,6 +179,26 @@ async fn the_volume_guard_needs_both_limits() {
 }
 
 #[tokio::test]
+async fn a_feed_that_bleeds_is_held_against_its_own_past() {
+    let hub = bench();
+    for _ in 0..6 {
+        hub.hourly(Shot::complete(offers(0..40))).await;
+    }
+    // A quarter less at a time, each time twice: no single run is over the limit.
+    for first in [10, 10] {
+        let report = hub.hourly(Shot::complete(offers(first..40))).await;
+        assert_eq!(report.counts.held, 0, "{report:?}");
+    }
+    let report = hub.hourly(Shot::complete(offers(18..40))).await;
+    assert_eq!((report.counts.missing, report.counts.held), (8, 8));
+    assert!(
+        report
+            .doubt
+            .is_some_and(|doubt| doubt.why.contains("had 40"))
+    );
+}
+
+#[tokio::test]
 async fn the_volume_guard_holds_absences_only() {
     let hub = bench();
     hub.run(Shot::complete(offers(0..20)).etag("one")).await;
@@ -554,4 +574,33 @@ async fn events_carry_the_new_observation() {
     assert_eq!(event.kind, EventKind::PostingPulled);
     assert_eq!(event.revision.observation, 1);
     assert_eq!(event.payload, hub.states().await[0].hash);
+}
+
+#[tokio::test]
+async fn a_removed_connector_asks_before_its_offers_close() {
+    let hub = bench();
+    hub.run(Shot::complete(offers(0..2))).await;
+    let gone = || async {
+        let source =
+            std::sync::Arc::new(crate::pull::removed::Removed::new(hub.source.name.clone()));
+        match crate::pull::run::run(&*hub.store, source, &hub.clock(), "removed").await {
+            Ok(crate::pull::run::Outcome::Ran(report)) => report,
+            other => panic!("{other:?}"),
+        }
+    };
+    for _ in 0..4 {
+        let report = gone().await;
+        assert_eq!(
+            (
+                report.counts.missing,
+                report.counts.held,
+                report.counts.closed
+            ),
+            (2, 2, 0)
+        );
+        assert_eq!(
+            report.doubt.map(|doubt| doubt.guard),
+            Some("removed".to_owned())
+        );
+    }
 }

@@ -18,10 +18,11 @@ mod session;
 mod text;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
+pub use json_ld::posting as json_ld_posting;
 pub use secrets::{SecretError, Secrets};
-pub use text::html_entity;
+pub use text::{document as text_of, html_entity};
 
 use super::connector::Connector;
 use super::connector::file::{Paging, Semantics};

@@ -105,6 +105,9 @@ struct Progress {
     /// The largest number of records that any page declared.
     total: Option<u64>,
     cursors: HashSet<String>,
+    /// Records of a page that was shorter than asked for, where no total says that it is the last:
+    /// the page after it is asked for all the same, since services clamp sizes and cut answers.
+    short: Option<u64>,
 }
 
 /// Reads a source page by page.
@@ -114,8 +117,14 @@ pub async fn pages(session: &mut Session<'_>, outlet: &mut Outlet<'_>, paging: &
     loop {
         let page = match one_page(session, outlet, &ask).await {
             Ok(page) => page,
-            Err(why) if progress.pages == 0 => return Outcome::Failed(why),
-            Err(why) => return Outcome::Partial(format!("page {}: {why}", progress.pages + 1)),
+            Err(why) if progress.pages == 0 => return Outcome::Failed(why.text),
+            // There is nothing behind a short page, in the words of some services.
+            Err(why) if progress.short.is_some() && why.is_beyond_the_end() => {
+                return Outcome::Whole;
+            }
+            Err(Refused { text: why, .. }) => {
+                return Outcome::Partial(format!("page {}: {why}", progress.pages + 1));
+            }
         };
         progress.pages += 1;
         progress.items += page.items;
@@ -131,9 +140,17 @@ pub async fn pages(session: &mut Session<'_>, outlet: &mut Outlet<'_>, paging: &
         }
         let total = total(session, paging, &page);
         progress.total = progress.total.max(total);
+        if let (Paging::Page { .. }, Some(short)) = (paging, progress.short)
+            && page.new > short
+        {
+            return Outcome::Partial(format!(
+                "{at} has more records than the page before it, which must have been cut"
+            ));
+        }
         if page.items > 0 && page.new == 0 {
             return match progress.total {
                 Some(total) if outlet.seen() >= total => Outcome::Whole,
+                None if progress.short.is_some() => Outcome::Whole,
                 _ => Outcome::Partial(format!("{at} repeats what earlier pages had")),
             };
         }
@@ -156,16 +173,38 @@ pub async fn pages(session: &mut Session<'_>, outlet: &mut Outlet<'_>, paging: &
     }
 }
 
+/// Why a page could not be read.
+struct Refused {
+    status: Option<u16>,
+    text: String,
+}
+
+impl Refused {
+    fn is_beyond_the_end(&self) -> bool {
+        matches!(self.status, Some(400 | 404 | 416 | 422))
+    }
+}
+
+impl From<String> for Refused {
+    fn from(text: String) -> Self {
+        Self { status: None, text }
+    }
+}
+
 /// One page; a page that broke off is asked for again.
 async fn one_page(
     session: &mut Session<'_>,
     outlet: &mut Outlet<'_>,
     ask: &Ask,
-) -> Result<Page, String> {
+) -> Result<Page, Refused> {
     let seen = outlet.seen();
     let mut tries = 0;
     loop {
-        let mut page = session.page(ask, outlet).await?;
+        let body = session.try_open(ask).await?.map_err(|error| Refused {
+            status: error.status(),
+            text: error.chain(),
+        })?;
+        let mut page = session.read_page(body, outlet).await?;
         tries += 1;
         if tries >= PAGE_TRIES || !matches!(page.wholeness, Wholeness::Cut(_)) {
             page.new = outlet.seen() - seen;
@@ -265,10 +304,18 @@ fn next(
     progress: &mut Progress,
     seen: u64,
 ) -> Next {
-    let short = |size: Option<u64>| {
-        // With a declared total, a short page is no end: services clamp the size they are asked for.
-        page.items == 0 || (progress.total.is_none() && size.is_some_and(|size| page.items < size))
-    };
+    if let Paging::Page { .. } | Paging::Offset { .. } = paging
+        && progress.total.is_none()
+    {
+        let size = match paging {
+            Paging::Page { size, .. } => *size,
+            Paging::Offset { size, .. } => Some(*size),
+            _ => None,
+        };
+        progress.short = size
+            .is_some_and(|size| page.items < size)
+            .then_some(page.items);
+    }
     let reached = progress.total.is_some_and(|total| seen >= total);
     match paging {
         Paging::Page {
@@ -290,7 +337,7 @@ fn next(
             let ended = match (count, flag.as_deref()) {
                 (Some(count), _) => progress.pages >= count,
                 (None, Some(flag)) => matches!(flag, "false" | "0"),
-                (None, None) => reached || short(*size),
+                (None, None) => reached,
             };
             if ended || page.items == 0 {
                 return Next::End;
@@ -308,7 +355,7 @@ fn next(
             carrier,
             ..
         } => {
-            if reached || short(Some(*size)) {
+            if reached || page.items == 0 {
                 return Next::End;
             }
             Next::Ask(asked(

@@ -290,6 +290,7 @@ impl<'a> Session<'a> {
             kind: self.connector.source.kind,
             paths: self.connector.record_paths.clone(),
             csv: self.connector.source.csv.clone(),
+            html: self.connector.source.html.clone(),
             encoding: self.connector.source.encoding.clone().or_else(|| {
                 body.header("content-type")
                     .and_then(charset)
@@ -392,6 +393,8 @@ fn accept(kind: Kind) -> &'static str {
         Kind::Json => "application/json, */*;q=0.5",
         Kind::Xml | Kind::Rss | Kind::Atom => "application/xml, text/xml, */*;q=0.5",
         Kind::Csv => "text/csv, */*;q=0.5",
+        Kind::Html => "text/html, */*;q=0.5",
+        Kind::Xlsx | Kind::Ods => "*/*",
     }
 }
 

@@ -1,8 +1,9 @@
 //! Reading as a whole: real payloads through their presets, and services on loopback.
 
 mod corpus;
+pub mod fixtures;
 mod france_travail;
-mod services;
+pub mod services;
 
 use super::*;
 use crate::fetch::FetchSettings;

@@ -37,12 +37,37 @@ impl Decoding {
         Some(Self { fallback })
     }
 
+    /// The text of one record. Where most of it is UTF-8, only the bytes that are none are read
+    /// otherwise: a text that was cut within a letter must not turn all others into `Ã©`.
     pub fn text<'b>(&self, bytes: &'b [u8]) -> Cow<'b, str> {
-        match std::str::from_utf8(bytes) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) => self.fallback.decode_without_bom_handling(bytes).0,
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            return Cow::Borrowed(text);
         }
+        let is_mixed = bytes
+            .utf8_chunks()
+            .any(|chunk| chunk.valid().chars().any(|c| !c.is_ascii()));
+        if !is_mixed {
+            return self.fallback.decode_without_bom_handling(bytes).0;
+        }
+        let mut out = String::with_capacity(bytes.len());
+        for chunk in bytes.utf8_chunks() {
+            out.push_str(chunk.valid());
+            match chunk.invalid() {
+                // The start of a letter that was cut off.
+                [] | [0xc2 | 0xc3] | [0xe2, 0x80..=0x9f] | [0xf0, ..] => {}
+                other => out.push_str(&self.fallback.decode_without_bom_handling(other).0),
+            }
+        }
+        Cow::Owned(out)
     }
+}
+
+/// The text of a whole small document, whatever its encoding.
+pub fn document(bytes: &[u8]) -> String {
+    let mut plain = Vec::with_capacity(bytes.len());
+    // Reading from memory does not fail.
+    let _ = Plain::new(bytes).read_to_end(&mut plain);
+    Decoding::default().text(&plain).into_owned()
 }
 
 /// The charset of a Content-Type header.
@@ -248,5 +273,7 @@ mod tests {
             Some("ISO-8859-15")
         );
         assert_eq!(charset("text/xml"), None);
+        assert_eq!(utf8.text(b"\xc3\xa9t\xc3"), "ét", "cut within a letter");
+        assert_eq!(utf8.text(b"\xc3\xa9t\xe9 "), "été ", "two encodings in one");
     }
 }

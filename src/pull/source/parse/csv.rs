@@ -65,16 +65,35 @@ fn rows<R: Read>(
             };
         }
         number += 1;
-        if row.bytes.iter().all(u8::is_ascii_whitespace) {
+        if row.bytes.iter().all(|b| b.is_ascii_whitespace() || *b == 0) {
             if end == RowEnd::File {
                 return Ok(());
+            }
+            continue;
+        }
+        let cells = split(&decoding.text(&row.bytes), delimiter);
+        // A quotation mark too many has run on into other rows: it costs its own line only.
+        if !row.is_over(plan.record_bytes)
+            && memchr::memchr(b'\n', &row.bytes).is_some()
+            && (end == RowEnd::Quote || cells.len() > names.len() || is_torn(&row.bytes, delimiter))
+            && let Some(line) = own_line(&row.bytes, end, delimiter, names.len())
+        {
+            if end != RowEnd::Quote {
+                window.unread(b"\n");
+            }
+            window.unread(&row.bytes[line + 1..]);
+            *items += 1;
+            if !take(Item::Broken {
+                raw: excerpt(decoding, &row.bytes[..line]),
+                why: format!("row {number} has a quotation mark that is not closed"),
+            }) {
+                return Err(Stop::Enough);
             }
             continue;
         }
         if end == RowEnd::Quote {
             return Err(Stop::Cut(format!("row {number} ends within a quoted cell")));
         }
-        let cells = split(&decoding.text(&row.bytes), delimiter);
         if names.is_empty() {
             if end == RowEnd::File && must_end {
                 return Err(Stop::Cut("the header line has no line end".to_owned()));
@@ -209,6 +228,43 @@ fn read_row<R: Read>(
     }
 }
 
+/// Whether a closing quotation mark is followed by a letter: it opened a cell of another row.
+fn is_torn(row: &[u8], delimiter: u8) -> bool {
+    let mut quoted = false;
+    let mut cell_start = true;
+    for (at, byte) in row.iter().enumerate() {
+        if quoted {
+            quoted = *byte != b'"';
+            let next = row.get(at + 1);
+            if !quoted && next.is_some_and(|n| n.is_ascii_alphanumeric() || !n.is_ascii()) {
+                return true;
+            }
+        } else {
+            quoted = *byte == b'"' && cell_start || *byte == b'"' && row[at - 1] == b'"';
+            cell_start = *byte == delimiter || *byte == b'\n' || (cell_start && *byte == b' ');
+        }
+    }
+    false
+}
+
+/// The end of the first line of a row, if the line after it has as many cells as there are
+/// columns: then the row is several, held together by a stray quotation mark.
+fn own_line(row: &[u8], row_end: RowEnd, delimiter: u8, columns: usize) -> Option<usize> {
+    if columns < 3 {
+        return None;
+    }
+    let end = memchr::memchr(b'\n', row)?;
+    let rest = &row[end + 1..];
+    let next = match memchr::memchr(b'\n', rest) {
+        Some(n) => &rest[..n],
+        None if row_end == RowEnd::Line => rest,
+        None => return None,
+    };
+    // As many as the header has, in a line that stands by itself.
+    let whole = next.iter().filter(|b| **b == b'"').count() % 2 == 0;
+    (whole && split(&String::from_utf8_lossy(next), delimiter).len() == columns).then_some(end)
+}
+
 /// The cells of a row.
 fn split(row: &str, delimiter: u8) -> Vec<String> {
     let delimiter = char::from(delimiter);
@@ -264,7 +320,7 @@ fn quoted_cell(text: &str) -> (String, &str) {
 }
 
 /// Column names; an empty or repeated one gets a number.
-fn header(cells: Vec<String>, folded: bool) -> Vec<String> {
+pub fn header(cells: Vec<String>, folded: bool) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (index, cell) in cells.into_iter().enumerate() {
         let plain = if folded {
@@ -307,7 +363,8 @@ fn fold(name: &str) -> String {
     out.trim_end_matches('_').to_owned()
 }
 
-fn record(names: &[String], cells: Vec<String>) -> Value {
+/// The cells under their columns' names; empty ones are left out.
+pub fn record(names: &[String], cells: Vec<String>) -> Value {
     let map: Map<String, Value> = names
         .iter()
         .zip(cells)

@@ -1,11 +1,19 @@
 //! JSON by streams: the list of records is found by its keys and taken apart element by element.
 
+mod scan;
+
+pub use scan::mended;
+
 use super::window::{Kept, Window};
 use super::{
     Decoding, ENVELOPE_BYTES, IsRecord, Item, ParseEnd, Plan, Stop, Take, Wholeness, excerpt,
 };
+use scan::{Ended, line, scan};
 use serde_json::{Map, Value};
 use std::io::Read;
+
+/// Largest list that is written as an object with a key for each record.
+const KEYED_BYTES: usize = 32 << 20;
 
 pub fn parse<R: Read>(
     window: &mut Window<R>,
@@ -108,10 +116,21 @@ impl<R: Read> Parser<'_, '_, R> {
         }
         match self.window.peek_solid()? {
             None => Ok(()),
+            // Records one a line where one document was expected.
+            Some(b'{') if first == b'{' && !self.found && self.is_own(envelope) => {
+                self.found = true;
+                let record = Value::Object(std::mem::take(envelope));
+                self.give(Item::Record(record))?;
+                self.lines(false)
+            }
             Some(_) => Err(Stop::Bad(
                 "something follows the end of the document".to_owned(),
             )),
         }
+    }
+
+    fn is_own(&self, envelope: &Map<String, Value>) -> bool {
+        (self.is_record)(&Value::Object(envelope.clone()))
     }
 
     /// The first words of a text that is no JSON.
@@ -152,7 +171,7 @@ impl<R: Read> Parser<'_, '_, R> {
     ) -> Result<(), Stop> {
         self.record.clear();
         let start = self.window.offset();
-        scan(self.window, &mut self.record, self.cap)?;
+        scan(self.window, &mut self.record, self.cap.max(KEYED_BYTES))?;
         if self.window.peek_solid()?.is_none() {
             let Some(value) = self.read_record() else {
                 return self.emit_record(start);
@@ -179,15 +198,33 @@ impl<R: Read> Parser<'_, '_, R> {
             return Ok(());
         }
         self.found = true;
+        let spread = memchr::memchr(b'\n', &self.record.bytes).is_some();
         self.emit_record(start)?;
+        self.lines(spread)
+    }
+
+    /// The records that follow the first: one a line, or each over several lines.
+    fn lines(&mut self, spread: bool) -> Result<(), Stop> {
         let mut last_ended = true;
         loop {
-            if self.window.peek_solid()?.is_none() {
-                break;
+            match self.window.peek_solid()? {
+                None => break,
+                Some(b',' | 0) => {
+                    self.window.advance(1);
+                    continue;
+                }
+                Some(_) => {}
             }
             self.record.clear();
             let start = self.window.offset();
-            last_ended = line(self.window, &mut self.record, self.cap)?;
+            if spread {
+                scan(self.window, &mut self.record, self.cap)?;
+            } else {
+                last_ended = line(self.window, &mut self.record, self.cap)?;
+                let solid = self.record.bytes.trim_ascii_end();
+                let end = solid.strip_suffix(b",").unwrap_or(solid).len();
+                self.record.bytes.truncate(end);
+            }
             self.emit_record(start)?;
         }
         if self.rows_end && !last_ended {
@@ -211,7 +248,8 @@ impl<R: Read> Parser<'_, '_, R> {
                             return Ok(());
                         }
                         b',' => self.window.advance(1),
-                        _ => self.walk(paths, &mut Map::new())?,
+                        // Totals may stand beside the list in such a member.
+                        _ => self.walk(paths, envelope)?,
                     }
                 }
             }
@@ -280,7 +318,7 @@ impl<R: Read> Parser<'_, '_, R> {
             b'{' => {
                 self.record.clear();
                 let start = self.window.offset();
-                scan(self.window, &mut self.record, self.cap)?;
+                scan(self.window, &mut self.record, self.cap.max(KEYED_BYTES))?;
                 match self.read_record() {
                     Some(value) if (self.is_record)(&value) => {
                         self.found = true;
@@ -289,6 +327,13 @@ impl<R: Read> Parser<'_, '_, R> {
                     Some(Value::Object(map)) if map.is_empty() => {
                         self.found = true;
                         Ok(())
+                    }
+                    // A list with gaps becomes an object in some languages: {"0": {…}, "2": {…}}.
+                    Some(Value::Object(map)) if map.values().any(|v| (self.is_record)(v)) => {
+                        self.found = true;
+                        map.into_values()
+                            .filter(|value| !value.is_null())
+                            .try_for_each(|value| self.keyed(value))
                     }
                     Some(_) => {
                         self.broken_list = Some(format!(
@@ -312,6 +357,18 @@ impl<R: Read> Parser<'_, '_, R> {
         }
     }
 
+    /// A record of a list that is written as an object.
+    fn keyed(&mut self, value: Value) -> Result<(), Stop> {
+        if value.is_object() {
+            return self.give(Item::Record(value));
+        }
+        let raw = value.to_string();
+        self.give(Item::Broken {
+            raw: excerpt(self.decoding, raw.as_bytes()),
+            why: "a member of the list is no object".to_owned(),
+        })
+    }
+
     /// The members of the list whose bracket is next.
     fn elements(&mut self) -> Result<(), Stop> {
         self.window.advance(1);
@@ -326,16 +383,17 @@ impl<R: Read> Parser<'_, '_, R> {
                     self.window.advance(1);
                     after_value = false;
                 }
-                b'}' | b':' => return Err(Stop::Bad("a bracket is out of place".to_owned())),
-                _ if after_value => {
+                // A bracket too many after a record, NUL bytes as padding: nothing is lost by them.
+                b'}' | b':' | 0 => self.window.advance(1),
+                byte if after_value && byte != b'{' => {
                     return Err(Stop::Bad("a comma is missing between records".to_owned()));
                 }
                 _ => {
                     self.record.clear();
                     let start = self.window.offset();
-                    scan(self.window, &mut self.record, self.cap)?;
+                    let ended = scan(self.window, &mut self.record, self.cap)?;
                     self.emit_record(start)?;
-                    after_value = true;
+                    after_value = ended == Ended::Here;
                 }
             }
         }
@@ -389,134 +447,6 @@ impl<R: Read> Parser<'_, '_, R> {
             .peek_solid()?
             .ok_or_else(|| Stop::Cut("the document ends too early".to_owned()))
     }
-}
-
-/// One JSON value, brackets and quotation marks balanced, into `out`.
-fn scan<R: Read>(window: &mut Window<R>, out: &mut Kept, cap: usize) -> Result<(), Stop> {
-    let cut = || Stop::Cut("the document ends within a value".to_owned());
-    let mut depth = 0usize;
-    let mut in_string = false;
-    let mut escaped = false;
-    let mut started = false;
-    loop {
-        let chunk = window.chunk()?;
-        if chunk.is_empty() {
-            // Only a bare word may end with the bytes, and the document goes on after words.
-            return Err(cut());
-        }
-        let mut i = 0;
-        let mut done = false;
-        while i < chunk.len() {
-            let byte = chunk[i];
-            if in_string {
-                if escaped {
-                    escaped = false;
-                    i += 1;
-                    continue;
-                }
-                match memchr::memchr2(b'"', b'\\', &chunk[i..]) {
-                    None => i = chunk.len(),
-                    Some(n) => {
-                        i += n + 1;
-                        if chunk[i - 1] == b'\\' {
-                            escaped = true;
-                        } else {
-                            in_string = false;
-                            if depth == 0 {
-                                done = true;
-                                break;
-                            }
-                        }
-                    }
-                }
-                continue;
-            }
-            match byte {
-                b'"' => {
-                    if depth == 0 && started {
-                        return Err(Stop::Bad("a quotation mark is out of place".to_owned()));
-                    }
-                    in_string = true;
-                    i += 1;
-                }
-                b'{' | b'[' => {
-                    depth += 1;
-                    i += 1;
-                }
-                b'}' | b']' if depth == 0 => {
-                    done = true;
-                    break;
-                }
-                b'}' | b']' => {
-                    depth -= 1;
-                    i += 1;
-                    if depth == 0 {
-                        done = true;
-                        break;
-                    }
-                }
-                b',' | b':' if depth == 0 => {
-                    done = true;
-                    break;
-                }
-                b if depth == 0 && started && b.is_ascii_whitespace() => {
-                    done = true;
-                    break;
-                }
-                _ => i += 1,
-            }
-            started = true;
-        }
-        out.push(&chunk[..i], cap);
-        window.advance(i);
-        if done {
-            return Ok(());
-        }
-    }
-}
-
-/// The rest of the line into `out`; whether a line end was there.
-fn line<R: Read>(window: &mut Window<R>, out: &mut Kept, cap: usize) -> Result<bool, Stop> {
-    loop {
-        let chunk = window.chunk()?;
-        if chunk.is_empty() {
-            return Ok(false);
-        }
-        match memchr::memchr(b'\n', chunk) {
-            Some(n) => {
-                out.push(&chunk[..n], cap);
-                window.advance(n + 1);
-                return Ok(true);
-            }
-            None => {
-                let n = chunk.len();
-                out.push(chunk, cap);
-                window.advance(n);
-            }
-        }
-    }
-}
-
-/// Raw control characters inside strings, which JSON forbids and sources write, escaped.
-pub fn mended(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 16);
-    let mut in_string = false;
-    let mut escaped = false;
-    for c in text.chars() {
-        match c {
-            '"' if !escaped => {
-                in_string = !in_string;
-                out.push(c);
-            }
-            '\n' if in_string => out.push_str("\\n"),
-            '\r' if in_string => out.push_str("\\r"),
-            '\t' if in_string => out.push_str("\\t"),
-            c if in_string && c.is_control() && (c as u32) < 0x20 => out.push(' '),
-            c => out.push(c),
-        }
-        escaped = in_string && c == '\\' && !escaped;
-    }
-    out
 }
 
 /// A document without the list at `path`.

@@ -6,15 +6,18 @@
 //! anywhere gives something else.
 
 mod csv;
+mod html;
 mod json;
+mod sheet;
 mod window;
 mod xml;
 
+pub use self::html::is_valid as is_html_find;
 pub use self::json::mended as mended_json;
 pub use self::xml::tree as xml_tree;
 
 use super::text::{Decoding, Plain};
-use crate::pull::connector::file::{CsvTable, Kind};
+use crate::pull::connector::file::{CsvTable, HtmlTable, Kind};
 use serde_json::Value;
 use std::io::{self, Read};
 use window::Window;
@@ -57,6 +60,7 @@ pub struct Plan {
     /// Keys that lead to the list of records, alternatives in order; an empty one is the root.
     pub paths: Vec<Vec<String>>,
     pub csv: CsvTable,
+    pub html: HtmlTable,
     /// What the connector pins or the transport declares.
     pub encoding: Option<String>,
     /// Largest record, in bytes.
@@ -76,16 +80,22 @@ pub fn parse(
     is_record: &IsRecord<'_>,
     take: &mut Take<'_>,
 ) -> ParseEnd {
-    let mut window = Window::new(Plain::new(input));
+    if matches!(plan.kind, Kind::Xlsx | Kind::Ods) {
+        return sheet::parse(input, plan, take);
+    }
     let decoding = plan
         .encoding
         .as_deref()
         .and_then(Decoding::named)
         .unwrap_or_default();
+    if plan.kind == Kind::Html {
+        return html::parse(Plain::new(input), plan, decoding, take);
+    }
+    let mut window = Window::new(Plain::new(input));
     let mut end = match plan.kind {
         Kind::Json => json::parse(&mut window, plan, decoding, is_record, take),
         Kind::Xml | Kind::Rss | Kind::Atom => xml::parse(&mut window, plan, decoding, take),
-        Kind::Csv => csv::parse(&mut window, plan, decoding, take),
+        _ => csv::parse(&mut window, plan, decoding, take),
     };
     // A parse that stops early must not call the document whole.
     if end.wholeness == Wholeness::Whole && window.failed() {

@@ -1,6 +1,8 @@
 //! What every parser owes: records in order, faults that stay one record's, and no cut document
 //! that passes for a whole one.
 
+mod faults;
+
 use super::*;
 use serde_json::json;
 
@@ -14,6 +16,7 @@ fn plan(kind: Kind, path: &str) -> Plan {
                 .collect(),
         ],
         csv: CsvTable::default(),
+        html: HtmlTable::default(),
         encoding: None,
         record_bytes: 4096,
     }
@@ -282,7 +285,7 @@ fn single_objects_and_lines() {
         (Wholeness::Whole, 1)
     );
     let got = run(
-        b"{\"id\":1}\n{\"id\":2,}\n\n{\"id\":3}\n",
+        b"{\"id\":1}\n{\"id\":2,\"t\":soon}\n\n{\"id\":3}\n",
         &plan(Kind::Json, ""),
     );
     assert_eq!(got.end.wholeness, Wholeness::Whole);

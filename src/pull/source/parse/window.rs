@@ -57,6 +57,17 @@ impl<R: Read> Window<R> {
         self.at = (self.at + n).min(self.bytes.len());
     }
 
+    /// Puts bytes back in front of what is at hand.
+    pub fn unread(&mut self, bytes: &[u8]) {
+        if self.bytes[..self.at].ends_with(bytes) {
+            self.at -= bytes.len();
+            return;
+        }
+        self.before = (self.before + self.at as u64).saturating_sub(bytes.len() as u64);
+        self.bytes.splice(..self.at, bytes.iter().copied());
+        self.at = 0;
+    }
+
     pub fn peek(&mut self) -> io::Result<Option<u8>> {
         Ok(self.chunk()?.first().copied())
     }

@@ -3,14 +3,16 @@
 //! No DTD is processed and no entity expanded but the five of XML and the names of HTML.
 
 use super::window::{Kept, Window};
-use super::{
-    Decoding, ENVELOPE_BYTES, Item, MAX_DEPTH, ParseEnd, Plan, Stop, Take, Wholeness, excerpt,
-};
-use crate::pull::source::text::html_entity;
-use quick_xml::events::{BytesStart, Event};
-use quick_xml::{Reader, XmlVersion};
+use super::{Decoding, ENVELOPE_BYTES, Item, ParseEnd, Plan, Stop, Take, Wholeness, excerpt};
 use serde_json::{Map, Value};
 use std::io::Read;
+
+mod tree;
+
+pub use tree::tree;
+
+/// Records without their end tag that are looked past in one document.
+const TORN: u32 = 1000;
 
 pub fn parse<R: Read>(
     window: &mut Window<R>,
@@ -29,6 +31,7 @@ pub fn parse<R: Read>(
         open: Vec::new(),
         seen_list: false,
         record: Kept::default(),
+        torn: 0,
         envelope: Value::Object(Map::new()),
     };
     let result = parser.document();
@@ -66,6 +69,8 @@ struct Parser<'p, 't, R> {
     /// Whether the element that holds the records was there.
     seen_list: bool,
     record: Kept,
+    /// Records that had no end tag.
+    torn: u32,
     envelope: Value,
 }
 
@@ -73,6 +78,10 @@ impl<R: Read> Parser<'_, '_, R> {
     /// The name of the root element, or none for an empty document.
     fn document(&mut self) -> Result<Option<String>, Stop> {
         let mut root: Option<String> = None;
+        // A mark or padding that is not at the very start.
+        while let Some(0 | 0xef | 0xbb | 0xbf) = self.window.peek_solid()? {
+            self.window.advance(1);
+        }
         match self.window.peek_solid()? {
             None => return Ok(None),
             Some(b'<') => {}
@@ -229,11 +238,16 @@ impl<R: Read> Parser<'_, '_, R> {
         let mut tag = Kept::default();
         self.copy_through(b">", 2, 4096, &mut tag)?;
         let name = name_of(&tag.bytes[2.min(tag.bytes.len())..]);
-        match self.open.pop() {
-            Some(open) if open == name => Ok(()),
-            Some(open) => Err(Stop::Bad(format!("<{open}> is closed by </{name}>"))),
-            None => Err(Stop::Bad(format!("</{name}> closes nothing"))),
+        match self.open.iter().rposition(|open| *open == name) {
+            // What was left open within it is closed with it.
+            Some(at) => self.open.truncate(at),
+            None if self.open.is_empty() => {
+                return Err(Stop::Bad(format!("</{name}> closes nothing")));
+            }
+            // The end tag of a record, twice.
+            None => {}
         }
+        Ok(())
     }
 
     /// An element that starts here: a record, a step on the way, or something beside it.
@@ -253,23 +267,29 @@ impl<R: Read> Parser<'_, '_, R> {
         let matches = |path: &[String]| {
             path.iter()
                 .zip(&here)
-                .all(|(want, is)| want == "*" || want == is)
+                .all(|(want, is)| want == "*" || want == is || want == local(is))
         };
         let is_record = self
             .paths
             .iter()
             .any(|p| p.len() == here.len() && matches(p));
-        let holds_list = self
-            .paths
-            .iter()
-            .any(|p| p.len() == here.len() + 1 && matches(&p[..here.len()]));
+        let holds_list = self.paths.iter().any(|p| {
+            // Any element at all proves no list.
+            p.len() == here.len() + 1 && p[here.len() - 1] != "*" && matches(&p[..here.len()])
+        });
         let on_the_way = self
             .paths
             .iter()
             .any(|p| p.len() > here.len() && matches(&p[..here.len()]));
         if is_record {
-            self.rest_of_element(&name, self_closing, self.cap)?;
-            self.emit(start)?;
+            if self.rest_of_element(&name, self_closing, self.cap)? {
+                self.emit(start, &name)?;
+            } else {
+                self.give(Item::Broken {
+                    raw: excerpt(self.decoding, &self.record.bytes),
+                    why: format!("the record at byte {start} has no </{name}>"),
+                })?;
+            }
         } else if on_the_way {
             self.seen_list |= holds_list;
             self.keep_attributes(&name);
@@ -282,35 +302,72 @@ impl<R: Read> Parser<'_, '_, R> {
                 self.open.push(name.clone());
             }
         } else {
-            self.rest_of_element(&name, self_closing, ENVELOPE_BYTES)?;
+            if !self.rest_of_element(&name, self_closing, ENVELOPE_BYTES)? {
+                return Err(Stop::Bad(format!("<{name}> is not closed")));
+            }
             self.keep_beside(&name);
         }
         Ok(name)
     }
 
     /// Everything up to the end tag of the element whose start tag was read, into `record`.
-    fn rest_of_element(&mut self, name: &str, self_closing: bool, cap: usize) -> Result<(), Stop> {
+    /// `false` when the end tag is missing: the record is what stands before the next one.
+    fn rest_of_element(
+        &mut self,
+        name: &str,
+        self_closing: bool,
+        cap: usize,
+    ) -> Result<bool, Stop> {
         if self_closing {
-            return Ok(());
+            return Ok(true);
         }
         let mut record = std::mem::take(&mut self.record);
+        let head = record.bytes.len();
         let result = self.copy_element(name, cap, &mut record);
+        let torn = match &result {
+            Ok(Copied::Whole) => None,
+            Ok(Copied::Unclosed) => Some(next_start(&record.bytes, head, name)),
+            Ok(Copied::Torn(at)) => Some(Some(*at)),
+            // The document may be cut, too: what can still be told apart is.
+            Err(Stop::Cut(_)) => next_start(&record.bytes, head, name).map(Some),
+            Err(_) => None,
+        };
+        if torn.is_some() {
+            self.torn += 1;
+        }
+        let result = match torn {
+            Some(Some(at)) if self.torn <= TORN && !record.is_over(cap) => {
+                self.window.unread(&record.bytes[at..]);
+                record.bytes.truncate(at);
+                record.len = at;
+                Ok(false)
+            }
+            Some(None) => Ok(false),
+            _ => result.map(|_| true),
+        };
         self.record = record;
         result
     }
 
-    fn copy_element(&mut self, name: &str, cap: usize, out: &mut Kept) -> Result<(), Stop> {
+    fn copy_element(&mut self, name: &str, cap: usize, out: &mut Kept) -> Result<Copied, Stop> {
         let cut = || Stop::Cut(format!("the document ends within <{name}>"));
+        let parent = self.open.last().cloned().unwrap_or_default();
+        let longest = name.len().max(parent.len()) + 3;
         let mut depth = 1usize;
+        // Elements within the record that are called like its parent.
+        let mut parents = 0usize;
         loop {
             let chunk = self.window.chunk()?;
             if chunk.is_empty() {
                 return Err(cut());
             }
             let n = memchr::memchr(b'<', chunk).unwrap_or(chunk.len());
+            if depth > 1 && out.len + n > cap && !out.is_over(cap) {
+                return Ok(Copied::Unclosed);
+            }
             out.push(&chunk[..n], cap);
             self.window.advance(n);
-            let head = self.window.at_least(name.len() + 3)?;
+            let head = self.window.at_least(longest)?;
             if head.is_empty() {
                 return Err(cut());
             }
@@ -321,31 +378,49 @@ impl<R: Read> Parser<'_, '_, R> {
             {
                 let head = self.window.at_least(9)?;
                 if head.starts_with(b"<![CDATA[") {
+                    let from = out.bytes.len();
                     self.copy_through(b"]]>", 9, cap, out)?;
+                    if let Some(at) = swallowed(&out.bytes, from, name) {
+                        return Ok(Copied::Torn(at));
+                    }
                     continue;
                 }
             }
-            let head = self.window.at_least(name.len() + 3)?;
+            let head = self.window.at_least(longest)?;
             if head.starts_with(b"<!--") {
+                let from = out.bytes.len();
                 self.copy_through(b"-->", 4, cap, out)?;
+                if let Some(at) = swallowed(&out.bytes, from, name) {
+                    return Ok(Copied::Torn(at));
+                }
             } else if is_tag(head, b"</", name) {
                 self.copy_through(b">", 2, cap, out)?;
                 depth -= 1;
                 if depth == 0 {
-                    return Ok(());
+                    return Ok(Copied::Whole);
                 }
             } else if is_tag(head, b"<", name) {
                 if !start_tag(self.window, out, cap)? {
                     depth += 1;
                 }
+            } else if !parent.is_empty() && is_tag(head, b"</", &parent) {
+                if parents == 0 {
+                    return Ok(Copied::Unclosed);
+                }
+                parents -= 1;
+                out.push(b"<", cap);
+                self.window.advance(1);
             } else {
+                if !parent.is_empty() && is_tag(head, b"<", &parent) {
+                    parents += 1;
+                }
                 out.push(b"<", cap);
                 self.window.advance(1);
             }
         }
     }
 
-    fn emit(&mut self, start: u64) -> Result<(), Stop> {
+    fn emit(&mut self, start: u64, name: &str) -> Result<(), Stop> {
         let item = if self.record.is_over(self.cap) {
             Item::Broken {
                 raw: excerpt(self.decoding, &self.record.bytes),
@@ -356,13 +431,21 @@ impl<R: Read> Parser<'_, '_, R> {
             }
         } else {
             match tree(&self.decoding.text(&self.record.bytes)) {
-                Ok(value) => Item::Record(value),
+                Ok(value) => Item::Record(match name.split_once(':') {
+                    // The record's own prefix is only how this document abbreviates.
+                    Some((prefix, _)) => unprefixed(value, prefix),
+                    None => value,
+                }),
                 Err(why) => Item::Broken {
                     raw: excerpt(self.decoding, &self.record.bytes),
                     why: format!("the record at byte {start} is no XML: {why}"),
                 },
             }
         };
+        self.give(item)
+    }
+
+    fn give(&mut self, item: Item) -> Result<(), Stop> {
         self.items += 1;
         if (self.take)(item) {
             Ok(())
@@ -414,6 +497,52 @@ impl<R: Read> Parser<'_, '_, R> {
                 place.insert(name.to_owned(), value);
             }
         }
+    }
+}
+
+/// How an element was copied.
+enum Copied {
+    Whole,
+    /// Its parent ended, or so much came that its end tag must be missing.
+    Unclosed,
+    /// A section in it swallowed the start of the next record, which is here.
+    Torn(usize),
+}
+
+/// Where the next element of this name starts in `bytes`, after the first one's start tag.
+fn next_start(bytes: &[u8], from: usize, name: &str) -> Option<usize> {
+    memchr::memchr_iter(b'<', bytes.get(from..)?)
+        .map(|n| from + n)
+        .find(|n| is_tag(&bytes[*n..], b"<", name))
+}
+
+/// Where the next record starts in a section that was never closed and ran on into it.
+fn swallowed(bytes: &[u8], from: usize, name: &str) -> Option<usize> {
+    let section = bytes.get(from..)?;
+    let end = memchr::memchr_iter(b'<', section).find(|n| is_tag(&section[*n..], b"</", name))?;
+    next_start(bytes, from + end + 1, name)
+}
+
+/// A name without its prefix.
+fn local(name: &str) -> &str {
+    name.rsplit_once(':').map_or(name, |(_, local)| local)
+}
+
+/// The tree without `prefix:` before the names in it.
+fn unprefixed(value: Value, prefix: &str) -> Value {
+    match value {
+        Value::Object(map) => map
+            .into_iter()
+            .map(|(key, value)| {
+                let bare = key
+                    .strip_prefix(prefix)
+                    .and_then(|rest| rest.strip_prefix(':'))
+                    .map(str::to_owned);
+                (bare.unwrap_or(key), unprefixed(value, prefix))
+            })
+            .collect(),
+        Value::Array(items) => items.into_iter().map(|v| unprefixed(v, prefix)).collect(),
+        other => other,
     }
 }
 
@@ -472,243 +601,4 @@ fn name_of(bytes: &[u8]) -> String {
         .position(|b| b.is_ascii_whitespace() || matches!(b, b'>' | b'/'))
         .unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).into_owned()
-}
-
-/// The tree of one element: attributes as `@name`, repeated children as lists, text as a string,
-/// or as `#text` beside attributes; HTML that was not escaped stays text.
-///
-/// # Errors
-/// What is wrong with it, after unescaped `&` and unclosed `<br>` were mended.
-pub fn tree(text: &str) -> Result<Value, String> {
-    build(text).or_else(|first| build(&mended(text)).map_err(|_| first))
-}
-
-struct Frame {
-    name: String,
-    map: Map<String, Value>,
-    text: String,
-    /// Offset of the content.
-    start: usize,
-    html: bool,
-}
-
-fn build(text: &str) -> Result<Value, String> {
-    let mut reader = Reader::from_str(text);
-    let config = reader.config_mut();
-    config.allow_dangling_amp = false;
-    config.expand_empty_elements = false;
-    let mut stack: Vec<Frame> = Vec::new();
-    loop {
-        let before = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
-        let event = reader.read_event().map_err(|error| error.to_string())?;
-        match event {
-            Event::Start(start) => {
-                if stack.len() >= MAX_DEPTH {
-                    return Err(format!("it is nested deeper than {MAX_DEPTH}"));
-                }
-                let at = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
-                let frame = frame(&start, at)?;
-                mark_html(&mut stack, &frame.name);
-                stack.push(frame);
-            }
-            Event::Empty(start) => {
-                let frame = frame(&start, 0)?;
-                mark_html(&mut stack, &frame.name);
-                match stack.last_mut() {
-                    Some(parent) => add(&mut parent.map, frame.name.clone(), finish(frame, None)),
-                    None => return Ok(finish(frame, None)),
-                }
-            }
-            Event::End(_) => {
-                let Some(frame) = stack.pop() else {
-                    return Err("an element is closed that was never opened".to_owned());
-                };
-                let inner = frame.html.then(|| text.get(frame.start..before)).flatten();
-                match stack.last_mut() {
-                    Some(parent) => add(&mut parent.map, frame.name.clone(), finish(frame, inner)),
-                    None => return Ok(finish(frame, inner)),
-                }
-            }
-            Event::Text(piece) => {
-                if let Some(frame) = stack.last_mut() {
-                    frame.text.push_str(&piece);
-                }
-            }
-            Event::CData(piece) => {
-                if let Some(frame) = stack.last_mut() {
-                    frame.text.push_str(&piece);
-                }
-            }
-            Event::GeneralRef(reference) => {
-                let Some(frame) = stack.last_mut() else {
-                    continue;
-                };
-                match reference.resolve_char_ref() {
-                    Ok(Some(c)) => frame.text.push(c),
-                    Ok(None) => match html_entity(&reference) {
-                        Some(known) => frame.text.push_str(known),
-                        None => {
-                            frame.text.push('&');
-                            frame.text.push_str(&reference);
-                            frame.text.push(';');
-                        }
-                    },
-                    Err(_) => frame.text.push('\u{fffd}'),
-                }
-            }
-            Event::Eof => return Err("it ends before its end tag".to_owned()),
-            _ => {}
-        }
-    }
-}
-
-fn frame(start: &BytesStart<'_>, at: usize) -> Result<Frame, String> {
-    let mut map = Map::new();
-    for attribute in start.html_attributes().with_checks(false) {
-        let Ok(attribute) = attribute else { continue };
-        let value = attribute
-            .normalized_value_with(XmlVersion::Implicit1_0, 1, html_entity)
-            .map_or_else(|_| attribute.value.to_string(), |v| v.into_owned());
-        map.insert(format!("@{}", attribute.key.as_ref()), Value::String(value));
-    }
-    Ok(Frame {
-        name: start.name().as_ref().to_owned(),
-        map,
-        text: String::new(),
-        start: at,
-        html: false,
-    })
-}
-
-/// Elements of HTML prose: their parent holds HTML that nobody escaped.
-fn mark_html(stack: &mut [Frame], name: &str) {
-    let lower = name.to_ascii_lowercase();
-    let is_html = matches!(
-        lower.as_str(),
-        "a" | "p"
-            | "br"
-            | "ul"
-            | "ol"
-            | "li"
-            | "div"
-            | "span"
-            | "strong"
-            | "em"
-            | "b"
-            | "i"
-            | "u"
-            | "hr"
-            | "h1"
-            | "h2"
-            | "h3"
-            | "h4"
-            | "h5"
-            | "h6"
-            | "font"
-            | "table"
-            | "blockquote"
-    );
-    // The record itself is data: a child `<a>` or `<i>` of it is a field.
-    if is_html
-        && stack.len() > 1
-        && let Some(parent) = stack.last_mut()
-    {
-        parent.html = true;
-    }
-}
-
-fn finish(frame: Frame, html: Option<&str>) -> Value {
-    let has_children = frame.map.keys().any(|key| !key.starts_with('@'));
-    let text = match html {
-        Some(inner) => inner.trim(),
-        None => frame.text.trim(),
-    };
-    let mut map = frame.map;
-    if html.is_some() {
-        map.retain(|key, _| key.starts_with('@'));
-    }
-    if map.is_empty() {
-        return if text.is_empty() {
-            Value::Null
-        } else {
-            Value::String(text.to_owned())
-        };
-    }
-    if !text.is_empty() && (html.is_some() || !has_children) {
-        map.insert("#text".to_owned(), Value::String(text.to_owned()));
-    }
-    Value::Object(map)
-}
-
-fn add(map: &mut Map<String, Value>, name: String, value: Value) {
-    match map.get_mut(&name) {
-        None => {
-            map.insert(name, value);
-        }
-        Some(Value::Array(items)) => items.push(value),
-        Some(known) => {
-            let first = known.take();
-            *known = Value::Array(vec![first, value]);
-        }
-    }
-}
-
-/// Mends what is certain: `&` that starts no reference, `<` that starts no tag, void elements of
-/// HTML without their slash. CDATA stays as it is.
-fn mended(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 64);
-    let mut rest = text;
-    while let Some(at) = rest.find(['&', '<']) {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        if let Some(after) = rest.strip_prefix("<![CDATA[") {
-            let end = after.find("]]>").map_or(rest.len(), |n| n + 9 + 3);
-            out.push_str(&rest[..end]);
-            rest = &rest[end..];
-        } else if rest.starts_with('&') {
-            out.push_str(if is_reference(rest) { "&" } else { "&amp;" });
-            rest = &rest[1..];
-        } else if let Some(end) = void_tag(rest) {
-            out.push_str(rest[..end - 1].trim_end_matches('/'));
-            out.push_str("/>");
-            rest = &rest[end..];
-        } else {
-            let opens = rest[1..].starts_with(|c: char| {
-                c.is_alphabetic() || matches!(c, '/' | '!' | '?' | '_' | ':')
-            });
-            out.push_str(if opens { "<" } else { "&lt;" });
-            rest = &rest[1..];
-        }
-    }
-    out.push_str(rest);
-    out
-}
-
-fn is_reference(text: &str) -> bool {
-    let Some(end) = text.find(';').filter(|n| *n <= 12) else {
-        return false;
-    };
-    let name = &text[1..end];
-    let digits = name.strip_prefix("#x").or(name.strip_prefix("#X"));
-    match (digits, name.strip_prefix('#')) {
-        (Some(hex), _) => !hex.is_empty() && hex.bytes().all(|b| b.is_ascii_hexdigit()),
-        (None, Some(decimal)) => !decimal.is_empty() && decimal.bytes().all(|b| b.is_ascii_digit()),
-        (None, None) => !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric()),
-    }
-}
-
-/// The length of a void element's start tag at the start of `text`; `</br>` counts too.
-fn void_tag(text: &str) -> Option<usize> {
-    let lower: String = text
-        .chars()
-        .take(8)
-        .collect::<String>()
-        .to_ascii_lowercase();
-    let void = ["<br", "<hr", "<img"].iter().find(|tag| {
-        lower.strip_prefix(**tag).is_some_and(|after| {
-            after.starts_with(|c: char| c.is_whitespace() || matches!(c, '>' | '/'))
-        })
-    });
-    void?;
-    text.find('>').map(|n| n + 1)
 }
