@@ -452,7 +452,7 @@ fn guess(records: &[Value]) -> Vec<Guess> {
             .iter()
             .filter(|(path, _)| !taken.contains(path))
             .filter_map(|(path, values)| {
-                let score = score(path, values, names, *looks, *field, records.len())?;
+                let score = score(path, values, names, *looks, field, records.len())?;
                 Some((score, path, values))
             })
             .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));

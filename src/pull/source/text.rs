@@ -43,9 +43,7 @@ impl Decoding {
         if let Ok(text) = std::str::from_utf8(bytes) {
             return Cow::Borrowed(text);
         }
-        let is_mixed = bytes
-            .utf8_chunks()
-            .any(|chunk| chunk.valid().chars().any(|c| !c.is_ascii()));
+        let is_mixed = bytes.utf8_chunks().any(|chunk| !chunk.valid().is_ascii());
         if !is_mixed {
             return self.fallback.decode_without_bom_handling(bytes).0;
         }

@@ -240,7 +240,7 @@ fn is_torn(row: &[u8], delimiter: u8) -> bool {
                 return true;
             }
         } else {
-            quoted = *byte == b'"' && cell_start || *byte == b'"' && row[at - 1] == b'"';
+            quoted = *byte == b'"' && (cell_start || row[at - 1] == b'"');
             cell_start = *byte == delimiter || *byte == b'\n' || (cell_start && *byte == b' ');
         }
     }
