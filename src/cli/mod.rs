@@ -4,6 +4,7 @@
 //! output, everything else to standard error. Reading commands read, deciding commands write their
 //! decision and its outbox row; the pipeline itself runs in `run`, `sync` and `demo` only.
 
+mod asyncapi;
 mod backup;
 mod connectors;
 mod decide;
@@ -101,7 +102,7 @@ enum Command {
     Doctor(operations::Doctor),
     /// Bring the store to this program's schema
     Migrate(operations::Migrate),
-    /// Print a JSON Schema: connector, member, settings, posting, vacancy, event
+    /// Print a JSON Schema: connector, member, settings, posting, vacancy, event; or asyncapi
     Schema(schema::Args),
 }
 

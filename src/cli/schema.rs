@@ -21,6 +21,21 @@ pub enum Name {
     Posting,
     Vacancy,
     Event,
+    /// AsyncAPI 3.1 of what other programs may read from the broker
+    Asyncapi,
+}
+
+impl Name {
+    /// Its file in `schemas/`.
+    #[cfg(test)]
+    fn file(self) -> String {
+        let value = self.to_possible_value();
+        let name = value.as_ref().map_or("", |v| v.get_name());
+        match self {
+            Self::Asyncapi => format!("{name}.json"),
+            _ => format!("{name}.schema.json"),
+        }
+    }
 }
 
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
@@ -34,6 +49,11 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 /// Never in practice: a schema is always JSON.
 pub fn text(name: Name) -> serde_json::Result<String> {
     let mut generator = SchemaSettings::draft2020_12().into_generator();
+    if name == Name::Asyncapi {
+        let mut text = serde_json::to_string_pretty(&super::asyncapi::document())?;
+        text.push('\n');
+        return Ok(text);
+    }
     let (mut schema, title): (Schema, &str) = match name {
         Name::Connector => (
             generator.root_schema_for::<ConnectorFile>(),
@@ -59,6 +79,7 @@ pub fn text(name: Name) -> serde_json::Result<String> {
             generator.root_schema_for::<model::Event>(),
             "An internal event",
         ),
+        Name::Asyncapi => unreachable!("answered above"),
     };
     schema.insert("title".into(), title.into());
     let mut text = serde_json::to_string_pretty(&schema)?;
@@ -75,9 +96,9 @@ mod tests {
     #[test]
     fn the_files_in_schemas_are_what_the_types_say() {
         for name in Name::value_variants() {
-            let value = name.to_possible_value().unwrap();
             let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join(format!("schemas/{}.schema.json", value.get_name()));
+                .join("schemas")
+                .join(name.file());
             let fresh = text(*name).unwrap();
             if std::env::var_os("PASSERELLE_UPDATE_SCHEMAS").is_some() {
                 std::fs::write(&path, &fresh).unwrap();
