@@ -235,13 +235,15 @@ pub fn working_time(time_of_work: &WorkingTime) -> Option<String> {
     })
 }
 
+/// What makes a title neutral by itself; `widget.js` has the same list.
+const NEUTRAL: [&str; 13] = [
+    "f/h", "h/f", " / ", "·", "(e)", "(ne)", "(se)", "(ere)", "(trice)", "(euse)", "(rice)", "-e ",
+    ".e",
+];
+
 /// The title as an offer may be published (Code du travail, L1142-1): neutral by itself, or made so
 /// by the usual mark, which normalising takes off.
 pub fn title(vacancy: &Vacancy) -> String {
-    const NEUTRAL: [&str; 13] = [
-        "f/h", "h/f", " / ", "·", "(e)", "(ne)", "(se)", "(ere)", "(trice)", "(euse)", "(rice)",
-        "-e ", ".e",
-    ];
     let title = &vacancy.offer.title;
     let folded = super::text::fold(title);
     if NEUTRAL.iter().any(|mark| folded.contains(mark)) {
@@ -291,6 +293,16 @@ pub fn place(vacancy: &Vacancy) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_widget_marks_titles_as_the_portal_does() {
+        let widget = include_str!("portal/assets/widget.js");
+        let (_, rest) = widget.split_once("const NEUTRAL = ").unwrap();
+        let (list, _) = rest.split_once(';').unwrap();
+        let list: Vec<String> = serde_json::from_str(list).unwrap();
+        assert_eq!(list, NEUTRAL);
+        assert!(widget.len() < 15_000);
+    }
 
     #[test]
     fn amounts_read_as_french_writes_them() {

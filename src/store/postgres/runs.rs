@@ -393,6 +393,8 @@ async fn keep_rejects(
         "INSERT INTO reject (connector, reference, run, at, problems, payload) \
          SELECT $1, t.reference, $2, $3, t.problems, t.payload \
          FROM unnest($4::text[], $5::text[], $6::text[]) AS t (reference, problems, payload) \
+         WHERE NOT EXISTS (SELECT 1 FROM posting p WHERE p.connector = $1 \
+         AND p.reference = t.reference AND p.close_reason = 'erased') \
          ON CONFLICT (connector, reference) DO UPDATE SET run = excluded.run, at = excluded.at, \
          problems = excluded.problems, payload = excluded.payload",
         &[

@@ -345,7 +345,8 @@ fn keep_rejects(c: &Connection, found: &Run, kind: SnapshotKind, at: Timestamp) 
         run(
             c,
             "INSERT OR REPLACE INTO reject (connector, reference, run, at, problems, payload) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM posting \
+             WHERE connector = ?1 AND reference = ?2 AND close_reason = 'erased')",
             params![
                 connector,
                 reference,

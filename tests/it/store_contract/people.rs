@@ -15,7 +15,53 @@ super::over_all_backends!(
     retention_keeps_what_is_needed,
     figures,
     notes_are_written_together_and_read_by_prefix,
+    an_erasure_takes_payloads_and_notes_and_lasts,
 );
+
+async fn an_erasure_takes_payloads_and_notes_and_lasts(backend: &Backend) {
+    let store = backend.open().await;
+    let records = [record("A", "Mme Quérard"), record("B", "")];
+    seen(&store, &records).await;
+    let (a, b) = (id("A"), id("B"));
+    let note = |of| format!("export.sent/linkedin/{of}");
+    let notes = [a, b].map(|of| (note(of), Some("{}".to_owned())));
+    store.write_notes(notes.to_vec()).await.unwrap();
+    let said = |subject| Decision {
+        kind: DecisionKind::Erase,
+        subject,
+        object: None,
+        who: "dpo".into(),
+        why: String::new(),
+        at: at(5),
+    };
+    assert_eq!(store.erase(vec![said(a)], at(5)).await.unwrap(), 1);
+    let read = store.load_pulled(&[a, b]).await.unwrap();
+    let of = |id| read.iter().find(|p| p.state.id == id).unwrap();
+    assert_eq!(of(a).payload, None);
+    assert_eq!(of(a).state.closed, Some((at(5), CloseReason::Erased)));
+    assert_eq!(of(a).state.observation, 2);
+    assert_ne!(of(a).state.hash, records[0].hash);
+    assert_eq!(of(b).payload.as_ref(), Some(&records[1].payload));
+    assert!(of(b).state.is_live());
+    assert_eq!(store.meta(&note(a)).await.unwrap(), None);
+    assert!(store.meta(&note(b)).await.unwrap().is_some());
+    let decisions = store.decisions().await.unwrap();
+    assert_eq!(decisions, [said(a)]);
+    assert_eq!(store.erase(vec![said(a)], at(5)).await.unwrap(), 0, "once");
+
+    // What the source shows of it later, broken, is not kept either.
+    let mut refused = record("A", "Mme Quérard");
+    refused.verdict = passerelle::store::RecordVerdict::Rejected(Vec::new());
+    let run = planned(&store, vec![refused], plan(SnapshotKind::Complete)).await;
+    store.finish_run(run, RunEnd::default()).await.unwrap();
+    assert!(store.rejects(&connector(), 9).await.unwrap().is_empty());
+
+    // A run that had read it before does not bring it back.
+    seen(&store, &records[..1]).await;
+    let read = store.load_pulled(&[a]).await.unwrap();
+    assert_eq!(read[0].state.closed, Some((at(5), CloseReason::Erased)));
+    assert_eq!(read[0].payload, None);
+}
 
 async fn notes_are_written_together_and_read_by_prefix(backend: &Backend) {
     let store = backend.open().await;

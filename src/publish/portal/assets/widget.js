@@ -44,6 +44,13 @@
     button { font: inherit; color: inherit; background: none; border: 1px solid currentColor; border-radius: .4em; padding: .5em 1em; cursor: pointer; }
   `;
 
+  // As the portal writes it: neutral by itself, or with the usual mark.
+  const NEUTRAL = ["f/h", "h/f", " / ", "·", "(e)", "(ne)", "(se)", "(ere)", "(trice)", "(euse)", "(rice)", "-e ", ".e"];
+  const titled = (title) => {
+    const folded = title.normalize("NFD").replace(/[\u0300-\u036f]/g, "").toLowerCase();
+    return NEUTRAL.some((mark) => folded.includes(mark)) ? title : `${title} (F/H)`;
+  };
+
   const make = (name, text, part) => {
     const node = document.createElement(name);
     if (text) node.textContent = text;
@@ -142,7 +149,7 @@
       const level = Math.min(Math.max(parseInt(this.getAttribute("niveau"), 10) || 3, 2), 6);
       const title = make(`h${level}`, "", "titre");
       title.className = "titre";
-      const link = make("a", offer.title, "lien");
+      const link = make("a", titled(offer.title), "lien");
       link.href = `${this.base}/offres/${encodeURIComponent(offer.id)}`;
       title.append(link);
       item.append(title);
