@@ -1,14 +1,21 @@
-//! `replay`: the present rules and files over stored postings. Ids stay.
+//! `replay`: the present rules and files over stored postings. Ids stay. What would change is shown
+//! before it is applied.
 
 use super::{Exit, out};
 use crate::daemon::Hub;
 use crate::model::ConnectorName;
-use crate::stages;
+use crate::stages::{self, Difference};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Only this connector's postings
     connector: Option<String>,
+    /// Show what would change, and change nothing
+    #[arg(long)]
+    preview: bool,
+    /// The difference as one JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 pub async fn run(hub: &Hub, args: &Args) -> anyhow::Result<Exit> {
@@ -18,9 +25,38 @@ pub async fn run(hub: &Hub, args: &Args) -> anyhow::Result<Exit> {
     {
         anyhow::bail!("no posting of a connector {name} is stored");
     }
-    let count = stages::replay(&hub.work(), connector.as_ref()).await?;
-    out::line(format!(
-        "{count} postings are made again: a running daemon does so now, else `passerelle sync` does"
-    ))?;
+    let work = hub.work();
+    let difference = stages::difference(&work, connector.as_ref()).await?;
+    if args.json {
+        out::json(&difference)?;
+    } else {
+        show(&difference)?;
+    }
+    if args.preview {
+        return Ok(Exit::Done);
+    }
+    let count = stages::replay(&work, connector.as_ref()).await?;
+    if !args.json {
+        out::line(format!(
+            "{count} postings are made again: a running daemon does so now, else `passerelle sync` does"
+        ))?;
+    }
     Ok(Exit::Done)
+}
+
+fn show(difference: &Difference) -> anyhow::Result<()> {
+    out::line(format!(
+        "{} of {} postings change, {} keep their stored form",
+        difference.changed, difference.postings, difference.kept
+    ))?;
+    for (pointer, change) in &difference.fields {
+        out::line(format!("  {pointer}: {}", change.count))?;
+        for example in &change.examples {
+            out::line(format!(
+                "    {}  {} → {}",
+                example.id, example.from, example.to
+            ))?;
+        }
+    }
+    Ok(())
 }

@@ -76,7 +76,11 @@ pub fn normalise(draft: &Draft, context: &Context<'_>) -> Posting {
     let input = Input::new(draft, raw_title, text);
 
     offer.places = place::places(draft, &mut record);
-    let title = title::title(&input.title, &names_in_title(draft, &offer));
+    let mut title = title::title(&input.title, &names_in_title(draft, &offer));
+    // Words that noise held apart may be a name together.
+    if let Some(clean) = masker.changed(&title.clean, &mut masked) {
+        title.clean = clean;
+    }
     offer.title.clone_from(&title.clean);
     match draft.get(Field::Title) {
         Some(raw) if !title.clean.is_empty() => record.mapped("/title", raw, "title.clean", 0.97),

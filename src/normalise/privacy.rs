@@ -238,15 +238,29 @@ impl<'a> Masker<'a> {
         if !text.contains(char::is_uppercase) {
             return found;
         }
-        for civility in CIVILITY.iter().flat_map(|regex| regex.captures_iter(text)) {
+        let mut at = 0;
+        while let Some(civility) = CIVILITY
+            .as_ref()
+            .and_then(|regex| regex.captures_at(text, at))
+        {
             let (Some(whole), Some(word)) = (civility.get(0), civility.get(1)) else {
-                continue;
+                break;
             };
+            at = whole.end();
             let glued = text[..word.start()]
                 .chars()
                 .next_back()
                 .is_some_and(char::is_alphabetic);
-            if glued || word.as_str() == "M" || after_institution(&text[..word.start()]) {
+            if glued {
+                // "aMme / Mme Martin": the second form may stand free.
+                at = word.start()
+                    + text[word.start()..]
+                        .chars()
+                        .next()
+                        .map_or(1, char::len_utf8);
+                continue;
+            }
+            if word.as_str() == "M" || after_institution(&text[..word.start()]) {
                 continue;
             }
             if let Some(end) = name_end(&text[whole.end()..]) {

@@ -154,7 +154,7 @@ fn every_finding_is_in_the_table() {
         include_str!("working_time.rs"),
         include_str!("pay/mod.rs"),
         include_str!("place/mod.rs"),
-        include_str!("employer.rs"),
+        include_str!("employer/mod.rs"),
         include_str!("law.rs"),
         include_str!("times.rs"),
         include_str!("apply.rs"),
@@ -169,6 +169,120 @@ fn every_finding_is_in_the_table() {
             }
         }
     }
+}
+
+/// What a posting says, as a source that publishes it in turn would write it.
+fn again(posting: &Posting) -> Draft {
+    let offer = &posting.offer;
+    let mut fields: Vec<(Field, String)> = vec![(Field::Title, offer.title.clone())];
+    if let Some(description) = &offer.description {
+        fields.push((Field::Description, description.html.clone()));
+    }
+    if let Some(place) = offer.places.first() {
+        let texts = [
+            (Field::PlaceInsee, &place.insee),
+            (Field::PlacePostalCode, &place.postal_code),
+            (Field::PlaceCity, &place.name),
+        ];
+        fields.extend(
+            texts
+                .into_iter()
+                .filter_map(|(field, text)| Some((field, text.clone()?))),
+        );
+    }
+    if let Some(pay) = &offer.pay {
+        let numbers = [(Field::PayMin, pay.min), (Field::PayMax, pay.max)];
+        fields.extend(
+            numbers
+                .into_iter()
+                .filter_map(|(field, n)| Some((field, n?.to_string()))),
+        );
+        if let Some(period) = pay.period {
+            fields.push((Field::PayPeriod, format!("{period:?}").to_lowercase()));
+        }
+    }
+    if let Some(time) = &offer.working_time
+        && let Some(hours) = time.hours_week
+    {
+        fields.push((Field::Hours, hours.to_string()));
+    }
+    let borrowed: Vec<(Field, &str)> = fields.iter().map(|(f, t)| (*f, t.as_str())).collect();
+    draft(&borrowed)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn normalising_a_normalised_value_changes_nothing(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "Infirmier", "(ère)", "DE", "H/F", "(F/H)", "CDI", "-", "/", "80%", "35h", "Vesoul", "(70)", "URGENT",
+            "Aide-soignant(e)", "de nuit", "à", "Réf. 2024-118", "🚨", "EHPAD", "Mme", "Martin", "temps plein", ",", "|", "_",
+        ]), 1..9),
+        text in "(<p>|</p>|<li>|<b>|</b>|&amp;|Poste |de nuit |2 100 € brut |06 12 34 56 78 |\\n|- |é|[a-z ]{0,6}){0,20}",
+        place in prop::sample::select(vec!["70 - VESOUL", "Vesoul (70000)", "PARIS 12", "85 - Vendée", "France", "Lure CEDEX"]),
+        pay in prop::sample::select(vec!["Mensuel de 2100.0 Euros à 2300.0 Euros", "12,50 € / h", "45 à 60K€", "De 2056,00 Euros", "Annuel de"]),
+    ) {
+        let title = words.join(" ");
+        let once = run(&draft(&[(Field::Title, &title), (Field::Description, &text), (Field::Place, place), (Field::Pay, pay), (Field::Hours, "35H00")]));
+        let twice = run(&again(&once));
+        prop_assert_eq!(&twice.offer.title, &once.offer.title);
+        prop_assert_eq!(&twice.offer.description, &once.offer.description);
+        prop_assert_eq!(twice.offer.places.first().map(|p| &p.insee), once.offer.places.first().map(|p| &p.insee));
+        let amounts = |posting: &Posting| posting.offer.pay.as_ref().map(|pay| (pay.min, pay.max, pay.period));
+        if amounts(&once).is_some_and(|(min, max, _)| min.is_some() || max.is_some()) {
+            prop_assert_eq!(amounts(&twice), amounts(&once));
+        }
+        prop_assert_eq!(twice.offer.occupation.and_then(|o| o.rome_v3), once.offer.occupation.and_then(|o| o.rome_v3));
+    }
+}
+
+/// Sizes that no ad has, through the whole of it.
+#[test]
+fn monstrous_drafts_take_linear_time() {
+    let start = std::time::Instant::now();
+    for unit in [
+        "<div>",
+        "<b>x",
+        "😀",
+        "a b ",
+        "1 ",
+        "€",
+        "Mme ",
+        "M. X ",
+        "(at) ",
+        "@",
+        "06 12 ",
+        "renouvelable ",
+        "moins de 30 ans ",
+        "80 % etp ",
+        "(",
+        "- ",
+        "\u{202e}",
+        "é",
+        "cdi ",
+        "35h/",
+        "Marie ",
+        "&amp;",
+        "ï¿½",
+        "\\n",
+    ] {
+        let text = unit.repeat(300_000 / unit.len());
+        let posting = run(&draft(&[
+            (Field::Title, &text),
+            (Field::Description, &text),
+            (Field::Pay, &text),
+            (Field::Hours, &text),
+            (Field::Place, &text),
+            (Field::EmployerName, &text),
+            (Field::ContactName, &text),
+            (Field::Contract, &text),
+            (Field::ApplyUrl, &text),
+        ]));
+        assert!(posting.offer.title.chars().count() <= 200);
+        eprintln!("{unit:?} {:?}", start.elapsed());
+    }
+    // Debug builds on a loaded machine; something quadratic would take hours.
+    assert!(start.elapsed().as_secs() < 300, "{:?}", start.elapsed());
 }
 
 proptest! {

@@ -15,6 +15,8 @@ pub struct Title {
 
 /// The longest title kept, in characters.
 const LIMIT: usize = 200;
+/// Passes after the first; a title that still changes is kept as it is.
+const PASSES: usize = 12;
 
 /// "H/F", "(F-H)", "(m/w/d)", "H/F/X", "Homme / Femme".
 static MARK: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -64,7 +66,24 @@ static NOISE: LazyLock<Vec<(Sign, Regex)>> = LazyLock::new(|| {
 });
 
 /// The title of `source`; `drop` are names of places and employers that are no part of it.
+///
+/// A fixed point: cleaning a clean title changes nothing. What one pass takes away may bring other
+/// noise together or to an end; every pass makes the title shorter, and the second is the last for
+/// nearly all.
 pub fn title(source: &str, drop: &[String]) -> Title {
+    let mut title = pass(source, drop);
+    for _ in 0..PASSES {
+        let next = pass(&title.clean, drop);
+        title.marked |= next.marked;
+        if next.clean == title.clean {
+            break;
+        }
+        title.clean = next.clean;
+    }
+    title
+}
+
+fn pass(source: &str, drop: &[String]) -> Title {
     let mut text = super::record::cut(&line(source), 2 * LIMIT).to_owned();
     let mut marked = false;
     for regex in [&MARK, &MARK_AT_END] {

@@ -11,6 +11,7 @@
 mod component;
 mod dedupe;
 mod derive;
+mod difference;
 mod normalise;
 mod pipeline;
 mod publish;
@@ -18,6 +19,7 @@ mod replay;
 mod sweep;
 mod verdicts;
 
+pub use difference::{Difference, Example, FieldChange, difference};
 pub use pipeline::{Drained, Pipeline};
 pub use replay::{follow_files, recheck, replay};
 pub use sweep::{Swept, sweep};

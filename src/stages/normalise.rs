@@ -181,6 +181,15 @@ fn make(pulled: Pulled, files: &Arc<Files>, rules: &Rules) -> (PostingState, Mad
     (state, made)
 }
 
+/// The posting that the rules and files of today make of a stored payload; `None` where the payload
+/// is gone or no longer read, and the stored form stays.
+pub(super) fn made_today(pulled: Pulled, files: &Arc<Files>, rules: &Rules) -> Option<Posting> {
+    match make(pulled, files, rules).1 {
+        Made::Posting(made) => Some(made.0),
+        Made::Unreadable(_) | Made::Panic(_) => None,
+    }
+}
+
 /// What is left of an erased posting: its key.
 fn erased(state: &PostingState) -> Posting {
     Posting {

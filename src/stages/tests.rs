@@ -1,6 +1,6 @@
 //! The stages over the embedded store and bus, with a plain form of normalise.
 
-use super::{CurrentFiles, Files, Hub, Pipeline, Rules, Swept, replay, sweep};
+use super::{CurrentFiles, Files, Hub, Pipeline, Rules, Swept, difference, replay, sweep};
 use crate::admin::decisions;
 use crate::bus::EmbeddedBus;
 use crate::model::{
@@ -275,6 +275,27 @@ async fn what_does_not_change_writes_no_change() {
     let records = std::iter::once(changed).chain((1..4).map(own));
     world.own(records.collect()).await;
     assert_eq!(world.hub.store.head().await.unwrap(), head + 1);
+}
+
+#[tokio::test]
+async fn a_replay_is_shown_before_it_is_applied() {
+    let world = World::new();
+    world.own((0..4).map(own).collect()).await;
+    let same = difference(&world.hub, None).await.unwrap();
+    assert_eq!((same.postings, same.changed, same.kept), (4, 0, 0));
+    let mut hub = world.hub.clone();
+    hub.rules.normalise = |draft, context| {
+        let mut posting = plain(draft, context);
+        posting.offer.openings = Some(7);
+        posting
+    };
+    let other = difference(&hub, None).await.unwrap();
+    assert_eq!((other.postings, other.changed), (4, 4));
+    let change = &other.fields["/openings"];
+    assert_eq!((other.fields.len(), change.count), (1, 4));
+    assert_eq!(change.examples[0].to, json!(7));
+    // Nothing was written by looking.
+    assert_eq!(difference(&world.hub, None).await.unwrap(), same);
 }
 
 #[tokio::test]
