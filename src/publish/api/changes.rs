@@ -119,7 +119,7 @@ pub async fn list(
 
 /// Whether something that a reader at `after` must hear of is no longer kept: tombstones dropped by
 /// retention, or a store that was restored from before the cursor.
-async fn expired(publish: &Publish, after: u64) -> Result<bool, crate::publish::PublishError> {
+pub async fn expired(publish: &Publish, after: u64) -> Result<bool, crate::publish::PublishError> {
     let floor: u64 = publish
         .store()
         .meta(FLOOR)
@@ -129,7 +129,7 @@ async fn expired(publish: &Publish, after: u64) -> Result<bool, crate::publish::
     Ok((after > 0 && after < floor) || after > publish.store().head().await?)
 }
 
-fn too_old(publish: &Publish) -> Problem {
+pub fn too_old(publish: &Publish) -> Problem {
     let snapshot = publish.settings().url("/api/v1/snapshot");
     Problem::new(
         StatusCode::GONE,

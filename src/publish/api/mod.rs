@@ -6,6 +6,7 @@ mod network;
 mod openapi;
 mod params;
 mod snapshot;
+mod stream;
 mod vacancies;
 
 pub(super) use changes::{Item, item};
@@ -26,6 +27,7 @@ pub fn routes() -> Router<Publish> {
         .route("/api/v1/vacancies", get(vacancies::list))
         .route("/api/v1/vacancies/{id}", get(vacancies::one))
         .route("/api/v1/changes", get(changes::list))
+        .route("/api/v1/changes/stream", get(stream::stream))
         .route("/api/v1/snapshot", get(snapshot::all))
         .route("/api/v1/members", get(network::members))
         .route("/api/v1/vocabularies", get(network::vocabularies))

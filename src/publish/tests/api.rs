@@ -385,3 +385,49 @@ async fn etags_encodings_head_and_cors() {
             .contains("passerelle-cursor")
     );
 }
+
+#[tokio::test]
+async fn changes_are_streamed_and_go_on_where_the_reader_was() {
+    use axum::{body::Body, http::Request};
+    use futures::StreamExt;
+    use tower::ServiceExt;
+    let shop = Arc::new(Shop::default());
+    let publish = publishing(&shop);
+    let open = async |id: Option<&str>| {
+        let mut request = Request::get("/api/v1/changes/stream");
+        if let Some(id) = id {
+            request = request.header("last-event-id", id);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let reply = crate::publish::router(publish.clone()).oneshot(request);
+        let reply = reply.await.unwrap();
+        (
+            reply.status().as_u16(),
+            reply.into_body().into_data_stream(),
+        )
+    };
+    shop.publish(&vacancy(1, "ch-exemple", |_| {}));
+    let (status, mut events) = open(None).await;
+    assert_eq!(status, 200);
+    let first = String::from_utf8(events.next().await.unwrap().unwrap().to_vec()).unwrap();
+    assert!(
+        first.contains("event: upsert") && first.contains("data: {\"seq\":1"),
+        "{first}"
+    );
+    // It stays open, and tells what comes.
+    let id = vacancy(1, "", |_| {}).id;
+    shop.close(id, crate::model::TombstoneReason::Filled, None);
+    let second = String::from_utf8(events.next().await.unwrap().unwrap().to_vec()).unwrap();
+    assert!(
+        second.contains("event: delete") && second.contains("filled"),
+        "{second}"
+    );
+    drop(events);
+
+    let last = second.lines().find_map(|l| l.strip_prefix("id: ")).unwrap();
+    shop.publish(&vacancy(2, "ch-exemple", |_| {}));
+    let (_, mut events) = open(Some(last)).await;
+    let third = String::from_utf8(events.next().await.unwrap().unwrap().to_vec()).unwrap();
+    assert!(third.contains("data: {\"seq\":3"), "{third}");
+    assert_eq!(open(Some("zzz")).await.0, 400);
+}

@@ -1,0 +1,120 @@
+//! `/api/v1/changes/stream`: the delta feed as server-sent events, for readers that stay.
+
+use super::Params;
+use super::changes::{expired, item, too_old};
+use crate::publish::{
+    Publish,
+    respond::{Problem, chain},
+};
+use axum::{
+    extract::{RawQuery, State},
+    http::{HeaderMap, StatusCode},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+const LOOK: Duration = Duration::from_millis(200);
+const BATCH: usize = 100;
+/// Readers of one process at the same time.
+const MOST: usize = 1000;
+static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(MOST)));
+
+/// One open stream; its place is given back when the reader goes.
+struct Reader {
+    publish: Publish,
+    after: u64,
+    waiting: VecDeque<Event>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// From `cursor`, or from the header `Last-Event-ID` of a reader that comes back; without either,
+/// from the beginning. The id of each event is the cursor behind it.
+pub async fn stream(
+    State(publish): State<Publish>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Response> {
+    let mut params = Params::new(query.as_deref());
+    let asked = params.one("cursor");
+    let seen = headers.get("last-event-id").and_then(|v| v.to_str().ok());
+    let text = seen.map(str::to_owned).or(asked);
+    let mut after = 0;
+    if let Some(text) = &text {
+        match publish.codec().read_changes(text) {
+            Ok(seq) => after = seq,
+            Err(refused) => params.refuse("cursor", text, refused.message()),
+        }
+    }
+    params.finish().map_err(IntoResponse::into_response)?;
+    let old = text.is_some()
+        && expired(&publish, after)
+            .await
+            .map_err(IntoResponse::into_response)?;
+    if old {
+        return Err(too_old(&publish).into_response());
+    }
+    let Ok(place) = Arc::clone(&ROOM).try_acquire_owned() else {
+        return Err(
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, None, "Too many streams")
+                .detail("Read /api/v1/changes with `wait` instead, or come back later.")
+                .into_response(),
+        );
+    };
+    let reader = Reader {
+        publish,
+        after,
+        waiting: VecDeque::new(),
+        _place: place,
+    };
+    let events = futures::stream::unfold(reader, |mut reader| async move {
+        let event = reader.next().await?;
+        Some((Ok::<_, Infallible>(event), reader))
+    });
+    Ok(Sse::new(events)
+        .keep_alive(KeepAlive::default())
+        .into_response())
+}
+
+impl Reader {
+    /// The next change; `None` when the process is on its way out or the store cannot be read: the
+    /// reader then comes back with the last id.
+    async fn next(&mut self) -> Option<Event> {
+        while self.waiting.is_empty() {
+            if self.publish.is_stopping() {
+                return None;
+            }
+            let changes = match self.publish.store().changes(self.after, BATCH).await {
+                Ok(changes) => changes,
+                Err(error) => {
+                    tracing::warn!(error = %chain(&error), "a stream of changes ends");
+                    return None;
+                }
+            };
+            for change in &changes {
+                let item = item(change);
+                let event = Event::default()
+                    .event(item.op)
+                    .id(self.publish.codec().changes(change.seq))
+                    .json_data(&item);
+                match event {
+                    Ok(event) => self.waiting.push_back(event),
+                    Err(error) => tracing::error!(vacancy = %change.id, %error, "not streamed"),
+                }
+                self.after = change.seq;
+            }
+            if changes.is_empty() {
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        self.waiting.pop_front()
+    }
+}
