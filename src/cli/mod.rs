@@ -157,7 +157,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Migrate(args) => wait(operations::migrate(load(config)?, args)),
         Command::Normalise(args) => normalise::run(config, &args),
         Command::Connectors(command) => wait(connectors::run(load(config)?, command)),
-        Command::Duplicates(command) => duplicates::run(&command),
+        Command::Duplicates(command) => duplicates::run(config, command),
         Command::Demo(args) => wait(demo::run(args)),
         Command::Run(args) => wait(run::run(load(config)?, args)),
         Command::Restore(args) => wait(async { backup::restore(load(config)?, &args).await }),

@@ -4,6 +4,7 @@
 //! arrival; two postings that a person called different, or that are *different* by the
 //! scorecard, never meet in one cluster unless a person joined them.
 
+use super::scorecard::Bands;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
@@ -24,13 +25,46 @@ pub struct Pairs<'a> {
     pub parted: BTreeSet<(usize, usize)>,
 }
 
+/// When a merge is made, on the mean weight between two clusters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Thresholds {
+    /// At least this, where nothing contests the merge.
+    pub same: i64,
+    /// At least this, where a third cluster does: of siblings an ad may belong to either.
+    pub contested: i64,
+    /// A third contests that reaches this with one side, but not with the other.
+    pub rival: i64,
+}
+
+impl Thresholds {
+    /// One threshold, whatever third clusters say.
+    pub fn plain(same: i64) -> Self {
+        Self {
+            same,
+            contested: same,
+            rival: same,
+        }
+    }
+}
+
+impl From<Bands> for Thresholds {
+    fn from(bands: Bands) -> Self {
+        Self {
+            same: bands.same,
+            contested: bands.contested,
+            rival: bands.rival,
+        }
+    }
+}
+
 /// Weight of a pair that a person joined: 64 bits.
 const JOINED: i64 = 64_000;
 
-/// The clusters at threshold `same`, each sorted, by their first member.
-pub fn partition(pairs: &Pairs<'_>, same: i64) -> Vec<Vec<usize>> {
+/// The clusters, each sorted, by their first member.
+pub fn partition(pairs: &Pairs<'_>, thresholds: Thresholds) -> Vec<Vec<usize>> {
     let mut state = State {
         pairs,
+        thresholds,
         known: pairs.edges.clone(),
         members: (0..pairs.n).map(|i| vec![i]).collect(),
         near: vec![BTreeSet::new(); pairs.n],
@@ -52,17 +86,32 @@ pub fn partition(pairs: &Pairs<'_>, same: i64) -> Vec<Vec<usize>> {
     }
     for a in 0..pairs.n {
         for b in state.near[a].clone().range(a + 1..) {
-            state.push(a, *b, same);
+            state.push(a, *b);
         }
     }
-    while let Some((_, Reverse(a), Reverse(b), versions)) = state.heap.pop() {
-        if versions != (state.version[a], state.version[b]) {
-            continue;
+    // What is contested waits: another merge may take the rival away.
+    loop {
+        let mut waiting = Vec::new();
+        let mut merged = false;
+        while let Some(candidate) = state.heap.pop() {
+            let (mean, Reverse(a), Reverse(b), versions) = candidate;
+            if versions != (state.version[a], state.version[b]) {
+                continue;
+            }
+            if mean < thresholds.contested && state.is_contested(a, b) {
+                waiting.push(candidate);
+                continue;
+            }
+            merged = true;
+            state.join(a, b);
+            for c in state.near[a].clone() {
+                state.push(a.min(c), a.max(c));
+            }
         }
-        state.join(a, b);
-        for c in state.near[a].clone() {
-            state.push(a.min(c), a.max(c), same);
+        if !merged {
+            break;
         }
+        state.heap.extend(waiting);
     }
     state.members.retain(|m| !m.is_empty());
     state.members.sort();
@@ -73,6 +122,7 @@ type Candidate = (i64, Reverse<usize>, Reverse<usize>, (u32, u32));
 
 struct State<'a> {
     pairs: &'a Pairs<'a>,
+    thresholds: Thresholds,
     known: BTreeMap<(usize, usize), i64>,
     /// By root, the smallest member; empty for those that were taken up.
     members: Vec<Vec<usize>>,
@@ -119,9 +169,23 @@ impl State<'_> {
         self.near[a].remove(&b);
     }
 
-    fn push(&mut self, a: usize, b: usize, same: i64) {
+    /// Whether a third cluster goes with one of the two but not with the other.
+    fn is_contested(&mut self, a: usize, b: usize) -> bool {
+        let rival = self.thresholds.rival;
+        [(a, b), (b, a)].into_iter().any(|(of, not)| {
+            self.near[of].clone().into_iter().any(|third| {
+                let mut goes = |with: usize| {
+                    let mean = self.mean(with.min(third), with.max(third));
+                    mean.is_some_and(|mean| mean >= rival)
+                };
+                third != not && goes(of) && !goes(not)
+            })
+        })
+    }
+
+    fn push(&mut self, a: usize, b: usize) {
         if let Some(mean) = self.mean(a, b)
-            && mean >= same
+            && mean >= self.thresholds.same
         {
             let versions = (self.version[a], self.version[b]);
             self.heap.push((mean, Reverse(a), Reverse(b), versions));
@@ -174,7 +238,7 @@ mod tests {
             joined: BTreeSet::new(),
             parted: parted.iter().copied().collect(),
         };
-        partition(&pairs, 2_000)
+        partition(&pairs, Thresholds::plain(2_000))
     }
 
     #[test]
@@ -187,6 +251,32 @@ mod tests {
             clusters(3, &[(0, 1, 9_000), (1, 2, 9_000)], &[]),
             [vec![0, 1, 2]]
         );
+    }
+
+    #[test]
+    fn a_contested_merge_needs_more() {
+        let run = |middle: i64| {
+            let edges = [((0, 1), middle), ((1, 2), 2_100)];
+            let pairs = Pairs {
+                n: 3,
+                edges: edges.into_iter().collect(),
+                weigh: &|_, _| -9_000,
+                different: -8_000,
+                joined: BTreeSet::new(),
+                parted: BTreeSet::new(),
+            };
+            let thresholds = Thresholds {
+                same: 2_000,
+                contested: 3_000,
+                rival: 1_000,
+            };
+            partition(&pairs, thresholds)
+        };
+        // Either of two that exclude each other: nobody knows which.
+        assert_eq!(run(2_500), [vec![0], vec![1], vec![2]]);
+        assert_eq!(run(3_500), [vec![0, 1], vec![2]]);
+        // One link that nothing contests.
+        assert_eq!(run(500), [vec![0], vec![1, 2]]);
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl<'a> Component<'a> {
         SCORECARD.apart_bonus(&signals::read(self.features(a), self.features(b)))
     }
 
-    fn clusters(&self, among: &[usize], same: i64) -> Vec<Vec<usize>> {
+    fn clusters(&self, among: &[usize]) -> Vec<Vec<usize>> {
         let place: HashMap<usize, usize> =
             among.iter().enumerate().map(|(i, of)| (*of, i)).collect();
         let inside = |(a, b): &(usize, usize)| Some((*place.get(a)?, *place.get(b)?));
@@ -97,7 +97,7 @@ impl<'a> Component<'a> {
             joined: self.joined.iter().filter_map(inside).collect(),
             parted: self.parted.iter().filter_map(inside).collect(),
         };
-        cluster::partition(&pairs, same)
+        cluster::partition(&pairs, SCORECARD.bands.into())
             .into_iter()
             .map(|c| c.into_iter().map(|i| among[i]).collect())
             .collect()
@@ -143,7 +143,7 @@ impl<'a> Component<'a> {
         });
         let mut groups = vec![stay];
         if !late.is_empty() {
-            groups.extend(self.clusters(&late, SCORECARD.bands.same));
+            groups.extend(self.clusters(&late));
         }
         groups
     }
@@ -291,14 +291,14 @@ fn one_after_the_other(p: &StoredPosting, q: &StoredPosting) -> bool {
     gone(p, q) || gone(q, p)
 }
 
-/// Whether `edge` may bring its two postings into one cluster, with their states as they are. What
-/// may not, connects no components.
+/// Whether `edge` may bring its two postings into one cluster or contest that, with their states as
+/// they are. What may not, connects no components.
 pub fn may_join(edge: &Edge, p: &StoredPosting, q: &StoredPosting) -> bool {
-    let same = SCORECARD.bands.same;
-    edge.weight >= same
+    let least = SCORECARD.bands.rival;
+    edge.weight >= least
         || one_after_the_other(p, q) && {
             let (p, q) = (Features::of(&p.posting), Features::of(&q.posting));
-            edge.weight + SCORECARD.apart_bonus(&signals::read(&p, &q)) >= same
+            edge.weight + SCORECARD.apart_bonus(&signals::read(&p, &q)) >= least
         }
 }
 
@@ -312,7 +312,7 @@ pub fn derive(
     let component = Component::new(postings, edges, decisions);
     let all: Vec<usize> = (0..component.postings.len()).collect();
     let mut derived: Vec<Derived> = component
-        .clusters(&all, SCORECARD.bands.same)
+        .clusters(&all)
         .into_iter()
         .flat_map(|group| component.split_late(group))
         .filter(|group| !group.is_empty())

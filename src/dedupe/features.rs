@@ -21,6 +21,8 @@ pub struct Features {
     pub connector: u64,
     /// The connector and the partners through which it shows the offer.
     pub channel: u64,
+    /// Whether an aggregator names a partner through which it has the offer.
+    pub partnered: bool,
     pub member: u64,
     pub trust: Trust,
     /// All core words of the title, as one hash.
@@ -44,6 +46,8 @@ pub struct Features {
     pub siren: u64,
     /// INSEE codes as hashes; empty when no commune is known.
     pub communes: Vec<u64>,
+    /// Arrondissements of Paris, Lyon and Marseille, where they are known.
+    pub districts: Vec<u64>,
     pub departments: Vec<u64>,
     /// Words of the communes' names.
     pub place_words: Vec<u32>,
@@ -108,6 +112,10 @@ impl Features {
             own: posting.is_own(),
             connector: text::hash(posting.connector.as_str().as_bytes()),
             channel: channel(posting),
+            partnered: offer
+                .origin
+                .as_ref()
+                .is_some_and(|o| o.partners.iter().any(|p| p.name.is_some())),
             member: posting
                 .member
                 .as_ref()
@@ -125,6 +133,7 @@ impl Features {
             intermediary: false,
             siren: 0,
             communes: Vec::new(),
+            districts: Vec::new(),
             departments: Vec::new(),
             place_words: Vec::new(),
             point: None,
@@ -239,13 +248,18 @@ impl Features {
 
     fn read_places(&mut self, offer: &Offer) {
         let (mut communes, mut departments, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        let mut districts = Vec::new();
         for place in &offer.places {
             let precise = matches!(
                 place.precision,
                 PlacePrecision::Address | PlacePrecision::Commune
             );
             if let Some(insee) = &place.insee {
-                communes.push(text::hash(whole_city(insee).as_bytes()));
+                let city = whole_city(insee);
+                communes.push(text::hash(city.as_bytes()));
+                if city != insee {
+                    districts.push(text::hash(insee.as_bytes()));
+                }
             }
             if let Some(department) = &place.department {
                 departments.push(text::hash(department.as_bytes()));
@@ -261,6 +275,7 @@ impl Features {
             }
         }
         self.communes = distinct(communes);
+        self.districts = distinct(districts);
         self.departments = distinct(departments);
         self.place_words = distinct(names);
     }

@@ -51,10 +51,11 @@ fn is_measure(line: &str) -> bool {
 /// What agrees never speaks against, what differs never for: a table that a person can defend.
 fn bounds(line: &str, level: &str) -> (f64, f64) {
     match level {
-        _ if line == "gap" || line == "sources" => (f64::MIN, f64::MAX),
+        _ if line == "gap" || line == "reissue_gap" || line == "sources" => (f64::MIN, f64::MAX),
         // The corpora hold few links and requisitions; what they are worth is known.
         "same" if line == "link" => (4.2, f64::MAX),
         "same" | "in_text" if line == "reference" => (2.8, f64::MAX),
+        "near" | "district" if line == "place" => (f64::MIN, f64::MAX),
         "same" | "in_text" | "near" | "named" => (0.0, f64::MAX),
         "other" | "different" | "other_own" | "other_department" | "other_in_text"
         | "other_share" | "absent" | "poor" => (f64::MIN, 0.0),

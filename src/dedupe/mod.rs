@@ -20,6 +20,7 @@ mod links;
 mod merge;
 #[cfg(test)]
 mod properties;
+mod questions;
 mod ruling;
 mod scorecard;
 pub mod signals;
@@ -31,6 +32,7 @@ mod text;
 
 pub use derive::{derive, may_join};
 pub use features::Features;
+pub use questions::{Agreement, Answer, Question, agreement, questions};
 pub use scorecard::{
     Bands, FitRecord, SCORECARD, Scorecard, WeightFile, WeightsError, in_french, probability,
 };
@@ -55,6 +57,16 @@ pub fn compare(one: &Posting, other: &Posting) -> Edge {
 /// [`compare`], for postings whose features are at hand.
 pub fn compare_features(one: &Features, other: &Features) -> Edge {
     compare::edge(one, other)
+}
+
+/// Whether a question about clusters of these sizes is put to a person: at least one and a half
+/// pairs of postings a cluster must hang on the answer. Two lone ads are left as they are; what is
+/// published keeps both.
+pub fn is_worth_asking(sizes: &[usize]) -> bool {
+    let all: usize = sizes.iter().sum();
+    let inside: usize = sizes.iter().map(|n| n * n).sum();
+    let pairs = (all * all - inside) / 2;
+    sizes.len() > 1 && 2 * pairs >= 3 * sizes.len()
 }
 
 /// One vacancy as its postings and the decisions make it.

@@ -12,6 +12,8 @@ pub struct Ruling {
     pub parted: BTreeSet<(PostingId, PostingId)>,
     pub hidden: BTreeSet<PostingId>,
     pub erased: BTreeMap<PostingId, Timestamp>,
+    /// When the last word on a pair was said.
+    pub at: BTreeMap<(PostingId, PostingId), Timestamp>,
 }
 
 impl Ruling {
@@ -25,6 +27,9 @@ impl Ruling {
         for decision in sorted {
             let subject = decision.subject;
             let pair = decision.object.map(|o| (subject.min(o), subject.max(o)));
+            if let Some(pair) = pair {
+                ruling.at.insert(pair, decision.at);
+            }
             match (decision.kind, pair) {
                 (DecisionKind::Same | DecisionKind::Rekey, Some(pair)) => {
                     ruling.parted.remove(&pair);

@@ -9,8 +9,12 @@ use std::sync::LazyLock;
 /// Thresholds on a mean weight, in thousandths of a bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bands {
-    /// At least this: one vacancy.
+    /// At least this: one vacancy, unless another cluster contests it.
     pub same: i64,
+    /// At least this: one vacancy, even so.
+    pub contested: i64,
+    /// At least this: a third cluster that goes with one side, but not with the other, contests.
+    pub rival: i64,
     /// At least this: a person may be asked. A pair below is *different*: unless a person joins
     /// them, the two never stand in one vacancy.
     pub ask: i64,
@@ -50,8 +54,8 @@ pub enum WeightsError {
     Syntax(#[from] toml::de::Error),
     #[error("the weights table has no weight for {line}.{level}")]
     Missing { line: String, level: String },
-    #[error("the bands must rise: different {different}, ask {ask}, same {same}")]
-    Bands { different: i64, ask: i64, same: i64 },
+    #[error("the bands must rise: different, ask, rival, same, contested; they are {0:?}")]
+    Bands(Bands),
 }
 
 impl Scorecard {
@@ -78,20 +82,19 @@ impl Scorecard {
                     level: level.to_owned(),
                 })
         };
-        let Bands {
-            same,
-            ask,
-            different,
-        } = file.bands;
-        if !(different <= ask && ask <= same) {
-            return Err(WeightsError::Bands {
-                different,
-                ask,
-                same,
-            });
+        let bands = file.bands;
+        let rising = [
+            bands.different,
+            bands.ask,
+            bands.rival,
+            bands.same,
+            bands.contested,
+        ];
+        if !rising.is_sorted() {
+            return Err(WeightsError::Bands(bands));
         }
         Ok(Self {
-            bands: file.bands,
+            bands,
             prior: weight("prior", "prior")?,
             weights: LINES
                 .iter()
@@ -191,7 +194,10 @@ static EVIDENCE: LazyLock<Phrases> =
     });
 
 fn words(line: &str, level: &str) -> Option<String> {
-    let line = line.strip_prefix("agency_").unwrap_or(line);
+    let line = line
+        .strip_prefix("agency_")
+        .or(line.strip_prefix("reissue_"))
+        .unwrap_or(line);
     if matches!(line, "containment" | "resemblance" | "rare") {
         let share = match level {
             "none" => "under 10 %".to_owned(),

@@ -31,20 +31,20 @@ macro_rules! lines {
 }
 
 lines! {
-    link: unknown same other_same_host other;
+    link: unknown same same_elsewhere other_same_host other;
     reference: unknown same in_text shared other_own other other_in_text;
     employer: unknown same similar named intermediary both_unknown different doubtful;
-    place: unknown same near named department doubtful_other other_department other both_unknown;
+    place: unknown same district near named department doubtful_other other_department other both_unknown;
     title: same same_trade contained similar poor different doubtful;
     occupation: unknown same near different;
     level: same one_side different;
     contract: unknown same compatible doubtful_other other;
-    duration: unknown same other;
+    duration: unknown same near other;
     shift: unknown same partly other;
     hours: unknown same one_side other;
     service: unknown same mentioned absent other;
     time: unknown same other_share other;
-    pay: unknown same overlap other;
+    pay: unknown same one_end overlap other;
     start: unknown same other;
     containment: unknown none c10 c20 c30 c40 c50 c60 c70 c80 c90 c97 all empty;
     agency_containment: unknown none c10 c20 c30 c40 c50 c60 c70 c80 c90 c97 all empty;
@@ -54,7 +54,8 @@ lines! {
     substitution: unknown none s1 s2 s4 s8 s16 s32 s64 s128 empty;
     agency_substitution: unknown none s1 s2 s4 s8 s16 s32 s64 s128 empty;
     gap: unknown same_day days week month quarter long;
-    sources: own_aggregator same_own_apart same_own_overlap two_own same_aggregator two_aggregators;
+    reissue_gap: unknown same_day days week month quarter long;
+    sources: own_aggregator same_own_apart same_own_overlap two_own same_aggregator two_aggregators same_partner two_partners;
 }
 
 /// Level of the line `sources` for an own source that showed one posting after the other.
@@ -68,22 +69,16 @@ pub fn read(a: &Features, b: &Features) -> Signals {
     let mut signals = [0; LINES.len()];
     let mut set = |line: Line, level: u8| signals[line as usize] = level;
     let overlap = Overlap::of(&a.shingles, &b.shingles);
-    set(Line::link, link(a, b));
+    let place = place_of(a, b);
+    set(Line::link, link(a, b, place));
     set(Line::reference, reference_of(a, b));
     set(Line::employer, employer_of(a, b));
-    set(Line::place, place_of(a, b));
+    set(Line::place, place);
     set(Line::title, title_of(a, b));
     set(Line::occupation, occupation_of(a, b));
     set(Line::level, level_of(a, b));
     set(Line::contract, contract_of(a, b));
-    set(
-        Line::duration,
-        by(
-            a.duration,
-            b.duration,
-            [duration::unknown, duration::same, duration::other],
-        ),
-    );
+    set(Line::duration, duration_of(a, b));
     set(Line::shift, shift_of(a, b));
     set(Line::hours, hours_of(a, b));
     set(Line::service, service_of(a, b));
@@ -105,8 +100,14 @@ pub fn read(a: &Features, b: &Features) -> Signals {
     set(contained, overlap.containment());
     set(seldom, overlap.rare());
     set(substituted, words.substitution());
-    set(Line::gap, gap_of(a, b));
-    set(Line::sources, sources_of(a, b));
+    let sources = sources_of(a, b);
+    let time_line = if matches!(sources, sources::same_aggregator | sources::same_partner) {
+        Line::reissue_gap
+    } else {
+        Line::gap
+    };
+    set(time_line, gap_of(a, b));
+    set(Line::sources, sources);
     signals
 }
 
@@ -118,11 +119,17 @@ fn by<T: PartialEq>(a: Option<T>, b: Option<T>, [unknown, same, other]: [u8; 3])
     }
 }
 
-fn link(a: &Features, b: &Features) -> u8 {
+fn link(a: &Features, b: &Features, place: u8) -> u8 {
     if a.links.is_empty() || b.links.is_empty() {
         link::unknown
     } else if shared(&a.links, &b.links) > 0 {
-        link::same
+        // One link, several places: one call for several sites.
+        match place {
+            place::district | place::doubtful_other | place::other_department | place::other => {
+                link::same_elsewhere
+            }
+            _ => link::same,
+        }
     } else if shared(&a.hosts, &b.hosts) > 0 {
         link::other_same_host
     } else {
@@ -234,7 +241,10 @@ fn place_of(a: &Features, b: &Features) -> u8 {
         };
     }
     if shared(&a.communes, &b.communes) > 0 {
-        return place::same;
+        let apart = !a.districts.is_empty()
+            && !b.districts.is_empty()
+            && shared(&a.districts, &b.districts) == 0;
+        return if apart { place::district } else { place::same };
     }
     if !trusted {
         return place::doubtful_other;
@@ -322,6 +332,9 @@ fn contract_of(a: &Features, b: &Features) -> u8 {
         return contract::compatible;
     }
     if a.trust.contract.min(b.trust.contract) == 0 {
+        if x == ContractForm::Liberal || y == ContractForm::Liberal {
+            return contract::unknown;
+        }
         contract::doubtful_other
     } else {
         contract::other
@@ -334,6 +347,18 @@ fn compatible(a: ContractForm, b: ContractForm) -> bool {
     use ContractForm::{Cdd, Interim, Other, Vacation};
     let short = |form| matches!(form, Cdd | Interim | Vacation);
     a == Other || b == Other || (short(a) && short(b))
+}
+
+fn duration_of(a: &Features, b: &Features) -> u8 {
+    let (Some(x), Some(y)) = (a.duration, b.duration) else {
+        return duration::unknown;
+    };
+    match x.abs_diff(y) {
+        0 => duration::same,
+        // A month of eighteen, the days of "three months": rounded, or begun.
+        apart if apart * 10 <= x.max(y) => duration::near,
+        _ => duration::other,
+    }
 }
 
 fn shift_of(a: &Features, b: &Features) -> u8 {
@@ -395,7 +420,9 @@ fn pay_of(a: &Features, b: &Features) -> u8 {
     match (a.pay, b.pay) {
         (Some(x), Some(y)) if x == y => pay::same,
         (Some((low, high)), Some((other_low, other_high))) => {
-            if low <= other_high && other_low <= high {
+            if low == other_low || high == other_high {
+                pay::one_end
+            } else if low <= other_high && other_low <= high {
                 pay::overlap
             } else {
                 pay::other
@@ -555,10 +582,10 @@ fn gap_of(a: &Features, b: &Features) -> u8 {
 fn sources_of(a: &Features, b: &Features) -> u8 {
     if a.connector == b.connector {
         if !a.own {
-            return if a.channel == b.channel {
-                sources::same_aggregator
-            } else {
-                sources::two_aggregators
+            return match (a.channel == b.channel, a.partnered || b.partnered) {
+                (true, false) => sources::same_aggregator,
+                (true, true) => sources::same_partner,
+                (false, _) => sources::two_partners,
             };
         }
         let ended = |end: Option<i32>, other: Option<i32>| matches!((end, other), (Some(e), Some(p)) if e < p);

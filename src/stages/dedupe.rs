@@ -9,16 +9,13 @@ use super::pipeline::inbox;
 use super::verdicts::Verdicts;
 use super::{Exceptions, Failure, Hub, Worker, caught, derive};
 use crate::bus::Verdict;
-use crate::dedupe::Derived;
+use crate::dedupe::{Derived, KEY_CAP};
 use crate::model::{Edge, Event, Outcome, PostingId, Stage, StoredPosting, VacancyId};
 use crate::store::{PublicCommit, PublicTx};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
-
-/// A blocking key that more postings share than this is generic and proposes no pair.
-const KEY_CAP: usize = 200;
 
 /// Postings whose candidates are compared at a time, and postings kept in memory meanwhile.
 const AT_ONCE: usize = 100;

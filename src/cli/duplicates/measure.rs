@@ -1,8 +1,11 @@
 //! `duplicates evaluate` and `fit`: labelled corpora in, figures and weights out.
 
 use crate::cli::{Exit, out, table};
-use crate::dedupe::evaluate::{self, Corpus, LabelledPair, Report};
+use crate::dedupe::evaluate::{self, Corpus, LabelledPair, Report, Source};
+use crate::dedupe::{FitRecord, SCORECARD, Scorecard};
+use crate::settings;
 use anyhow::{Context as _, bail};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -123,4 +126,103 @@ fn shown(report: &Report) -> String {
         report.seconds,
         report.peak_mb
     )
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Fit {
+    /// Labelled postings as JSON lines, plain or .xz; may be given several times
+    #[arg(long, value_name = "FILE", required_unless_present = "pairs")]
+    labelled: Vec<PathBuf>,
+    /// France Travail objects and labelled pairs of them; may be given several times
+    #[arg(long, num_args = 2, value_names = ["OFFERS", "CSV"], action = clap::ArgAction::Append)]
+    pairs: Vec<PathBuf>,
+    /// How many times each pair of --pairs counts
+    #[arg(long, default_value_t = 40.0, value_name = "TIMES")]
+    times: f64,
+    /// The day to record [default: today]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    date: Option<jiff::civil::Date>,
+    /// Where to write the table [default: standard output]
+    #[arg(long, value_name = "TOML")]
+    out: Option<PathBuf>,
+}
+
+pub fn fit(args: &Fit) -> anyhow::Result<Exit> {
+    if !(args.times.is_finite() && args.times > 0.0) {
+        bail!("--times is {}: expected a number above zero", args.times);
+    }
+    let mut sources = Vec::new();
+    let mut data = Vec::new();
+    for file in &args.labelled {
+        let (corpus, pairs) = read(file, None)?;
+        data.push(format!(
+            "{} ({} postings)",
+            named(file),
+            corpus.postings.len()
+        ));
+        let times = 1.0;
+        sources.push(Source {
+            corpus,
+            pairs,
+            times,
+        });
+    }
+    for both in args.pairs.chunks_exact(2) {
+        let (offers, labels) = (&both[0], &both[1]);
+        let (corpus, pairs) = read(offers, Some(labels))?;
+        let count = pairs.as_ref().map_or(0, Vec::len);
+        data.push(format!(
+            "{} ({count} pairs, {} times)",
+            named(labels),
+            args.times
+        ));
+        let times = args.times;
+        sources.push(Source {
+            corpus,
+            pairs,
+            times,
+        });
+    }
+    let date = args.date.map_or_else(
+        || settings::clock().map(|clock| clock.now().strftime("%Y-%m-%d").to_string()),
+        |date| Ok(date.to_string()),
+    )?;
+    let mut file = evaluate::learn(
+        &sources,
+        SCORECARD.bands,
+        FitRecord {
+            data: data.join("; "),
+            date,
+            figures: BTreeMap::new(),
+        },
+    );
+    // On what it was fitted, and said so: other data must judge it.
+    let card = Scorecard::of(&file)?;
+    for source in &sources {
+        let report = evaluate::evaluate_by(&card, &source.corpus, source.pairs.as_deref());
+        let name = if source.pairs.is_some() {
+            "seen_pairs"
+        } else {
+            "seen_postings"
+        };
+        let published = &report.pairwise;
+        let figures = format!(
+            "published P {:.3} R {:.3} F1 {:.3}; best F1 {:.3}",
+            published.precision, published.recall, published.f1, report.best.figures.f1
+        );
+        eprintln!("{name}: {figures}");
+        file.fit.figures.insert(name.to_owned(), figures.into());
+    }
+    let text = toml::to_string(&file)?;
+    match &args.out {
+        Some(path) => std::fs::write(path, text)
+            .with_context(|| format!("cannot write the table to {}", path.display()))?,
+        None => out::line(text.trim_end())?,
+    }
+    Ok(Exit::Done)
+}
+
+fn named(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
 }

@@ -1,11 +1,11 @@
 //! All pairs of a corpus at once: what the stage does posting by posting, over a whole set.
 
 use super::corpus::LabelledPair;
-use crate::dedupe::cluster::{self, Pairs};
+use crate::dedupe::cluster::{self, Pairs, Thresholds};
 use crate::dedupe::features::Features;
 use crate::dedupe::scorecard::Scorecard;
 use crate::dedupe::signals::{self, Signals};
-use crate::dedupe::{KEY_CAP, compare, keys};
+use crate::dedupe::{KEY_CAP, compare, is_worth_asking, keys};
 use crate::model::Posting;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -82,12 +82,32 @@ impl Matching {
         found as f64 / same.len().max(1) as f64
     }
 
-    /// The cluster of each posting at a threshold, as the number of its first member.
+    /// Weighs all candidates by another scorecard.
+    pub fn weigh_by(&mut self, card: &Scorecard) {
+        let features = &self.features;
+        let weights = in_parallel(&self.scored, |s| {
+            let (a, b) = (&features[s.a as usize], &features[s.b as usize]);
+            compare::weight_by(card, a, b, &s.signals)
+        });
+        self.near.iter_mut().for_each(Vec::clear);
+        for (pair, weight) in self.scored.iter_mut().zip(weights) {
+            pair.weight = weight;
+            self.near[pair.a as usize].push((pair.b, weight));
+            self.near[pair.b as usize].push((pair.a, weight));
+        }
+    }
+
+    /// The cluster of each posting at these thresholds, as the number of its first member.
     /// No cluster holds a pair below `different`.
-    pub fn partition(&self, card: &Scorecard, same: i64, different: i64) -> Vec<usize> {
+    pub fn partition(
+        &self,
+        card: &Scorecard,
+        thresholds: Thresholds,
+        different: i64,
+    ) -> Vec<usize> {
         let mut cluster: Vec<usize> = (0..self.features.len()).collect();
-        let parts = in_parallel(&self.components(same), |members| {
-            self.component(card, members, same, different)
+        let parts = in_parallel(&self.components(thresholds.rival), |members| {
+            self.component(card, members, thresholds, different)
         });
         for group in parts.into_iter().flatten() {
             for posting in &group {
@@ -97,11 +117,11 @@ impl Matching {
         cluster
     }
 
-    /// Postings that pairs of at least `same` connect; an average of less cannot be reached
+    /// Postings that pairs of at least `least` connect; an average of less cannot be reached
     /// without one.
-    fn components(&self, same: i64) -> Vec<Vec<usize>> {
+    fn components(&self, least: i64) -> Vec<Vec<usize>> {
         let mut parent: Vec<u32> = (0..self.features.len() as u32).collect();
-        for pair in self.scored.iter().filter(|s| s.weight >= same) {
+        for pair in self.scored.iter().filter(|s| s.weight >= least) {
             let (a, b) = (find(&mut parent, pair.a), find(&mut parent, pair.b));
             parent[a.max(b) as usize] = a.min(b);
         }
@@ -119,7 +139,7 @@ impl Matching {
         &self,
         card: &Scorecard,
         members: &[usize],
-        same: i64,
+        thresholds: Thresholds,
         different: i64,
     ) -> Vec<Vec<usize>> {
         // By id, as the stage orders them.
@@ -150,7 +170,7 @@ impl Matching {
             joined: BTreeSet::new(),
             parted: BTreeSet::new(),
         };
-        cluster::partition(&pairs, same)
+        cluster::partition(&pairs, thresholds)
             .into_iter()
             .map(|group| group.into_iter().map(|i| members[i]).collect())
             .collect()
@@ -158,14 +178,26 @@ impl Matching {
 }
 
 impl Matching {
-    /// How many postings stand in an open question: for each vacancy that a merge in the *ask*
-    /// band would take up, one pair of founders.
-    pub fn questions(&self, published: &[usize], asked: &[usize]) -> usize {
-        let mut groups: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    /// Open questions: groups of published clusters that a merge in the *ask* band would take up,
+    /// where enough hangs on the answer. How many clusters they are (each asked about by one
+    /// posting, its founder), and the partition if all were answered.
+    pub fn questions(&self, published: &[usize], asked: &[usize]) -> (usize, Vec<usize>) {
+        let mut groups: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
         for (at, group) in asked.iter().enumerate() {
-            groups.entry(*group).or_default().insert(published[at]);
+            let clusters = groups.entry(*group).or_default();
+            *clusters.entry(published[at]).or_default() += 1;
         }
-        groups.values().map(BTreeSet::len).filter(|n| *n > 1).sum()
+        let mut founders = 0;
+        let mut merged: HashMap<usize, usize> = HashMap::new();
+        for (group, clusters) in groups {
+            let sizes: Vec<usize> = clusters.values().copied().collect();
+            if is_worth_asking(&sizes) {
+                founders += sizes.len();
+                merged.extend(clusters.keys().map(|cluster| (*cluster, group)));
+            }
+        }
+        let of = |cluster: &usize| merged.get(cluster).copied().unwrap_or(*cluster);
+        (founders, published.iter().map(of).collect())
     }
 }
 

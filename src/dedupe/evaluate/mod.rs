@@ -2,13 +2,16 @@
 //! clusters), and what came of it.
 
 mod corpus;
+mod learn;
 mod matching;
 mod metrics;
 
 pub use corpus::{Corpus, CorpusError, LabelledPair, france_travail, labelled, pairs};
+pub use learn::{Source, learn};
 pub use matching::Matching;
 pub use metrics::{Figures, bcubed, pairwise};
 
+use super::cluster::Thresholds;
 use super::scorecard::{SCORECARD, Scorecard};
 use serde::Serialize;
 use std::time::Instant;
@@ -55,10 +58,9 @@ pub struct Candidates {
     pub pairs_per_posting: f64,
 }
 
-/// Thresholds of the sweep, in thousandths of a bit around the shipped one.
-fn sweep(card: &Scorecard) -> impl Iterator<Item = i64> {
-    let same = card.bands.same;
-    (-9..=11).map(move |step| same + step * 500)
+/// Single thresholds of the sweep, in thousandths of a bit.
+fn sweep() -> impl Iterator<Item = i64> {
+    (-14..=12).map(|step| step * 250)
 }
 
 /// Judges the shipped rules on a corpus with its truth, or on labelled pairs of it.
@@ -77,11 +79,12 @@ pub fn evaluate_by(card: &Scorecard, corpus: &Corpus, pairs: Option<&[LabelledPa
             (figures, figures)
         }
     };
-    let published = matching.partition(card, card.bands.same, card.bands.ask);
+    let published = matching.partition(card, card.bands.into(), card.bands.ask);
     let (figures, cubed) = judge(&published);
     let mut best = Best::default();
-    for threshold in sweep(card) {
-        let (figures, cubed) = judge(&matching.partition(card, threshold, card.bands.different));
+    for threshold in sweep() {
+        let single = Thresholds::plain(threshold);
+        let (figures, cubed) = judge(&matching.partition(card, single, card.bands.different));
         if figures.f1 > best.figures.f1 {
             best = Best {
                 threshold: threshold as f64 / 1000.0,
@@ -90,8 +93,9 @@ pub fn evaluate_by(card: &Scorecard, corpus: &Corpus, pairs: Option<&[LabelledPa
             };
         }
     }
-    let asked = matching.partition(card, card.bands.ask, card.bands.different);
-    let questions = matching.questions(&published, &asked);
+    let lenient = Thresholds::plain(card.bands.ask);
+    let asked = matching.partition(card, lenient, card.bands.different);
+    let (questions, asked) = matching.questions(&published, &asked);
     let name = |posting: usize| corpus.postings[posting].id.to_string();
     Report {
         postings: corpus.postings.len(),
