@@ -221,6 +221,41 @@ proptest! {
     }
 
     #[test]
+    fn questions_are_a_function_of_what_is_known_and_answers_end_them(
+        draws in prop::collection::vec(draw(), 2..12),
+        seed in any::<u64>(),
+    ) {
+        let postings = build(&draws);
+        let home = |derived: &[Derived]| -> BTreeMap<PostingId, crate::model::VacancyId> {
+            let pairs = derived.iter().flat_map(|d| d.postings.iter().map(|p| (*p, d.id)));
+            pairs.collect()
+        };
+        let edges = edges(&postings);
+        let homes = home(&run(&postings, &[]));
+        let asked = questions(&postings, &homes, &edges, &[]);
+        let mut shuffled = postings.clone();
+        shuffled.sort_by_key(|p| text::mix(p.state.id.0.as_u128() as u64 ^ seed));
+        let mut turned = edges.clone();
+        turned.reverse();
+        prop_assert_eq!(&questions(&shuffled, &homes, &turned, &[]), &asked);
+        for question in asked {
+            prop_assert!(question.vacancies.0 < question.vacancies.1);
+            let of = |id: PostingId| postings.iter().find(|p| p.state.id == id);
+            let (Some(a), Some(b)) = (of(question.best.a), of(question.best.b)) else {
+                return Err(TestCaseError::fail("a question about an unknown posting"));
+            };
+            let said = [decide(DecisionKind::Different, a, Some(b), 1)];
+            let homes = home(&run(&postings, &said));
+            let after = questions(&postings, &homes, &edges, &said);
+            let pair = |id: &PostingId| homes.get(id).copied();
+            let open = after.iter().find(|q| {
+                Some(q.vacancies) == pair(&a.state.id).zip(pair(&b.state.id)).map(|(x, y)| (x.min(y), x.max(y)))
+            });
+            prop_assert!(open.is_none_or(|q| !q.open && q.answer == Some(Answer::Different)));
+        }
+    }
+
+    #[test]
     fn verdicts_are_symmetric_and_bounded(one in draw(), other in draw()) {
         let postings = build(&[one, other]);
         let (a, b) = (&postings[0].posting, &postings[1].posting);

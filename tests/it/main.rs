@@ -9,6 +9,7 @@ mod bus_contract;
 mod cli;
 mod crash;
 mod demo;
+mod duplicates;
 mod erasure;
 mod floors;
 mod france_travail;

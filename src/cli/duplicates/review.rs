@@ -8,6 +8,7 @@ use crate::model::{
     Decision, DecisionKind, Edge, Outcome, PostingId, StoredPosting, VacancyId, VacancyStatus,
 };
 use anyhow::{Context as _, bail};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -130,21 +131,33 @@ fn chance(weight: i64) -> String {
     }
 }
 
-fn question_json(question: &Question, titles: &BTreeMap<PostingId, &str>) -> Value {
-    let (one, other) = question.vacancies;
-    let mut value = json!({
-        "id": one,
-        "other": other,
-        "state": state(question).replace(' ', "_"),
-        "weight": question.weight,
-        "probability": f64::from(probability(question.weight)) / 1000.0,
-        "postings": question.postings,
-        "best": edge_json(&question.best),
-    });
-    if let (Some(title), Some(map)) = (titles.get(&question.best.a), value.as_object_mut()) {
-        map.insert("title".into(), json!(title));
+/// One question on one line, `id` first.
+#[derive(Serialize)]
+struct Row<'a> {
+    id: VacancyId,
+    other: VacancyId,
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    /// Thousandths of a bit, the mean over all pairs between the two.
+    weight: i64,
+    probability: f64,
+    postings: usize,
+    best: Value,
+}
+
+fn question_json<'a>(question: &Question, titles: &BTreeMap<PostingId, &'a str>) -> Row<'a> {
+    let (id, other) = question.vacancies;
+    Row {
+        id,
+        other,
+        state: state(question).replace(' ', "_"),
+        title: titles.get(&question.best.a).copied(),
+        weight: question.weight,
+        probability: f64::from(probability(question.weight)) / 1000.0,
+        postings: question.postings,
+        best: edge_json(&question.best),
     }
-    value
 }
 
 fn edge_json(edge: &Edge) -> Value {
