@@ -294,9 +294,9 @@ fn held_out_half() {
         ("commune", 0.99),
         ("contract", 0.99),
         ("hours", 0.97),
-        ("pay min", 0.95),
-        ("pay max", 0.96),
-        ("pay period", 0.96),
+        ("pay min", 0.97),
+        ("pay max", 0.97),
+        ("pay period", 0.97),
         ("title", 0.97),
     ] {
         let share = tallies[field].share();
