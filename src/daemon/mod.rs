@@ -6,6 +6,7 @@ mod engine;
 pub mod files;
 pub mod health;
 mod hub;
+mod ingest;
 pub mod metrics;
 pub mod process;
 mod pulling;

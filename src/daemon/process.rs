@@ -196,7 +196,9 @@ async fn serve(
         rabbit: hub.rabbit.clone(),
         stop: stop.clone(),
     };
-    let router: Router = publish::router(publish.clone()).merge(health::router(health));
+    let router: Router = publish::router(publish.clone())
+        .merge(health::router(health))
+        .merge(super::ingest::router(Arc::clone(hub)));
     {
         let (publish, stop) = (publish.clone(), stop.clone());
         tracker.spawn(async move { publish.follow(stop).await });

@@ -14,6 +14,7 @@ pub mod forecast;
 pub mod guards;
 pub mod mapping;
 pub mod network;
+pub mod push;
 pub mod removed;
 pub mod run;
 pub mod schedule;

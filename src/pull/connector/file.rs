@@ -40,6 +40,9 @@ pub struct ConnectorFile {
     /// Where the records come from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
+    /// Who may send offers instead of being asked for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<Push>,
     /// Which part of the answer is a record, and what its absence means.
     #[serde(default)]
     pub records: Records,
@@ -178,12 +181,57 @@ pub struct Source {
     pub detail: Option<Detail>,
 }
 
+/// `[push]`: offers that the source sends to `POST /api/v1/ingest/NAME`, in the form that
+/// `[source] kind`, `[records]` and `[fields]` describe; without a `[source]`, JSON.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Push {
+    /// A key that the sender shows: `Authorization: Bearer …`, or `X-Passerelle-Key`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Text>,
+    /// A secret with which the sender signs: HMAC-SHA256 of the body, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hmac: Option<Text>,
+    /// Header of the signature, `sha256=` before it or not.
+    #[serde(default = "signature")]
+    pub signature_header: String,
+    /// What is sent only says that something changed: it asks for a run at once.
+    #[serde(default)]
+    pub notify: bool,
+}
+
+fn signature() -> String {
+    "X-Passerelle-Signature".to_owned()
+}
+
 /// One value of a query parameter, or several.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum QueryValue {
     One(Text),
     Many(Vec<Text>),
+}
+
+impl Source {
+    /// A source that is never asked.
+    pub fn pushed() -> Self {
+        Self {
+            kind: Kind::Json,
+            url: Text::new(crate::pull::push::PUSH_ONLY),
+            method: HttpMethod::Get,
+            headers: BTreeMap::new(),
+            query: BTreeMap::new(),
+            body: None,
+            encoding: None,
+            rate: None,
+            empty_status: Vec::new(),
+            csv: CsvTable::default(),
+            html: HtmlTable::default(),
+            auth: Auth::None,
+            paging: Paging::None,
+            detail: None,
+        }
+    }
 }
 
 /// Format of an answer.

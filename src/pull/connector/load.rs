@@ -116,7 +116,10 @@ pub fn load(text: &str, file: &str, catalogue: &Catalogue) -> Loaded {
 fn anchor(source: &mut Source, folder: &FilePath) {
     let url = source.url.as_str();
     let rest = url.strip_prefix("file:").unwrap_or(url);
-    let is_path = !url.contains("://") && rest != "-" && !rest.starts_with("${");
+    let is_path = !url.contains("://")
+        && rest != "-"
+        && !rest.starts_with("${")
+        && url != crate::pull::push::PUSH_ONLY;
     if is_path && FilePath::new(rest).is_relative() {
         source.url = Text::new(folder.join(rest).display().to_string());
     }
@@ -400,15 +403,19 @@ impl<'a> Builder<'a> {
             );
             TimeZone::UTC
         });
-        let Some(mut source) = file.source else {
+        let pushed = file.push.as_ref().map(|_| Source::pushed());
+        let Some(mut source) = file.source.or(pushed) else {
             self.error(
                 "source",
                 "`source` is missing",
-                "add `use = \"PRESET\"`, or a [source] with kind and url",
+                "add `use = \"PRESET\"`, a [source] with kind and url, or a [push]",
             );
             return None;
         };
         source.detail = source.detail.filter(|detail| detail.enabled);
+        if let Some(push) = &file.push {
+            self.check_push(push);
+        }
         self.check_source(&source, mapping_only);
         let record_paths = self.record_paths(&source, &file.records.path);
         let total = file
@@ -459,6 +466,7 @@ impl<'a> Builder<'a> {
             guards: file.guards,
             preset,
             source,
+            push: file.push,
             record_paths,
             total,
             semantics,
@@ -636,6 +644,26 @@ impl<'a> Builder<'a> {
 }
 
 impl Builder<'_> {
+    fn check_push(&mut self, push: &super::file::Push) {
+        let texts = [("key", &push.key), ("hmac", &push.hmac)];
+        if texts.iter().all(|(_, text)| text.is_none()) {
+            self.error(
+                "push",
+                "anyone could send offers: neither `key` nor `hmac` is set",
+                "add key = { env = \"NAME\" } or hmac = { env = \"NAME\" }",
+            );
+        }
+        for (name, text) in texts {
+            if text.as_ref().is_some_and(|text| !text.has_secret()) {
+                self.error(
+                    &format!("push.{name}"),
+                    "the secret stands in clear",
+                    format!("write {name} = {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"),
+                );
+            }
+        }
+    }
+
     fn check_html(&mut self, source: &Source) {
         let table = &source.html;
         if source.kind == Kind::Html && (table.select.is_empty() || table.values.is_empty()) {

@@ -5,6 +5,7 @@
 
 pub mod catalogue;
 mod check;
+pub mod docs;
 pub mod file;
 mod load;
 mod problem;
@@ -39,6 +40,8 @@ pub struct Connector {
     pub preset: Option<String>,
     /// Where the records come from.
     pub source: Source,
+    /// Who may send offers.
+    pub push: Option<file::Push>,
     /// Where the list of records stands, in order of trial; keys only.
     pub(crate) record_paths: Vec<Vec<String>>,
     /// Where the answer declares the number of records.

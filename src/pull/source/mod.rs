@@ -97,6 +97,16 @@ pub async fn read(
     sink: &mut dyn RecordSink,
 ) -> ReadEnd {
     let mut state = before.clone();
+    if connector.source.url.as_str() == super::push::PUSH_ONLY {
+        // Nothing to ask: what it has comes by itself.
+        return ReadEnd {
+            snapshot: SnapshotKind::Partial,
+            error: None,
+            state,
+            requests: 0,
+            bytes: 0,
+        };
+    }
     let mut session = match Session::new(connector, env) {
         Ok(session) => session,
         Err(error) => {

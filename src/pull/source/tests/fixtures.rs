@@ -232,11 +232,11 @@ async fn workbooks_of_both_offices_read_alike() {
         let lines: String = basket
             .records
             .iter()
-            .map(|record| line(&connector.map(record).expect("an offer"), "-"))
+            .map(|record| line(&connector.map(record).expect("an offer"), "http://no"))
             .collect();
         assert_eq!(
             lines,
-            "  X-1 | Infirmier | 70000 Vesoul | cdi | – | 2026-11-01 | 1 characters | https://rh.tableau.example/x-1\n\
+            "  X-1 | Infirmier | 70000 Vesoul | cdi | – | 2026-11-02 | 1 characters | https://rh.tableau.example/x-1\n\
              \x20 2 | Aide-soignant | 70200 Lure | cdd | – | 2026-11-03 | 1 characters | https://rh.tableau.example/x-2\n",
             "{name}"
         );
