@@ -117,13 +117,15 @@ impl Params {
     }
 
     /// A day or an instant.
-    /// `true` or `false`; absent counts as `false`.
+    /// `true` or `false`; absent counts as `false`, empty is neither.
     pub fn flag(&mut self, name: &str) -> bool {
-        match self.one(name).as_deref() {
-            None | Some("false") => false,
-            Some("true") => true,
-            Some(other) => {
-                self.refuse(name, other, "not `true` or `false`");
+        match self.take(name).as_slice() {
+            [] => false,
+            [one] if one == "false" => false,
+            [one] if one == "true" => true,
+            other => {
+                let value = other.join("&");
+                self.refuse(name, &value, "not `true` or `false`, said once");
                 false
             }
         }
