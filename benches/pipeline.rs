@@ -159,7 +159,7 @@ place_city = "city"
 place_postal_code = "zip"
 contract = "contract"
 pay = "salary"
-published = {{ path = "date", format = "rfc3339" }}
+published = {{ path = "date", format = "iso" }}
 apply_url = "url"
 description = "text"
 "#,

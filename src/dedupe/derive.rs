@@ -170,8 +170,7 @@ impl<'a> Component<'a> {
     }
 
     fn vacancy(&self, group: &[usize], network: &Network, now: Timestamp) -> Derived {
-        let mut members: Vec<&StoredPosting> = group.iter().map(|at| self.postings[*at]).collect();
-        members.sort_by(|a, b| merge::founder_order(a).cmp(&merge::founder_order(b)));
+        let members = self.by_founding(group);
         let closed = self.group_closed(group);
         let contributors: Vec<&StoredPosting> = group
             .iter()
@@ -217,6 +216,37 @@ impl<'a> Component<'a> {
             vacancy,
             provenance,
         }
+    }
+
+    /// The postings of a group, its founder first. What a person accepted as a re-key ranks with
+    /// the posting whose reference it took over, and after it: the public id stays.
+    fn by_founding(&self, group: &[usize]) -> Vec<&'a StoredPosting> {
+        let within: HashMap<PostingId, usize> = group
+            .iter()
+            .map(|at| (self.postings[*at].state.id, *at))
+            .collect();
+        let mut ranked: Vec<(&StoredPosting, usize, usize)> = group
+            .iter()
+            .map(|at| {
+                let (mut first, mut renamed) = (*at, 0);
+                while let Some(old) = self
+                    .ruling
+                    .rekeyed
+                    .get(&self.postings[first].state.id)
+                    .and_then(|old| within.get(old))
+                    .filter(|_| renamed < group.len())
+                {
+                    (first, renamed) = (*old, renamed + 1);
+                }
+                (self.postings[first], renamed, *at)
+            })
+            .collect();
+        ranked.sort_by(|a, b| {
+            let key =
+                |of: &(&'a StoredPosting, usize, usize)| (merge::founder_order(of.0), of.1, of.2);
+            key(a).cmp(&key(b))
+        });
+        ranked.iter().map(|(_, _, at)| self.postings[*at]).collect()
     }
 
     /// Closing follows authority; without an own posting, the last live one decides.

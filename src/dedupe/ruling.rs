@@ -14,6 +14,8 @@ pub struct Ruling {
     pub erased: BTreeMap<PostingId, Timestamp>,
     /// When the last word on a pair was said.
     pub at: BTreeMap<(PostingId, PostingId), Timestamp>,
+    /// An accepted re-key, from the new reference's posting to the old one's.
+    pub rekeyed: BTreeMap<PostingId, PostingId>,
 }
 
 impl Ruling {
@@ -34,13 +36,18 @@ impl Ruling {
                 (DecisionKind::Same | DecisionKind::Rekey, Some(pair)) => {
                     ruling.parted.remove(&pair);
                     ruling.joined.insert(pair);
+                    if let (DecisionKind::Rekey, Some(new)) = (decision.kind, decision.object) {
+                        ruling.rekeyed.insert(new, subject);
+                    }
                 }
                 (DecisionKind::Different, Some(pair)) => {
                     ruling.joined.remove(&pair);
                     ruling.parted.insert(pair);
+                    ruling.forget_rekey(pair);
                 }
                 (DecisionKind::Unsure, Some(pair)) => {
                     ruling.joined.remove(&pair);
+                    ruling.forget_rekey(pair);
                     ruling.parted.remove(&pair);
                 }
                 (DecisionKind::Hide, _) => {
@@ -56,5 +63,10 @@ impl Ruling {
             }
         }
         ruling
+    }
+
+    fn forget_rekey(&mut self, (a, b): (PostingId, PostingId)) {
+        self.rekeyed
+            .retain(|new, old| (*new, *old) != (a, b) && (*new, *old) != (b, a));
     }
 }

@@ -240,6 +240,34 @@ fn a_rekey_keeps_the_id() {
     assert_eq!(derived[0].vacancy.offer.title, "Agent de maintenance");
 }
 
+/// The new references of a re-key carry the dates of the old ones, and may sort before them.
+#[test]
+fn a_rekey_keeps_the_id_whatever_the_new_reference_sorts_like() {
+    let old = closed(posting("ats", "m", true, 10), 20);
+    let [newer, newest] = ["b", "a"].map(|reference| {
+        let mut new = posting("ats", reference, true, 10);
+        new.state.first_seen = at(20);
+        new
+    });
+    let decisions = [
+        decide(DecisionKind::Rekey, &old, Some(&newer), 21),
+        decide(DecisionKind::Rekey, &newer, Some(&newest), 22),
+    ];
+    let postings = [newest.clone(), old.clone(), newer.clone()];
+    assert_eq!(run(&postings, &[])[0].id, newest.state.id.vacancy());
+    let kept = run(&postings, &decisions);
+    assert_eq!((kept.len(), kept[0].id), (1, old.state.id.vacancy()));
+    let back = decide(DecisionKind::Unsure, &newer, Some(&newest), 23);
+    let [first, second, third] = decisions
+        .into_iter()
+        .chain([back])
+        .collect::<Vec<_>>()
+        .try_into()
+        .unwrap();
+    let undone = run(&postings, &[third, second, first]);
+    assert_eq!(undone[0].id, newest.state.id.vacancy());
+}
+
 #[test]
 fn an_erased_posting_leaves_no_trace() {
     let own = posting("ats", "1", true, 10);
