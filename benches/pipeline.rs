@@ -102,7 +102,9 @@ const WORDS: [&str; 32] = [
     "bienveillance",
 ];
 
-/// A synthetic offer of about 3 KB.
+const ENDINGS: [&str; 8] = ["", "s", "al", "ement", "age", "iste", "ier", "oire"];
+
+/// A synthetic offer of about 3 KB; fifty of them an employer.
 fn offer(n: usize, version: usize) -> Value {
     let (code, town) = TOWNS[n / 7 % TOWNS.len()];
     let service = SERVICES[n / 3 % SERVICES.len()];
@@ -114,7 +116,10 @@ fn offer(n: usize, version: usize) -> Value {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
+            // 32 stems with 64 endings: three words in a row are seldom the same in two ads.
             text += WORDS[(state >> 59) as usize];
+            text += ENDINGS[(state >> 56) as usize & 7];
+            text += ENDINGS[(state >> 53) as usize & 7];
             text.push(' ');
         }
         text += "</p>";
@@ -122,7 +127,7 @@ fn offer(n: usize, version: usize) -> Value {
     json!({
         "id": format!("OFF-{n:06}"),
         "title": format!("{} {service} H/F", TRADES[n % TRADES.len()]),
-        "company": "Groupe hospitalier synthétique",
+        "company": format!("Établissement synthétique n° {}", n / 50),
         "city": town,
         "zip": code,
         "contract": if n.is_multiple_of(3) { "CDD" } else { "CDI" },
