@@ -24,6 +24,16 @@ pub fn weight_by(card: &Scorecard, a: &Features, b: &Features, signals: &Signals
 
 /// The verdict with its evidence, the smaller id first.
 pub fn edge(one: &Features, other: &Features) -> Edge {
+    judged(one, other, true)
+}
+
+/// [`edge`] without a word of evidence for a hopeless pair: nearly all of them are, and nobody
+/// reads what is said of them.
+pub fn lean_edge(one: &Features, other: &Features) -> Edge {
+    judged(one, other, false)
+}
+
+fn judged(one: &Features, other: &Features, wordy: bool) -> Edge {
     let (a, b) = if one.id <= other.id {
         (one, other)
     } else {
@@ -31,14 +41,16 @@ pub fn edge(one: &Features, other: &Features) -> Edge {
     };
     let signals = signals::read(a, b);
     let weight = weight_by(&SCORECARD, a, b, &signals);
-    let mut evidence = SCORECARD.evidence(&signals);
-    let outcome = match signals::veto(a, b, &signals) {
-        Some(line) => {
-            evidence.insert(0, format!("veto: {}", line.name()));
-            Outcome::Different
-        }
+    let veto = signals::veto(a, b, &signals);
+    let outcome = match veto {
+        Some(_) => Outcome::Different,
         None => SCORECARD.outcome(weight),
     };
+    let mut evidence = Vec::new();
+    if wordy || !SCORECARD.hopeless(weight) {
+        evidence.extend(veto.map(|line| format!("veto: {}", line.name())));
+        evidence.extend(SCORECARD.evidence(&signals));
+    }
     Edge {
         a: a.id,
         b: b.id,

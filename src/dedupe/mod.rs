@@ -51,12 +51,17 @@ pub fn block_keys(posting: &Posting) -> Vec<u64> {
 
 /// The verdict on a pair, with `a < b` whatever the order of the arguments.
 pub fn compare(one: &Posting, other: &Posting) -> Edge {
-    compare_features(&Features::of(one), &Features::of(other))
+    compare::edge(&Features::of(one), &Features::of(other))
 }
 
-/// [`compare`], for postings whose features are at hand.
+/// [`compare`], for postings whose features are at hand; a [`hopeless`] pair has no evidence.
 pub fn compare_features(one: &Features, other: &Features) -> Edge {
-    compare::edge(one, other)
+    compare::lean_edge(one, other)
+}
+
+/// Whether a verdict is neither a question nor can ever join its two, whatever becomes of them.
+pub fn hopeless(edge: &Edge) -> bool {
+    edge.outcome == crate::model::Outcome::Different && SCORECARD.hopeless(edge.weight)
 }
 
 /// Whether a question about clusters of these sizes is put to a person: at least one and a half

@@ -142,6 +142,24 @@ impl Scorecard {
         }
     }
 
+    /// The most that [`Self::apart_bonus`] gives any pair.
+    pub fn most_apart_bonus(&self) -> i64 {
+        let line = self.weights.get(Line::sources as usize);
+        let line = line.map_or(&[][..], Vec::as_slice);
+        let apart = line.get(usize::from(super::signals::SAME_OWN_APART));
+        let least = line.iter().min();
+        match (apart, least) {
+            (Some(apart), Some(least)) => (apart - least).max(0),
+            _ => 0,
+        }
+    }
+
+    /// Whether a pair of this weight is neither a question nor ever one vacancy, whatever becomes
+    /// of its two postings: nothing of it is kept.
+    pub fn hopeless(&self, weight: i64) -> bool {
+        weight < self.bands.ask && weight + self.most_apart_bonus() < self.bands.same
+    }
+
     /// The band of a weight.
     pub fn outcome(&self, weight: i64) -> Outcome {
         if weight >= self.bands.same {

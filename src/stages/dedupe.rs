@@ -11,15 +11,14 @@ use super::{Exceptions, Failure, Hub, Worker, caught, derive};
 use crate::bus::Verdict;
 use crate::dedupe::{Derived, KEY_CAP};
 use crate::model::{Edge, Event, Outcome, PostingId, Stage, StoredPosting, VacancyId};
-use crate::store::{PublicCommit, PublicTx};
+use crate::store::{PublicCommit, PublicTx, Store};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
-/// Postings whose candidates are compared at a time, and postings kept in memory meanwhile.
+/// Postings whose candidates are compared at a time.
 const AT_ONCE: usize = 100;
-const IN_MEMORY: usize = 4_000;
 
 pub(super) type Postings = BTreeMap<PostingId, Arc<StoredPosting>>;
 
@@ -36,12 +35,11 @@ impl Dedupe {
 
     /// Scores the batch's candidates as they are now, so that little is left under the lock.
     async fn score_ahead(&self, ids: &[PostingId]) -> Result<(), Failure> {
-        let pairs = self.hub.store.candidates(ids, KEY_CAP).await?;
-        let mut all: BTreeSet<PostingId> = ids.iter().copied().collect();
-        all.extend(pairs.iter().flat_map(|(a, b)| [*a, *b]));
-        let all: Vec<PostingId> = all.into_iter().collect();
-        let postings = index(self.hub.store.load_normalised(&all).await?);
-        self.verdicts.of(&postings, pairs).await?;
+        for part in ids.chunks(AT_ONCE) {
+            let pairs = self.hub.store.candidates(part, KEY_CAP).await?;
+            let mut bodies: &dyn Store = &*self.hub.store;
+            self.verdicts.of(&mut bodies, pairs).await?;
+        }
         Ok(())
     }
 
@@ -57,10 +55,13 @@ impl Dedupe {
         let mut frontier: BTreeSet<PostingId> = gathered.due.clone();
         for part in due.chunks(AT_ONCE) {
             let pairs = tx.candidates(part, KEY_CAP).await?;
-            let ends = pairs.iter().flat_map(|(a, b)| [*a, *b]);
-            load(tx, &mut known, ends).await?;
-            let (fresh, broken) = self.verdicts.of(&known, pairs).await?;
+            let (fresh, broken) = {
+                let mut bodies: &mut dyn PublicTx = tx;
+                self.verdicts.of(&mut bodies, pairs).await?
+            };
             gathered.broken.extend(broken);
+            let ends = fresh.iter().flat_map(|edge| [edge.a, edge.b]);
+            load(tx, &mut known, ends).await?;
             for edge in fresh {
                 let joins = self.joins(&edge, &known);
                 if joins {
@@ -69,9 +70,6 @@ impl Dedupe {
                 if joins || edge.outcome != Outcome::Different {
                     gathered.edges.push((edge, joins));
                 }
-            }
-            if known.len() > IN_MEMORY {
-                known.retain(|id, _| frontier.contains(id));
             }
         }
         load(tx, &mut known, frontier.iter().copied()).await?;
@@ -130,9 +128,6 @@ impl Worker for Dedupe {
         let wanted = wanted(events, &mut exceptions);
         let ids: Vec<PostingId> = wanted.keys().copied().collect();
         let exclusive = self.hub.bus.exclusive();
-        if !exclusive || wanted.values().any(|recheck| *recheck) {
-            self.verdicts.forget();
-        }
         // Nobody waits for the lock where one process has it.
         if !exclusive {
             self.score_ahead(&ids).await?;

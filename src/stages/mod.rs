@@ -75,6 +75,8 @@ pub struct Rules {
     pub block_keys: fn(&Posting) -> Vec<u64>,
     pub features: fn(&Posting) -> Features,
     pub compare: fn(&Features, &Features) -> Edge,
+    /// Whether a verdict says nothing worth keeping, whatever becomes of its two postings.
+    pub hopeless: fn(&Edge) -> bool,
     /// Whether a verdict may join its two postings, with their states as they are.
     pub joins: fn(&Edge, &StoredPosting, &StoredPosting) -> bool,
     pub derive: Derive,
@@ -90,6 +92,7 @@ impl Default for Rules {
             block_keys: crate::dedupe::block_keys,
             features: Features::of,
             compare: crate::dedupe::compare_features,
+            hopeless: crate::dedupe::hopeless,
             joins: crate::dedupe::may_join,
             derive: crate::dedupe::derive,
         }

@@ -31,6 +31,9 @@ fn erased_hash() -> String {
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub type DynStore = Arc<dyn Store>;
 
+/// Of a normalised body: the first 16 bytes of its BLAKE3 hash.
+pub type BodyDigest = [u8; 16];
+
 /// A right that lasts until it is dropped; what it rests on is the backend's affair.
 pub type Guard = Box<dyn Send + Sync>;
 
@@ -103,6 +106,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<(PostingId, PostingId)>>;
     /// State and normalised body; unknown ids are absent.
     async fn load_normalised(&self, ids: &[PostingId]) -> Result<Vec<StoredPosting>>;
+    /// Digests of normalised bodies: what was read of a body holds while its digest stays.
+    async fn digests(&self, ids: &[PostingId]) -> Result<Vec<(PostingId, BodyDigest)>>;
     /// The hub-wide lock under which public state changes (law 3), with reads as of now.
     async fn lock_public(&self) -> Result<Box<dyn PublicTx>>;
 
@@ -230,6 +235,8 @@ pub trait PublicTx: Send {
     ) -> Result<Vec<(PostingId, PostingId)>>;
     /// As [`Store::load_normalised`], read under the lock.
     async fn load_normalised(&mut self, ids: &[PostingId]) -> Result<Vec<StoredPosting>>;
+    /// As [`Store::digests`], read under the lock.
+    async fn digests(&mut self, ids: &[PostingId]) -> Result<Vec<(PostingId, BodyDigest)>>;
     /// Stored edges that touch any of `ids`.
     async fn edges(&mut self, ids: &[PostingId]) -> Result<Vec<Edge>>;
     /// Members of the clusters that contain any of `ids`, the `ids` included.

@@ -1,7 +1,7 @@
 //! What is worked out before a backend writes: compressing and hashing off its writing path.
 
 use super::codec::{self, Result};
-use super::{NormalisedOutput, StagedRecord};
+use super::{BodyDigest, NormalisedOutput, StagedRecord};
 use crate::model::{Event, EventKind, PostingId, RULES, Revision};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +22,7 @@ pub(super) struct PackedOutput {
     pub output: NormalisedOutput,
     pub body: Vec<u8>,
     /// Of the plain body: an equal one is not written again.
-    pub digest: [u8; 16],
+    pub digest: BodyDigest,
 }
 
 impl PackedOutput {

@@ -8,7 +8,7 @@ use crate::model::{
     StoredPosting,
 };
 use crate::store::prepared::{Blocks, PackedOutput, distinct, rechecks};
-use crate::store::{Inbox, PostingChange, Pulled, codec};
+use crate::store::{BodyDigest, Inbox, PostingChange, Pulled, codec};
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -375,6 +375,24 @@ pub(super) async fn normalised(
         })
     })
     .await
+}
+
+pub(super) async fn digests(
+    c: &impl GenericClient,
+    ids: &[PostingId],
+) -> Result<Vec<(PostingId, BodyDigest)>> {
+    let rows = all(
+        c,
+        "SELECT id, made_digest FROM posting WHERE id = ANY($1) AND length(made_digest) = 16",
+        &[&uuids(ids)],
+    )
+    .await?;
+    let read = |row: &Row| {
+        let bytes: &[u8] = row.try_get(1)?;
+        let digest = BodyDigest::try_from(bytes).unwrap_or_default();
+        Ok((PostingId(row.try_get(0)?), digest))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Reads wide rows on a blocking thread: decompressing and parsing are no work for the runtime's.

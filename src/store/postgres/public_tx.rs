@@ -5,7 +5,7 @@ use super::rows::run;
 use super::{people, postings, vacancies};
 use crate::model::{Decision, Edge, PostingId, StoredPosting, VacancyId};
 use crate::store::prepared::Blocks;
-use crate::store::{Inbox, PublicCommit, PublicTx, StoredVacancy};
+use crate::store::{BodyDigest, Inbox, PublicCommit, PublicTx, StoredVacancy};
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object};
 
@@ -71,6 +71,15 @@ impl PublicTx for PostgresPublicTx {
         async { postings::normalised(self.client()?, ids).await }
             .await
             .map_err(|failure: Failure| failure.told("load postings"))
+    }
+
+    async fn digests(
+        &mut self,
+        ids: &[PostingId],
+    ) -> crate::store::Result<Vec<(PostingId, BodyDigest)>> {
+        async { postings::digests(self.client()?, ids).await }
+            .await
+            .map_err(|failure: Failure| failure.told("read digests"))
     }
 
     async fn edges(&mut self, ids: &[PostingId]) -> crate::store::Result<Vec<Edge>> {

@@ -10,10 +10,10 @@ use crate::model::{
 };
 use crate::store::prepared::{PackedOutput, PackedRecord};
 use crate::store::{
-    Change, ConnectorState, Counts, Guard, Hold, Inbox, Leased, NewRun, NormalisedOutput,
-    OutboxDepth, Parked, Plan, PostingChange, PublicTx, PublicVacancy, Pulled, Reject, Result, Run,
-    RunEnd, Settlement, SnapshotKind, StagedRecord, StagedRow, Statistics, Store, StoredVacancy,
-    Trace, codec,
+    BodyDigest, Change, ConnectorState, Counts, Guard, Hold, Inbox, Leased, NewRun,
+    NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange, PublicTx, PublicVacancy, Pulled,
+    Reject, Result, Run, RunEnd, Settlement, SnapshotKind, StagedRecord, StagedRow, Statistics,
+    Store, StoredVacancy, Trace, codec,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -189,6 +189,11 @@ impl Store for PostgresStore {
             postings::normalised(c, ids).await
         })
         .await
+    }
+
+    async fn digests(&self, ids: &[PostingId]) -> Result<Vec<(PostingId, BodyDigest)>> {
+        self.read("read digests", async |c| postings::digests(c, ids).await)
+            .await
     }
 
     async fn lock_public(&self) -> Result<Box<dyn PublicTx>> {

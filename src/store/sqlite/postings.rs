@@ -8,7 +8,7 @@ use crate::model::{
     StoredPosting,
 };
 use crate::store::prepared::{Blocks, PackedOutput, distinct, rechecks};
-use crate::store::{Inbox, PostingChange, Pulled, codec};
+use crate::store::{BodyDigest, Inbox, PostingChange, Pulled, codec};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -437,6 +437,20 @@ pub(super) fn normalised(c: &Connection, ids: &[PostingId]) -> Result<Vec<Stored
             },
         )?;
         found.extend(row);
+    }
+    Ok(found)
+}
+
+pub(super) fn digests(c: &Connection, ids: &[PostingId]) -> Result<Vec<(PostingId, BodyDigest)>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for id in distinct(ids) {
+        let digest = one(
+            c,
+            "SELECT made_digest FROM posting WHERE id = ?1 AND made_digest IS NOT NULL",
+            [id.0.as_bytes()],
+            |row| Ok(row.get(0)?),
+        )?;
+        found.extend(digest.map(|digest: BodyDigest| (id, digest)));
     }
     Ok(found)
 }

@@ -6,7 +6,7 @@ use super::readers::Reader;
 use super::{Inner, people, postings, vacancies};
 use crate::model::{Decision, Edge, MessageId, PostingId, StoredPosting, VacancyId};
 use crate::store::prepared::Blocks;
-use crate::store::{Inbox, PublicCommit, PublicTx, StoredVacancy};
+use crate::store::{BodyDigest, Inbox, PublicCommit, PublicTx, StoredVacancy};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -85,6 +85,15 @@ impl PublicTx for SqlitePublicTx {
     ) -> crate::store::Result<Vec<StoredPosting>> {
         let ids = ids.to_vec();
         self.read("load postings", move |c| postings::normalised(c, &ids))
+            .await
+    }
+
+    async fn digests(
+        &mut self,
+        ids: &[PostingId],
+    ) -> crate::store::Result<Vec<(PostingId, BodyDigest)>> {
+        let ids = ids.to_vec();
+        self.read("read digests", move |c| postings::digests(c, &ids))
             .await
     }
 

@@ -9,10 +9,10 @@ use crate::model::{
 };
 use crate::store::prepared::{PackedOutput, PackedRecord};
 use crate::store::{
-    Change, ConnectorState, Counts, Guard, Hold, Inbox, Leased, NewRun, NormalisedOutput,
-    OutboxDepth, Parked, Plan, PostingChange, PublicTx, PublicVacancy, Pulled, Reject, Result, Run,
-    RunEnd, Settlement, SnapshotKind, StagedRecord, StagedRow, Statistics, Store, StoredVacancy,
-    Trace, codec,
+    BodyDigest, Change, ConnectorState, Counts, Guard, Hold, Inbox, Leased, NewRun,
+    NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange, PublicTx, PublicVacancy, Pulled,
+    Reject, Result, Run, RunEnd, Settlement, SnapshotKind, StagedRecord, StagedRow, Statistics,
+    Store, StoredVacancy, Trace, codec,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -223,6 +223,13 @@ impl Store for SqliteStore {
         let ids = ids.to_vec();
         self.inner
             .read("load postings", move |c| postings::normalised(c, &ids))
+            .await
+    }
+
+    async fn digests(&self, ids: &[PostingId]) -> Result<Vec<(PostingId, BodyDigest)>> {
+        let ids = ids.to_vec();
+        self.inner
+            .read("read digests", move |c| postings::digests(c, &ids))
             .await
     }
 
