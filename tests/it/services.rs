@@ -62,6 +62,12 @@ impl Broker {
 pub static BROKER: tokio::sync::RwLock<()> = tokio::sync::RwLock::const_new(());
 
 impl Broker {
+    /// Closes every connection to this virtual host.
+    pub fn cut(&self) {
+        let vhost = self.url.rsplit('/').next().unwrap_or_default();
+        self.control(&["close_all_connections", "--vhost", vhost, "test"]);
+    }
+
     /// kill -9.
     pub fn kill(&self) {
         order(&["kill-rabbit", &self.folder.to_string_lossy()]);

@@ -26,6 +26,7 @@ pub use lock::PipelineLock;
 use super::{Result, StoreError};
 use crate::model::{ConnectorName, MessageId};
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -196,6 +197,8 @@ fn connect(path: &Path, options: &SqliteOptions) -> failure::Result<Connection> 
     let connection = Connection::open(path)?;
     connection.busy_timeout(options.busy_timeout)?;
     connection.set_prepared_statement_cache_capacity(128);
+    // Else a cached statement is prepared anew for almost every value bound to it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(
         None,

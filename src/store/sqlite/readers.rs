@@ -1,6 +1,7 @@
 //! A few connections that read, on blocking threads: the runtime's own never wait for a disk.
 
 use super::failure::{Failure, Result};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -115,6 +116,7 @@ async fn open(path: PathBuf) -> Result<Connection> {
         )?;
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.set_prepared_statement_cache_capacity(64);
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.execute_batch(
             "PRAGMA query_only = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;",
         )?;
