@@ -52,7 +52,11 @@ pub async fn export(hub: &Hub, args: &Export) -> anyhow::Result<Exit> {
         "{}: {} offers, {} blocked (`passerelle preflight {}` says why)",
         args.profile, export.ready, export.blocked, args.profile
     );
-    Ok(Exit::Done)
+    Ok(if export.blocked > 0 {
+        Exit::Attention
+    } else {
+        Exit::Done
+    })
 }
 
 /// A reader sees the old file or the new one, never a part.

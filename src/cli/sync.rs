@@ -46,7 +46,13 @@ struct Line {
     held: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Why records were rejected, for the first few.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rejects: Vec<String>,
 }
+
+/// Rejected records of a run that are shown one by one.
+const REJECTS_SHOWN: usize = 5;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 struct Vacancies {
@@ -71,7 +77,28 @@ impl Line {
             closed: counts.closed,
             held: counts.held,
             error: run.error.clone(),
+            rejects: Vec::new(),
         }
+    }
+
+    /// The line of `run` with the reasons of its rejects.
+    async fn with_rejects(hub: &Hub, run: &Run) -> anyhow::Result<Self> {
+        let mut line = Self::new(run);
+        if run.counts.rejected > 0 {
+            let rejects = hub.store.rejects(&run.connector, REJECTS_SHOWN).await?;
+            line.rejects = rejects
+                .into_iter()
+                .map(|reject| {
+                    let reasons: Vec<String> = reject
+                        .problems
+                        .iter()
+                        .map(|p| format!("{}: {}", p.rule, p.message))
+                        .collect();
+                    format!("{}: {}", reject.reference, reasons.join("; "))
+                })
+                .collect();
+        }
+        Ok(line)
     }
 }
 
@@ -125,12 +152,15 @@ pub async fn run(hub: &Arc<Hub>, args: &Args) -> anyhow::Result<Exit> {
     let newest = newest_runs(hub, &wanted).await?;
     let progress = Arc::new(Progress::new(&wanted, args.json));
     let mut left = false;
-    if hub.has_pipeline() {
+    let here = hub.has_pipeline()
+        || !beside_a_daemon(hub, &wanted, &newest, args.timeout, &progress).await?;
+    if here {
         let observer: Arc<dyn Observer> = Arc::clone(&progress) as _;
         let drained = hub.sync_here(&wanted, &observer, args.timeout).await?;
         left = !drained.idle;
-    } else {
-        beside_a_daemon(hub, &wanted, &newest, args.timeout, &progress).await?;
+        for name in &wanted {
+            hub.store.request_done(name).await?;
+        }
     }
     progress.finish();
     let runs = runs_since(hub, &wanted, &newest).await?;
@@ -139,8 +169,12 @@ pub async fn run(hub: &Arc<Hub>, args: &Args) -> anyhow::Result<Exit> {
     } else {
         Vec::new()
     };
+    let mut lines = Vec::with_capacity(runs.len());
+    for run in &runs {
+        lines.push(Line::with_rejects(hub, run).await?);
+    }
     let report = Report {
-        connectors: runs.iter().map(Line::new).collect(),
+        connectors: lines,
         vacancies: before.compare(hub).await?,
         seconds: (started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
         problems,
@@ -227,14 +261,15 @@ async fn runs_since(
 }
 
 /// Asks the daemon for the runs, then waits until they have ended and nothing of theirs is on the
-/// bus: done, parked or held.
+/// bus: done, parked or held. `false` when whoever had the pipeline went away first (another
+/// `sync`, or a daemon that died), and this process has it now.
 async fn beside_a_daemon(
     hub: &Hub,
     wanted: &[ConnectorName],
     before: &BTreeMap<ConnectorName, RunId>,
     timeout: Duration,
     progress: &Progress,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     let deadline = Instant::now() + timeout;
     hub.store.request_runs(wanted, hub.clock.now()).await?;
     let mut waiting: BTreeSet<ConnectorName> = wanted.iter().cloned().collect();
@@ -254,7 +289,7 @@ async fn beside_a_daemon(
         if waiting.is_empty() {
             let depth = hub.store.outbox_depth().await?;
             if depth.events == 0 {
-                return Ok(());
+                return Ok(true);
             }
             let passed = match (barrier, depth.oldest) {
                 (Some(barrier), Some(oldest)) => oldest > barrier,
@@ -263,7 +298,7 @@ async fn beside_a_daemon(
             if passed {
                 barriers += 1;
                 if barriers == 3 {
-                    return Ok(());
+                    return Ok(true);
                 }
             }
             if passed || barrier.is_none() {
@@ -283,6 +318,9 @@ async fn beside_a_daemon(
             );
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
+        if hub.take_over()? {
+            return Ok(false);
+        }
     }
 }
 
@@ -325,6 +363,9 @@ fn say(report: &Report) -> std::io::Result<()> {
     for line in &report.connectors {
         if let Some(error) = &line.error {
             out::line(format!("{}: {error}", line.name))?;
+        }
+        for reject in &line.rejects {
+            out::line(format!("{}: rejected {reject}", line.name))?;
         }
     }
     for problem in &report.problems {

@@ -14,7 +14,7 @@ use crate::store::{DynStore, Guard, PipelineLock, SqliteOptions, SqliteStore, St
 use anyhow::{Context as _, bail};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
 /// What a command wants of the store.
@@ -44,7 +44,7 @@ pub struct Hub {
     /// The broker's side of the bus, where this process works on the pipeline of a cluster.
     pub rabbit: Option<Arc<RabbitBus>>,
     /// Held for as long as the hub where this process works on the pipeline.
-    right: Option<Right>,
+    right: OnceLock<Right>,
 }
 
 /// What lets a process work on the pipeline; kept for its end alone.
@@ -104,7 +104,7 @@ impl Hub {
             network,
             synthetic: None,
             rabbit,
-            right,
+            right: right.map_or_else(OnceLock::new, OnceLock::from),
         })
     }
 
@@ -170,7 +170,23 @@ impl Hub {
 
     /// Whether this process runs the pipeline.
     pub fn has_pipeline(&self) -> bool {
-        self.right.is_some()
+        self.right.get().is_some()
+    }
+
+    /// Takes the pipeline of an embedded store when its holder has ended; whether it is here now.
+    ///
+    /// # Errors
+    /// The lock's file cannot be read or written.
+    pub fn take_over(&self) -> anyhow::Result<bool> {
+        if let (false, StoreUrl::Sqlite(path)) = (self.has_pipeline(), self.settings().store_url()?)
+        {
+            match PipelineLock::acquire(&path) {
+                Ok(lock) => drop(self.right.set(Right::Alone(lock))),
+                Err(StoreError::Locked { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(self.has_pipeline())
     }
 }
 

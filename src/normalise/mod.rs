@@ -235,13 +235,20 @@ fn small_fields(input: &Input<'_>, offer: &mut Offer, record: &mut Record) {
     }
     if let Some(raw) = input.raw(Field::Visibility) {
         let value = fold(raw.value());
-        let internal = (raw.mapped && value == "internal")
-            || matches!(
-                value.as_str(),
-                "internal" | "interne" | "intern" | "prive" | "private"
-            );
-        if internal {
+        let public = matches!(
+            value.as_str(),
+            "" | "public" | "publique" | "externe" | "external" | "extern" | "publie" | "publiee"
+        );
+        let internal = matches!(
+            value.as_str(),
+            "internal" | "interne" | "intern" | "prive" | "private"
+        );
+        // What may be internal never leaves: a value that nobody knows is no leave to publish.
+        if !public {
             offer.visibility = Visibility::Internal;
+        }
+        if !public && !internal {
+            record.find("visibility.unknown", "visibility", raw.source_text());
         }
         record.mapped("/visibility", raw, "visibility.field", 0.99);
     }

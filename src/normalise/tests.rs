@@ -55,6 +55,24 @@ fn a_whole_offer() {
 }
 
 #[test]
+fn a_visibility_that_nobody_knows_stays_inside() {
+    for (said, wanted, found) in [
+        ("Externe", Visibility::Public, false),
+        ("PUBLIC", Visibility::Public, false),
+        ("interne", Visibility::Internal, false),
+        ("bizarre", Visibility::Internal, true),
+    ] {
+        let posting = run(&draft(&[
+            (Field::Title, "Infirmier"),
+            (Field::Visibility, said),
+        ]));
+        let unknown = |f: &crate::model::Finding| f.rule == "visibility.unknown";
+        assert_eq!(posting.offer.visibility, wanted, "{said}");
+        assert_eq!(posting.findings.iter().any(unknown), found, "{said}");
+    }
+}
+
+#[test]
 fn an_empty_draft_gives_an_empty_posting_with_findings() {
     let posting = run(&Draft::default());
     assert_eq!(posting.offer.title, "");

@@ -477,6 +477,26 @@ async fn records_without_references_hold_the_absences() {
     assert_eq!(hub.live().await.len(), 2);
 }
 
+/// One record whose reference cannot be read may be the one offer that seems to be missing.
+#[tokio::test]
+async fn a_single_nameless_record_holds_the_absences() {
+    let hub = bench();
+    hub.run(Shot::complete(offers(0..20))).await;
+    let mut torn = offers(1..20);
+    torn.push(json!("R"));
+    for _ in 0..4 {
+        let report = hub.hourly(Shot::complete(torn.clone())).await;
+        assert_eq!((report.counts.rejected, report.counts.held), (1, 1));
+    }
+    assert_eq!(hub.live().await.len(), 20);
+    // Once the record is whole again nothing is doubted; once it is gone, its offer closes.
+    hub.hourly(Shot::complete(offers(0..20))).await;
+    assert!(hub.store.holds(true).await.unwrap().is_empty());
+    hub.hourly(Shot::complete(offers(1..20))).await;
+    hub.hourly(Shot::complete(offers(1..20))).await;
+    assert_eq!(hub.live().await.len(), 19);
+}
+
 #[tokio::test]
 async fn a_repeated_reference_counts_once_and_the_last_wins() {
     let hub = bench();
