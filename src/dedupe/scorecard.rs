@@ -157,7 +157,7 @@ impl Scorecard {
     /// Whether a pair of this weight is neither a question nor ever one vacancy, whatever becomes
     /// of its two postings: nothing of it is kept.
     pub fn hopeless(&self, weight: i64) -> bool {
-        weight < self.bands.ask && weight + self.most_apart_bonus() < self.bands.same
+        weight < self.bands.ask && weight + self.most_apart_bonus() < self.bands.rival
     }
 
     /// The band of a weight.
