@@ -405,7 +405,10 @@ mod tests {
 
     #[test]
     fn a_bomb_is_refused() {
-        let bomb = gzip(&vec![b' '; 64 << 20]);
+        // As tight as it goes: a fast compressor of some libraries makes no bomb of blanks.
+        let mut best = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        best.write_all(&vec![b' '; 64 << 20]).expect("in memory");
+        let bomb = best.finish().expect("in memory");
         let error = read(bomb, "gzip", Limits::default())
             .map(|bytes| bytes.len())
             .expect_err("a bomb");
