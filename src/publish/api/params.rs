@@ -54,11 +54,16 @@ impl Params {
 
     /// The one value of `name`; an empty one counts as absent.
     pub fn one(&mut self, name: &str) -> Option<String> {
+        self.given(name).filter(|value| !value.is_empty())
+    }
+
+    /// The one value of `name`, which may be empty.
+    fn given(&mut self, name: &str) -> Option<String> {
         let values = self.take(name);
         if values.len() > 1 {
             self.refuse(name, &values.join("&"), "given more than once");
         }
-        values.into_iter().next().filter(|value| !value.is_empty())
+        values.into_iter().next()
     }
 
     /// All values of `name`, repeated or separated by commas.
@@ -89,7 +94,7 @@ impl Params {
     }
 
     pub fn number(&mut self, name: &str, least: f64, most: f64) -> Option<f64> {
-        let text = self.one(name)?;
+        let text = self.given(name)?;
         match text.parse::<f64>() {
             Ok(number) if (least..=most).contains(&number) => Some(number),
             _ => {
@@ -100,7 +105,7 @@ impl Params {
     }
 
     pub fn whole(&mut self, name: &str, least: usize, most: usize, default: usize) -> usize {
-        let Some(text) = self.one(name) else {
+        let Some(text) = self.given(name) else {
             return default;
         };
         match text.parse::<usize>() {
