@@ -9,8 +9,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Said on every page and in every feed.
-const SYNTHETIC: &str = "Démonstration : employeurs, offres et adresses sont inventés. Demonstration: everything is synthetic.";
 /// Longest first pass.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -35,8 +33,7 @@ pub async fn run(args: Args) -> anyhow::Result<Exit> {
     };
     let demo = demo::start(settings::clock()?, &root).await?;
     let loaded = settings::load(Some(&demo.folder.settings()))?;
-    let mut hub = Hub::open(loaded, Access::Pipeline).await?;
-    hub.synthetic = Some(SYNTHETIC.into());
+    let hub = Hub::open(loaded, Access::Pipeline).await?;
     let hub = Arc::new(hub);
     for problem in &hub.files().problems {
         eprintln!("{problem}");

@@ -15,6 +15,7 @@ use anyhow::{Context as _, bail};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// What a command wants of the store.
@@ -39,8 +40,6 @@ pub struct Hub {
     pub(super) network: watch::Sender<Arc<Network>>,
     /// The same files as the stages take them.
     pub(super) stage_files: CurrentFiles,
-    /// Said on every page and in every feed when the data are not real.
-    pub synthetic: Option<String>,
     /// The broker's side of the bus, where this process works on the pipeline of a cluster.
     pub rabbit: Option<Arc<RabbitBus>>,
     /// Held for as long as the hub where this process works on the pipeline.
@@ -102,7 +101,6 @@ impl Hub {
             stage_files: Self::stage_files(&files),
             files: watch::Sender::new(files),
             network,
-            synthetic: None,
             rabbit,
             right: right.map_or_else(OnceLock::new, OnceLock::from),
         })
@@ -159,7 +157,7 @@ impl Hub {
             public_url: settings.public_url(bound),
             territory: territory.unwrap_or_else(|| defaults.territory.clone()),
             departments: settings.territory.departments.clone(),
-            synthetic: self.synthetic.clone(),
+            synthetic: settings.territory.notice.clone(),
             admin_key: settings.admin_key(),
             own_hosts: settings.fetch.allow_hosts.clone(),
             ..defaults
@@ -190,30 +188,40 @@ impl Hub {
     }
 }
 
+/// Longest wait for another process's migration.
+const MIGRATION_PATIENCE: Duration = Duration::from_secs(5);
+
 async fn embedded(
     path: &Path,
     access: Access,
     clock: &Clock,
 ) -> anyhow::Result<(DynStore, Arc<dyn Bus>, Option<PipelineLock>)> {
-    let lock = match access {
-        Access::Beside => None,
-        _ => match PipelineLock::acquire(path) {
-            Ok(lock) => Some(lock),
-            Err(StoreError::Locked { .. }) if access == Access::PipelineIfFree => None,
-            Err(error) => return Err(error.into()),
-        },
-    };
-    // Beside another process the schema is that process's affair.
-    let store = sqlite(path, lock.is_some() || !path.exists())?;
-    let (current, known) = store.migrate(false).await?;
-    if current < known {
-        bail!(
-            "the store {} has schema {current}, this program wants {known}: run `passerelle migrate`",
-            path.display()
-        );
+    let started = Instant::now();
+    loop {
+        let lock = match access {
+            Access::Beside => None,
+            _ => match PipelineLock::acquire(path) {
+                Ok(lock) => Some(lock),
+                Err(StoreError::Locked { .. }) if access == Access::PipelineIfFree => None,
+                Err(error) => return Err(error.into()),
+            },
+        };
+        // Beside another process the schema is that process's affair.
+        let store = sqlite(path, lock.is_some() || !path.exists())?;
+        let (current, known) = store.migrate(false).await?;
+        if current >= known {
+            let bus = Arc::new(EmbeddedBus::new(Arc::clone(&store), clock.clone()));
+            return Ok((store, bus, lock));
+        }
+        // Whoever has the pipeline may have made the file this instant and be filling it.
+        if lock.is_some() || started.elapsed() > MIGRATION_PATIENCE {
+            bail!(
+                "the store {} has schema {current}, this program wants {known}: run `passerelle migrate`",
+                path.display()
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    let bus = Arc::new(EmbeddedBus::new(Arc::clone(&store), clock.clone()));
-    Ok((store, bus, lock))
 }
 
 fn sqlite(path: &Path, migrate: bool) -> anyhow::Result<DynStore> {

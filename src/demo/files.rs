@@ -83,11 +83,15 @@ impl Folder {
             "# Written by `passerelle demo`: the settings of a synthetic network.\n\
              [paths]\nconnectors = \"connectors\"\nmembers = \"members\"\ndata = \"data\"\n\n\
              [fetch]\nallow_hosts = [\"{host}\"]\n\n\
-             [territory]\nname = \"Territoire de démonstration\"\ndepartments = [\"70\", \"25\", \"90\"]\n"
+             [territory]\nname = \"Territoire de démonstration\"\ndepartments = [\"70\", \"25\", \"90\"]\n\
+             notice = \"{NOTICE}\"\n"
         );
         put(&self.settings(), &settings)
     }
 }
+
+/// Said on every page, in every feed and export, by every command.
+const NOTICE: &str = "Démonstration : employeurs, offres et adresses sont inventés. Demonstration: everything is synthetic.";
 
 fn put(path: &Path, text: &str) -> Result<(), WriteError> {
     let failed = |source| WriteError {

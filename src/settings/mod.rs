@@ -107,6 +107,8 @@ pub struct Territory {
     /// Département codes: "70", "2A", "971".
     #[serde(deserialize_with = "list")]
     pub departments: Vec<String>,
+    /// Said on every page, in every feed and export: that the data are not real, for instance.
+    pub notice: Option<String>,
 }
 
 /// How long what is no longer needed is kept.

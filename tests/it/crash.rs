@@ -4,7 +4,7 @@ use crate::support::hub::{Hub, NOW, client};
 use crate::twice::demo_hub;
 use passerelle::demo::{Demo, Folder};
 use passerelle::model::Stage;
-use passerelle::store::Store;
+use passerelle::store::{PipelineLock, SqliteOptions, SqliteStore, Store};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -182,19 +182,37 @@ async fn two_syncs_at_a_time_do_the_work_of_one() {
     whole.sync();
     let wanted = Outputs::of(&whole).await;
     let hub = fresh(&demo, &whole.path("passerelle.toml"));
-    let mut children: Vec<_> = (0..2)
-        .map(|_| {
-            hub.command(&["sync", "--json", "--timeout", "60s"])
-                .spawn_quiet()
-        })
-        .collect();
     // The one that came second does its part once the first has ended.
-    for child in &mut children {
-        let ended = wait(child, Duration::from_secs(120));
-        assert!(matches!(ended.code(), Some(0 | 3)), "{ended:?}");
-    }
+    std::thread::scope(|scope| {
+        let syncs = [(); 2].map(|()| scope.spawn(|| hub.run(&["sync", "--json"])));
+        for sync in syncs {
+            let ended = sync.join().unwrap();
+            assert!(matches!(ended.status.code(), Some(0 | 3)), "{ended:?}");
+        }
+    });
     settled(&hub, "two at a time").await;
     assert!(Outputs::of(&hub).await == wanted);
+}
+
+/// A `sync` beside one that has made the store's file this instant and not filled it yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_waits_for_the_schema_that_another_is_making() {
+    let hub = Hub::new();
+    let path = hub.path("data/passerelle.db");
+    let right = PipelineLock::acquire(&path).unwrap();
+    let bare = SqliteOptions {
+        migrate: false,
+        ..SqliteOptions::default()
+    };
+    drop(SqliteStore::open(&path, &bare).unwrap());
+    let mut second = hub
+        .command(&["sync", "--json", "--timeout", "60s"])
+        .spawn_quiet();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(second.try_wait().unwrap().is_none(), "it did not wait");
+    drop(SqliteStore::open(&path, &SqliteOptions::default()).unwrap());
+    drop(right);
+    assert!(wait(&mut second, Duration::from_secs(60)).success());
 }
 
 fn wait(child: &mut std::process::Child, limit: Duration) -> std::process::ExitStatus {
