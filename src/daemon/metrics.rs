@@ -22,6 +22,10 @@ fn describe() {
     use metrics::{describe_counter, describe_gauge};
     describe_counter!("passerelle_runs_total", "Runs by connector and snapshot");
     describe_counter!("passerelle_records_total", "Records read by connector");
+    describe_counter!(
+        "passerelle_events_total",
+        "Events that this process ended, by stage and end"
+    );
     describe_gauge!("passerelle_live_postings", "Live postings by connector");
     describe_gauge!("passerelle_live_vacancies", "Live vacancies");
     describe_gauge!("passerelle_holds_open", "Holds that wait for a person");

@@ -132,6 +132,7 @@ impl Worker for Dedupe {
         if !exclusive {
             self.score_ahead(&ids).await?;
         }
+        crate::fault::barrier("dedupe.candidates").await;
         let mut tx = self.hub.store.lock_public().await?;
         let loaded = tx.load_normalised(&ids).await?;
         let due: Vec<StoredPosting> = loaded

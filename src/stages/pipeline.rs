@@ -199,6 +199,7 @@ impl Pipeline {
             Stage::Publish => "publish.committed",
         });
         let ended: Vec<_> = deliveries.into_iter().zip(verdicts).collect();
+        count_ends(stage, &ended);
         for (delivery, verdict) in &ended {
             if let Verdict::Retry(error) | Verdict::Park(error) = verdict {
                 tracing::warn!(
@@ -213,6 +214,24 @@ impl Pipeline {
             Stage::Normalise => self.hub.bus.wake(Stage::Dedupe),
             Stage::Dedupe => self.hub.bus.wake(Stage::Publish),
             Stage::Publish => {}
+        }
+    }
+}
+
+/// Deliveries of this process by their end: who of several workers did what.
+fn count_ends(stage: Stage, ended: &[(Delivery, Verdict)]) {
+    for (name, is) in [
+        (
+            "done",
+            (|v| matches!(v, Verdict::Done)) as fn(&Verdict) -> bool,
+        ),
+        ("retry", |v| matches!(v, Verdict::Retry(_))),
+        ("park", |v| matches!(v, Verdict::Park(_))),
+    ] {
+        let count = ended.iter().filter(|(_, verdict)| is(verdict)).count();
+        if count > 0 {
+            metrics::counter!("passerelle_events_total", "stage" => stage.name(), "end" => name)
+                .increment(count as u64);
         }
     }
 }

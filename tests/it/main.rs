@@ -17,6 +17,7 @@ mod gold;
 mod oracle;
 mod postgres_faults;
 mod presets;
+mod processes;
 mod rabbit;
 mod services;
 mod sqlite_faults;

@@ -157,11 +157,19 @@ impl Hub {
 
     /// `run`, until the value is dropped; waits until it answers.
     pub fn serve(&self) -> Served {
+        self.serve_with(&["run"], &[])
+    }
+
+    /// A daemon with these arguments and more of an environment; it must have the role `serve`.
+    pub fn serve_with(&self, args: &[&str], envs: &[(&str, String)]) -> Served {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
         drop(free);
-        let child = self
-            .command(&["run"])
+        let mut command = self.command(args);
+        for (name, value) in envs {
+            command.env(name, value);
+        }
+        let child = command
             .env("PASSERELLE__SERVER__LISTEN", &address)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -174,8 +182,8 @@ impl Hub {
         let deadline = Instant::now() + Duration::from_secs(60);
         while std::net::TcpStream::connect(&address).is_err() {
             let ended = served.child.try_wait().unwrap();
-            assert!(ended.is_none(), "`run` ended: {ended:?}");
-            assert!(Instant::now() < deadline, "`run` does not answer");
+            assert!(ended.is_none(), "`{args:?}` ended: {ended:?}");
+            assert!(Instant::now() < deadline, "`{args:?}` does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
         served
