@@ -3,7 +3,7 @@
 //!
 //! `PASSERELLE_FAULT=NAME` aborts at the first passing of point NAME, `NAME:3` at the third.
 //! `PASSERELLE_BARRIER=NAME:2:FOLDER` stops at each passing of barrier NAME until two processes
-//! are there. Only builds with debug assertions look at either; in others a point is nothing.
+//! are there. `PASSERELLE_LIMIT=NAME:N` makes resource NAME end at N. Only builds with debug assertions look at these; in others a point is nothing.
 
 /// A place where a crash must do no harm. Names are `area.moment`: `pull.apply`, `stage.committed`.
 #[inline]
@@ -83,6 +83,16 @@ async fn meet(name: &str) {
         own.with_extension(format!("{}.met", std::process::id())),
         "",
     );
+}
+
+/// The end of a resource that a test makes scarce.
+pub fn limit(name: &str) -> Option<u32> {
+    if cfg!(debug_assertions) {
+        let text = std::env::var("PASSERELLE_LIMIT").ok()?;
+        let (limited, most) = text.rsplit_once(':')?;
+        return most.parse().ok().filter(|_| limited == name);
+    }
+    None
 }
 
 /// `NAME` or `NAME:N` as the name and which passing.

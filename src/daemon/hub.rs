@@ -227,6 +227,7 @@ async fn embedded(
 fn sqlite(path: &Path, migrate: bool) -> anyhow::Result<DynStore> {
     let options = SqliteOptions {
         migrate,
+        max_pages: crate::fault::limit("store.pages"),
         ..SqliteOptions::default()
     };
     Ok(Arc::new(SqliteStore::open(path, &options)?))

@@ -14,6 +14,7 @@ mod erasure;
 mod floors;
 mod france_travail;
 mod gold;
+mod nodes;
 mod oracle;
 mod postgres_faults;
 mod presets;

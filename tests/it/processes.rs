@@ -5,13 +5,18 @@ use crate::store_contract::backend::Backend;
 use crate::support::hub::{Hub, Served, client};
 use crate::twice::demo_hub;
 use passerelle::demo::{Demo, Folder};
+use passerelle::store::ChangeOp;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 /// A hub over servers of its own, with the settings of `from`.
 struct Clustered {
     hub: Hub,
-    _backend: Backend,
-    _broker: Broker,
+    backend: Backend,
+    broker: Broker,
 }
 
 async fn clustered(name: &str, demo: &Demo, from: &Hub) -> Option<Clustered> {
@@ -33,8 +38,8 @@ async fn clustered(name: &str, demo: &Demo, from: &Hub) -> Option<Clustered> {
     ];
     Some(Clustered {
         hub,
-        _backend: backend,
-        _broker: broker,
+        backend,
+        broker,
     })
 }
 
@@ -145,4 +150,90 @@ async fn six_processes_end_with_the_bytes_of_one() {
     let met = met.count();
     eprintln!("dedupe workers stopped between reading and committing: {met} times");
     assert!(met >= 2, "the two never met");
+}
+
+/// The Python of the judges, where `.ci/judges install` has put it.
+fn python() -> Option<std::path::PathBuf> {
+    let cache = || {
+        let home = std::env::var_os("HOME").map(|home| std::path::Path::new(&home).join(".cache"));
+        let cache = std::env::var_os("XDG_CACHE_HOME").map(Into::into).or(home);
+        cache.map(|cache| cache.join("passerelle-judges"))
+    };
+    let folder = std::env::var_os("PASSERELLE_JUDGES").map(Into::into);
+    let python = folder.or_else(cache)?.join("bin/python");
+    python.exists().then_some(python)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_in_python_hears_every_change() {
+    let _shared = BROKER.read().await;
+    let Some(python) = python() else {
+        eprintln!("skipped: no Python with pika (run `.ci/judges install`)");
+        return;
+    };
+    let (settings, demo) = demo_hub().await;
+    let Some(alone) = clustered("python", &demo, &settings).await else {
+        return;
+    };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judges/subscriber.py");
+    let mut subscriber = Command::new(python)
+        .args([script, &alone.broker.url])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(subscriber.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "bound");
+    let node = alone.hub.serve();
+    alone.hub.sync();
+    happen(&demo).await;
+    alone.hub.sync();
+    alone.hub.sync();
+
+    let store = alone.backend.open().await;
+    let head = store.head().await.unwrap();
+    assert!(head > 100);
+    let (send, heard) = std::sync::mpsc::channel::<Value>();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            let _ = send.send(serde_json::from_str(&line).unwrap());
+        }
+    });
+    let mut by_sequence = BTreeMap::new();
+    let mut before = 0;
+    while before < head {
+        let event = heard.recv_timeout(Duration::from_secs(60)).unwrap();
+        let sequence: u64 = event["sequence"].as_str().unwrap().parse().unwrap();
+        // At least once, in order.
+        assert!(sequence > before, "{sequence} after {before}");
+        before = sequence;
+        by_sequence.insert(sequence, event);
+    }
+    let _ = subscriber.kill();
+    let _ = subscriber.wait();
+    // A vacancy's row is that of its newest change: earlier ones were heard as they were made.
+    let changes = store.changes(0, 100_000).await.unwrap();
+    assert!(by_sequence.len() >= changes.len());
+    for change in &changes {
+        let event = &by_sequence[&change.seq];
+        assert_eq!(event["subject"], json!(change.id));
+        match &change.op {
+            ChangeOp::Upsert { body } => {
+                assert_eq!(event["type"], "fr.passerelle.vacancy.upserted.v1");
+                assert_eq!(event["key"], "vacancy.upserted");
+                assert_eq!(
+                    event["data"],
+                    serde_json::from_slice::<Value>(body).unwrap()
+                );
+            }
+            ChangeOp::Delete { .. } => {
+                assert_eq!(event["type"], "fr.passerelle.vacancy.deleted.v1");
+            }
+        }
+    }
+    let deleted = changes
+        .iter()
+        .filter(|c| matches!(c.op, ChangeOp::Delete { .. }));
+    assert!(deleted.count() > 0);
+    eprintln!("{} events heard, up to change {head}", by_sequence.len());
+    drop(node);
 }

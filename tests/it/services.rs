@@ -16,7 +16,7 @@ fn script() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".ci/services")
 }
 
-fn order(arguments: &[&str]) {
+fn order(arguments: &[&str]) -> String {
     let output = Command::new("bash")
         .arg(script())
         .args(arguments)
@@ -27,6 +27,7 @@ fn order(arguments: &[&str]) {
         "{arguments:?}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// `None`, said on standard error, where no private broker runs.
@@ -75,5 +76,75 @@ impl Broker {
 
     pub fn start(&self) {
         order(&["start-rabbit", &self.folder.to_string_lossy()]);
+    }
+}
+
+/// A PostgreSQL server of a test's own, which it may kill; stopped at the end.
+pub struct Database {
+    pub url: String,
+    folder: PathBuf,
+}
+
+impl Database {
+    /// `None`, said on standard error, where private servers cannot be started.
+    pub fn start(test: &str) -> Option<Self> {
+        let Some(servers) = std::env::var_os("PASSERELLE_TEST_SERVICES") else {
+            eprintln!("{test}: skipped, no private servers (run `.ci/test`, which starts them)");
+            return None;
+        };
+        let folder = PathBuf::from(servers).join(format!("{test}_{}", std::process::id()));
+        let url = order(&["start-postgres", &folder.to_string_lossy()]);
+        Some(Self {
+            url: url.trim().to_owned(),
+            folder,
+        })
+    }
+
+    /// Ends it without a goodbye, and starts it again.
+    pub fn restart(&self) {
+        let folder = self.folder.to_string_lossy();
+        order(&["kill-postgres", &folder]);
+        order(&["start-postgres", &folder]);
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        order(&["stop", &self.folder.to_string_lossy()]);
+    }
+}
+
+/// A cluster of three RabbitMQ nodes of a test's own; stopped at the end.
+pub struct Nodes {
+    /// One address a node, with commas.
+    pub addresses: String,
+    folder: PathBuf,
+}
+
+impl Nodes {
+    /// `None`, said on standard error, where private servers cannot be started.
+    pub fn start(test: &str) -> Option<Self> {
+        let Some(servers) = std::env::var_os("PASSERELLE_TEST_SERVICES") else {
+            eprintln!("{test}: skipped, no private servers (run `.ci/test`, which starts them)");
+            return None;
+        };
+        let folder = PathBuf::from(servers).join(format!("{test}_{}", std::process::id()));
+        let addresses = order(&["start-nodes", &folder.to_string_lossy()]);
+        Some(Self {
+            addresses: addresses.trim().to_owned(),
+            folder,
+        })
+    }
+
+    /// `kill-rabbit`, `stop-rabbit` or `start-rabbit` of node 1, 2 or 3.
+    pub fn order(&self, what: &str, node: u32) {
+        let folder = self.folder.join(node.to_string());
+        order(&[what, &folder.to_string_lossy()]);
+    }
+}
+
+impl Drop for Nodes {
+    fn drop(&mut self) {
+        order(&["stop", &self.folder.to_string_lossy()]);
     }
 }

@@ -77,7 +77,11 @@ impl PostgresStore {
         }
         config
             .connect_timeout(options.wait)
-            .keepalives_idle(Duration::from_secs(30));
+            // A server that vanished without a goodbye is found out within the minute.
+            .keepalives_idle(Duration::from_secs(30))
+            .keepalives_interval(Duration::from_secs(5))
+            .keepalives_retries(4)
+            .tcp_user_timeout(Duration::from_secs(45));
         let doing = format!("open {}", place(&config));
         let store = Self::connect(config, options).map_err(|failure| failure.told(&doing))?;
         let opened = store.prepare(options.migrate).await;

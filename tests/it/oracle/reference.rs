@@ -34,6 +34,11 @@ impl Reference {
         }
     }
 
+    /// Whatever was ever seen.
+    pub fn postings(&self) -> Vec<PostingId> {
+        self.postings.keys().copied().collect()
+    }
+
     /// Every source but the `failed` shows its complete list at `now`.
     pub fn observe(&mut self, world: &World, failed: &BTreeSet<&str>, now: Timestamp) {
         for source in SOURCES.iter().filter(|s| !failed.contains(s.name)) {

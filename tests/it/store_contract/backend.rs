@@ -26,11 +26,16 @@ impl Backend {
             eprintln!("{test}: skipped, no PostgreSQL (run `.ci/test`, which starts one)");
             return None;
         };
+        Some(Self::postgres_at(server).await)
+    }
+
+    /// The same on another server.
+    pub async fn postgres_at(server: String) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let next = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("t{}_{next}", std::process::id());
         order(&server, &format!("CREATE SCHEMA {name}")).await;
-        Some(Self::Postgres(Schema { server, name }))
+        Self::Postgres(Schema { server, name })
     }
 
     /// Opens the store; the same one each time.

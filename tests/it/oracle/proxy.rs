@@ -1,0 +1,63 @@
+//! A TCP proxy that can fall silent: connections stay open and nothing passes any more, as when a
+//! machine between the two has vanished.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+pub struct Proxy {
+    pub port: u16,
+    /// Connections that were accepted at an earlier age pass nothing.
+    age: Arc<AtomicU64>,
+}
+
+impl Proxy {
+    /// Its threads end with the connections, and with the process.
+    pub fn start(target: String) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let age = Arc::new(AtomicU64::new(0));
+        let current = Arc::clone(&age);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                // While the target is down a connection is refused as it would be without us.
+                let Ok(server) = TcpStream::connect(&target) else {
+                    continue;
+                };
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    let current = Arc::clone(&current);
+                    let own = current.load(Ordering::SeqCst);
+                    std::thread::spawn(move || {
+                        // However it ends, the other end is told.
+                        let _ = pass(&from, &to, || current.load(Ordering::SeqCst) == own);
+                        let _ = to.shutdown(std::net::Shutdown::Both);
+                    });
+                }
+            }
+        });
+        Self { port, age }
+    }
+
+    /// All connections there are become half-open; new ones work.
+    pub fn fall_silent(&self) {
+        self.age.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn pass(mut from: &TcpStream, mut to: &TcpStream, open: impl Fn() -> bool) -> std::io::Result<()> {
+    from.set_read_timeout(Some(Duration::from_millis(200)))?;
+    let mut bytes = [0; 16 << 10];
+    loop {
+        match from.read(&mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(length) if open() => to.write_all(&bytes[..length])?,
+            // Swallowed.
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
