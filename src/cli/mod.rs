@@ -20,6 +20,7 @@ mod parked;
 mod progress;
 mod publish;
 mod raw;
+mod registers;
 mod replay;
 mod report;
 mod run;
@@ -88,6 +89,9 @@ enum Command {
     Normalise(normalise::Args),
     /// Apply the present rules and files to stored postings again
     Replay(replay::Args),
+    /// Public registers of employers (FINESS, Sirene): load published files, list
+    #[command(subcommand)]
+    Registers(registers::Registers),
     /// Write an export, such as linkedin
     Export(publish::Export),
     /// For each vacancy: ready for an export, or blocked and why
@@ -176,6 +180,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
                 Command::Parked(command) => parked::run(&hub, command).await,
                 Command::Hide(args) => decide::hide(&hub, &args).await,
                 Command::Trace(args) => trace::run(&hub, &args).await,
+                Command::Registers(command) => registers::run(&hub, command).await,
                 Command::Replay(args) => replay::run(&hub, &args).await,
                 Command::Export(args) => publish::export(&hub, &args).await,
                 Command::Report(args) => report::run(&hub, &args).await,

@@ -10,6 +10,7 @@ mod ids;
 mod member;
 mod offer;
 mod provenance;
+mod register;
 mod state;
 
 pub use clock::Clock;
@@ -24,6 +25,7 @@ pub use offer::{
     PublicStatus, Shift, SourceRef, Time, Vacancy, Visibility, WorkingTime,
 };
 pub use provenance::{Finding, Problem, Provenance, ProvenanceMap, Severity};
+pub use register::{Register, RegisterEntry, RegisterState};
 pub use state::{CloseReason, PostingState, StoredPosting, TombstoneReason, VacancyStatus};
 
 /// The version of code, tables and reference data that made a stored output. It grows by one

@@ -11,7 +11,8 @@ pub type ProvenanceMap = BTreeMap<String, Provenance>;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Provenance {
     /// The path in the source record, `connector` for a constant of the connector file,
-    /// `member` for the member file, or `text` for what was read out of the description.
+    /// `member` for the member file, `finess` or `sirene` for a loaded register, or `text` for what
+    /// was read out of the description.
     pub source: String,
     /// The raw value, cut at 200 characters.
     #[serde(default, skip_serializing_if = "String::is_empty")]

@@ -19,6 +19,7 @@ mod phrases;
 mod place;
 mod privacy;
 mod record;
+pub mod register;
 mod requirements;
 mod score;
 mod tables;

@@ -1,7 +1,7 @@
 //! What a replay would change: the stored postings against those of today's rules and files.
 
-use super::Hub;
 use super::normalise::made_today;
+use super::{Hub, registers};
 use crate::model::{ConnectorName, Posting, PostingId};
 use crate::store::StoreError;
 use serde_json::Value;
@@ -71,7 +71,12 @@ pub async fn difference(
         })
         .await;
         // Rules that break down are caught one by one; a lost thread means the program is ending.
-        let Ok(pairs) = pairs else { break };
+        let Ok(mut pairs) = pairs else { break };
+        let mut after: Vec<&mut Posting> = pairs
+            .iter_mut()
+            .filter_map(|(_, after)| after.as_mut())
+            .collect();
+        registers::identify(&*hub.store, &mut after).await?;
         for (before, after) in pairs {
             difference.postings += 1;
             match after {

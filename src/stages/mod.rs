@@ -15,6 +15,7 @@ mod difference;
 mod normalise;
 mod pipeline;
 mod publish;
+mod registers;
 mod replay;
 mod sweep;
 mod verdicts;

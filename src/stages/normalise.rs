@@ -1,13 +1,13 @@
 //! Stage one: from the stored payload, by the connector's map and the rules, to a posting.
 
 use super::pipeline::inbox;
-use super::{Exceptions, Failure, Files, Hub, Rules, Worker, caught};
+use super::{Exceptions, Failure, Files, Hub, Rules, Worker, caught, registers};
 use crate::bus::Verdict;
 use crate::model::{
     CloseReason, Event, EventKind, Offer, Posting, PostingId, PostingState, RULES, Revision, Stage,
 };
 use crate::normalise::Context;
-use crate::store::{NormalisedOutput, Pulled};
+use crate::store::{NormalisedOutput, Pulled, StoreError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap};
@@ -36,6 +36,26 @@ impl Normalise {
     }
 }
 
+impl Normalise {
+    /// What registers add to postings just made, with their keys made anew.
+    async fn identify(&self, made: &mut [(PostingState, Made)]) -> Result<(), StoreError> {
+        let (mut postings, mut keys) = (Vec::new(), Vec::new());
+        for (_, made) in made {
+            // An erased posting names nobody.
+            if let Made::Posting(made) = made {
+                let (posting, own) = &mut **made;
+                postings.push(posting);
+                keys.push(own);
+            }
+        }
+        let changed = registers::identify(&*self.hub.store, &mut postings).await?;
+        for at in changed {
+            *keys[at] = self::keys(&self.hub.rules, postings[at]);
+        }
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Worker for Normalise {
     fn stage(&self) -> Stage {
@@ -53,12 +73,13 @@ impl Worker for Normalise {
             .filter(|p| wanted[&p.state.id] || !covered(p))
             .collect();
         let (files, rules) = (self.hub.files.get(), self.hub.rules);
-        let made = tokio::task::spawn_blocking(move || {
+        let mut made = tokio::task::spawn_blocking(move || {
             due.into_iter()
                 .map(|pulled| make(pulled, &files, &rules))
                 .collect::<Vec<_>>()
         })
         .await?;
+        self.identify(&mut made).await?;
         let kept: Vec<PostingId> = made
             .iter()
             .filter(|(_, made)| !matches!(made, Made::Posting(_)))

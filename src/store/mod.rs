@@ -17,7 +17,7 @@ pub use types::*;
 
 use crate::model::{
     CloseReason, ConnectorName, Decision, Edge, Event, HoldId, MessageId, PostingId, PostingState,
-    RunId, Stage, StoredPosting, VacancyId,
+    Register, RegisterEntry, RegisterState, RunId, Stage, StoredPosting, VacancyId,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -215,6 +215,25 @@ pub trait Store: Send + Sync + 'static {
     async fn backup(&self, into: &std::path::Path) -> Result<()>;
     /// Writes notes, or drops those with `None`, in one transaction.
     async fn write_notes(&self, notes: Vec<(String, Option<String>)>) -> Result<()>;
+    // ---- registers ----------------------------------------------------------------------------
+
+    /// Begins a load of `register` and gives its number; one of it that never ended is dropped.
+    async fn begin_register(&self, register: Register, at: Timestamp) -> Result<u64>;
+    /// Adds entries, each under its keys; nobody sees them before the load ends. Of one
+    /// number, the first entry counts.
+    async fn add_to_register(&self, load: u64, entries: Vec<KeyedEntry>) -> Result<()>;
+    /// The load takes the place of what was loaded of its register before, in one transaction.
+    async fn finish_register(&self, load: u64, at: Timestamp) -> Result<RegisterState>;
+    /// Forgets a load that has not ended.
+    async fn abandon_register(&self, load: u64) -> Result<()>;
+    /// The registers that are loaded.
+    async fn registers(&self) -> Result<Vec<RegisterState>>;
+    /// The entries of loaded registers under any of `keys`, by register and number, each once. A
+    /// key of more than [`REGISTER_KEY_LIMIT`] entries tells nobody apart and gives none.
+    async fn register_entries(&self, keys: &[String]) -> Result<Vec<RegisterEntry>>;
+
+    // ---- retention ----------------------------------------------------------------------------
+
     /// Drops what retention no longer asks for: payloads without an owner, closed postings' texts
     /// older than `sketches_before`, run rows before `runs_before`.
     async fn prune(&self, runs_before: Timestamp, sketches_before: Timestamp) -> Result<u64>;

@@ -2,8 +2,8 @@
 
 use crate::model::{
     ConnectorName, Decision, Edge, Event, HoldId, MessageId, Posting, PostingId, PostingState,
-    Problem, Revision, RunId, Stage, StoredPosting, TombstoneReason, Vacancy, VacancyId,
-    VacancyStatus,
+    Problem, RegisterEntry, Revision, RunId, Stage, StoredPosting, TombstoneReason, Vacancy,
+    VacancyId, VacancyStatus,
 };
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -223,6 +223,16 @@ pub struct Reject {
     pub problems: Vec<Problem>,
     /// The record, cut at 4 kB.
     pub payload: String,
+}
+
+/// Entries of one key of a register that are given at most.
+pub const REGISTER_KEY_LIMIT: usize = 50;
+
+/// A register's entry, and what it is found by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyedEntry {
+    pub entry: RegisterEntry,
+    pub keys: Vec<String>,
 }
 
 /// What the normalise stage starts from.

@@ -190,3 +190,52 @@ fn beside_a_daemon_commands_ask_and_the_daemon_acts() {
     });
     assert_eq!(read(&alerts).matches("\"raised\"").count(), 1);
 }
+
+/// A synthetic extract of FINESS, in the form that is published.
+const FINESS: &str = "finess;etalab;96;2026-09-10\n\
+structureet;700000011;700000029;CH D'EXEMPLE;CENTRE HOSPITALIER D'EXEMPLE;;;1;R;DU LAC;;;550;70;HAUTE-SAONE;70000 VESOUL;;;355;Centre Hospitalier (C.H.);1102;Centres Hospitaliers;73282932000074;8610Z;03;ARS;;;2001-01-01;2001-01-01;2026-01-01;\n\
+structureet;700000012;;MAUVAISE CLE;;;;;;;;;550;70;HAUTE-SAONE;70000 VESOUL;;;355;CH;1102;CH;;8610Z;03;ARS;;;2001-01-01;2001-01-01;2026-01-01;\n";
+
+#[test]
+fn a_loaded_register_reaches_the_offers_that_are_stored() {
+    let place = Place::new();
+    place.offers(1..3);
+    place.sync(0);
+    place.put("finess.csv", FINESS);
+    let output = place.run(&["registers", "load", "finess.csv", "--json"]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{error}");
+    assert!(error.contains("finess.csv, line 3"), "{error}");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["files"][0]["kept"], 1);
+    assert_eq!(told["files"][0]["rejected"], 1);
+    assert_eq!(told["replayed"], 2);
+    place.sync(0);
+    let path = place.run(&["doctor"]);
+    let told = String::from_utf8_lossy(&path.stdout).into_owned();
+    let path = told
+        .split_whitespace()
+        .map(|word| word.trim_end_matches(','))
+        .find(|word| word.ends_with(".db"))
+        .unwrap_or_else(|| panic!("{told}"));
+    let store = rusqlite::Connection::open(place.path(path)).unwrap();
+    let mut query = store
+        .prepare("SELECT body FROM vacancy_body WHERE body IS NOT NULL")
+        .unwrap();
+    let bodies: Vec<Vec<u8>> = query
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    assert_eq!(bodies.len(), 2);
+    for body in bodies {
+        let body = zstd::decode_all(&body[..]).unwrap();
+        let vacancy: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(vacancy["employer"]["finess"], "700000011");
+        assert_eq!(vacancy["employer"]["siret"], "73282932000074");
+    }
+    let again = place.run(&["registers", "load", "offers.csv"]);
+    assert_eq!(again.status.code(), Some(1));
+    let list = place.run(&["registers", "list"]);
+    assert!(String::from_utf8_lossy(&list.stdout).contains("finess_sites"));
+}

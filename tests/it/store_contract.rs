@@ -5,6 +5,7 @@ pub mod fixtures;
 mod outbox;
 mod people;
 mod public;
+mod registers;
 mod runs;
 mod stages;
 

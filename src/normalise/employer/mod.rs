@@ -13,9 +13,7 @@ use super::{Context, privacy};
 use crate::model::{ContractForm, Employer, Field, Member, Place};
 use intermediaries::is_intermediary;
 use names::{Known, Names};
-use numbers::digits;
-
-pub use numbers::{finess_valid, siret_valid};
+pub use numbers::{digits, finess_valid, siren_valid, siret_valid};
 
 pub fn employer(
     input: &Input<'_>,

@@ -24,6 +24,11 @@ pub fn siret_valid(number: &str) -> bool {
                 == 0)
 }
 
+/// A SIREN's check digit.
+pub fn siren_valid(number: &str) -> bool {
+    number.len() == 9 && number.bytes().all(|byte| byte.is_ascii_digit()) && luhn(number)
+}
+
 /// A FINESS number's key, Luhn over nine digits; Corsican numbers (2A, 2B) are not checked.
 pub fn finess_valid(number: &str) -> bool {
     if number.len() != 9 {

@@ -5,7 +5,10 @@ use super::rows::one;
 use deadpool_postgres::{Client, GenericClient};
 
 /// In order; the number of the last is the schema version that this program knows.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+];
 
 pub(super) const KNOWN: u32 = MIGRATIONS.len() as u32;
 

@@ -15,6 +15,7 @@ mod outbox;
 mod people;
 mod postings;
 mod public_tx;
+mod registers;
 mod rows;
 mod runs;
 mod store;

@@ -3,14 +3,16 @@
 use super::failure::Failure;
 use super::public_tx::PostgresPublicTx;
 use super::rows::run;
-use super::{PostgresStore, migrate, operations, outbox, people, postings, runs, vacancies};
+use super::{
+    PostgresStore, migrate, operations, outbox, people, postings, registers, runs, vacancies,
+};
 use crate::model::{
-    CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState, RunId,
-    Stage, StoredPosting, VacancyId,
+    CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState,
+    Register, RegisterEntry, RegisterState, RunId, Stage, StoredPosting, VacancyId,
 };
 use crate::store::prepared::{PackedOutput, PackedRecord};
 use crate::store::{
-    BodyDigest, Change, ConnectorState, Counts, Guard, Hold, Inbox, Leased, NewRun,
+    BodyDigest, Change, ConnectorState, Counts, Guard, Hold, Inbox, KeyedEntry, Leased, NewRun,
     NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange, PublicTx, PublicVacancy, Pulled,
     Reject, Result, Run, RunEnd, Settlement, SnapshotKind, StagedRecord, StagedRow, Statistics,
     Store, StoredVacancy, Trace, codec,
@@ -454,6 +456,46 @@ impl Store for PostgresStore {
     async fn write_notes(&self, notes: Vec<(String, Option<String>)>) -> Result<()> {
         self.write("write notes", async |tx| {
             operations::write_notes(tx, &notes).await
+        })
+        .await
+    }
+
+    async fn begin_register(&self, register: Register, at: Timestamp) -> Result<u64> {
+        self.write("begin to load a register", async |tx| {
+            registers::begin(tx, register, at).await
+        })
+        .await
+    }
+
+    async fn add_to_register(&self, load: u64, entries: Vec<KeyedEntry>) -> Result<()> {
+        self.write("load a register", async |tx| {
+            registers::add(tx, load, &entries).await
+        })
+        .await
+    }
+
+    async fn finish_register(&self, load: u64, at: Timestamp) -> Result<RegisterState> {
+        self.write("take over a register", async |tx| {
+            registers::finish(tx, load, at).await
+        })
+        .await
+    }
+
+    async fn abandon_register(&self, load: u64) -> Result<()> {
+        self.write("forget a register's load", async |tx| {
+            registers::abandon(tx, load).await
+        })
+        .await
+    }
+
+    async fn registers(&self) -> Result<Vec<RegisterState>> {
+        self.read("list registers", async |c| registers::list(c).await)
+            .await
+    }
+
+    async fn register_entries(&self, keys: &[String]) -> Result<Vec<RegisterEntry>> {
+        self.read("look up registers", async |c| {
+            registers::entries(c, keys).await
         })
         .await
     }

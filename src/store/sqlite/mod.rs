@@ -14,6 +14,7 @@ mod people;
 mod postings;
 mod public_tx;
 mod readers;
+mod registers;
 mod restore;
 mod rows;
 mod runs;

@@ -2,14 +2,16 @@
 
 use super::failure::Failure;
 use super::public_tx::SqlitePublicTx;
-use super::{SqliteStore, lock, migrate, operations, outbox, people, postings, runs, vacancies};
+use super::{
+    SqliteStore, lock, migrate, operations, outbox, people, postings, registers, runs, vacancies,
+};
 use crate::model::{
-    CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState, RunId,
-    Stage, StoredPosting, VacancyId,
+    CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState,
+    Register, RegisterEntry, RegisterState, RunId, Stage, StoredPosting, VacancyId,
 };
 use crate::store::prepared::{PackedOutput, PackedRecord};
 use crate::store::{
-    BodyDigest, Change, ConnectorState, Counts, Guard, Hold, Inbox, Leased, NewRun,
+    BodyDigest, Change, ConnectorState, Counts, Guard, Hold, Inbox, KeyedEntry, Leased, NewRun,
     NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange, PublicTx, PublicVacancy, Pulled,
     Reject, Result, Run, RunEnd, Settlement, SnapshotKind, StagedRecord, StagedRow, Statistics,
     Store, StoredVacancy, Trace, codec,
@@ -531,6 +533,49 @@ impl Store for SqliteStore {
     async fn write_notes(&self, notes: Vec<(String, Option<String>)>) -> Result<()> {
         self.inner
             .write("write notes", move |c| operations::write_notes(c, &notes))
+            .await
+    }
+
+    async fn begin_register(&self, register: Register, at: Timestamp) -> Result<u64> {
+        self.inner
+            .write("begin to load a register", move |c| {
+                registers::begin(c, register, at)
+            })
+            .await
+    }
+
+    async fn add_to_register(&self, load: u64, entries: Vec<KeyedEntry>) -> Result<()> {
+        self.inner
+            .write("load a register", move |c| {
+                registers::add(c, load, &entries)
+            })
+            .await
+    }
+
+    async fn finish_register(&self, load: u64, at: Timestamp) -> Result<RegisterState> {
+        self.inner
+            .write("take over a register", move |c| {
+                registers::finish(c, load, at)
+            })
+            .await
+    }
+
+    async fn abandon_register(&self, load: u64) -> Result<()> {
+        self.inner
+            .write("forget a register's load", move |c| {
+                registers::abandon(c, load)
+            })
+            .await
+    }
+
+    async fn registers(&self) -> Result<Vec<RegisterState>> {
+        self.inner.read("list registers", registers::list).await
+    }
+
+    async fn register_entries(&self, keys: &[String]) -> Result<Vec<RegisterEntry>> {
+        let keys = keys.to_vec();
+        self.inner
+            .read("look up registers", move |c| registers::entries(c, &keys))
             .await
     }
 
