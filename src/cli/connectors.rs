@@ -8,7 +8,7 @@ use crate::pull::connector::{Connector, FileProblem, Level, load_file};
 use crate::pull::forecast::{Forecast, Would};
 use crate::pull::source::{self, RecordSink, SourceRecord};
 use crate::settings::Loaded;
-use crate::store::{ConnectorState, SnapshotKind};
+use crate::store::{ConnectorState, Repeats, SnapshotKind};
 use async_trait::async_trait;
 use clap::Subcommand;
 use serde::Serialize;
@@ -102,6 +102,7 @@ async fn list(loaded: Loaded, json: bool) -> anyhow::Result<Exit> {
                     "run": run.id, "started": run.started,
                     "snapshot": crate::daemon::metrics::snapshot(run.snapshot),
                     "pulled": run.counts.pulled, "held": run.counts.held,
+                    "repeated": run.repeats().map_or(0, |repeats| repeats.records),
                 })
             }),
             error: hub.store.connector_state(name).await?.error,
@@ -201,6 +202,7 @@ struct Preview<'a> {
     shown: usize,
     /// A repeated reference counts once.
     references: BTreeSet<String>,
+    repeats: Repeats,
     mapped: u64,
     rejected: u64,
     filled: BTreeMap<String, u64>,
@@ -224,6 +226,7 @@ impl Preview<'_> {
         match outcome {
             Ok((draft, posting)) => {
                 if !self.references.insert(draft.reference.clone()) {
+                    self.repeats.add(&draft.reference);
                     return Ok(());
                 }
                 self.mapped += 1;
@@ -238,6 +241,7 @@ impl Preview<'_> {
                 if let Some(reference) = &reference
                     && !self.references.insert(reference.clone())
                 {
+                    self.repeats.add(reference);
                     return Ok(());
                 }
                 self.rejected += 1;
@@ -336,6 +340,7 @@ async fn preview(
         json,
         shown: 0,
         references: BTreeSet::new(),
+        repeats: Repeats::default(),
         mapped: 0,
         rejected: 0,
         filled: BTreeMap::new(),
@@ -348,6 +353,7 @@ async fn preview(
         rejected,
         filled,
         forecast,
+        repeats,
         ..
     } = sink;
     if let Some(error) = failed {
@@ -366,6 +372,7 @@ async fn preview(
         mapped,
         rejected,
         &filled,
+        &repeats,
         would.as_ref(),
         json,
     )?;
@@ -390,6 +397,7 @@ fn summary(
     mapped: u64,
     rejected: u64,
     filled: &BTreeMap<String, u64>,
+    repeats: &Repeats,
     would: Option<&Would>,
     json: bool,
 ) -> std::io::Result<()> {
@@ -408,6 +416,9 @@ fn summary(
         if let Some(error) = &end.error {
             of["error"] = Value::String(error.clone());
         }
+        if repeats.records > 0 {
+            of["repeats"] = json!(repeats);
+        }
         if let Some(would) = would {
             of["would"] = json!(would);
         }
@@ -421,6 +432,9 @@ fn summary(
     ))?;
     if let Some(error) = &end.error {
         out::line(error)?;
+    }
+    if repeats.records > 0 {
+        out::line(repeats.to_string())?;
     }
     if let Some(would) = would {
         out::line(format!(

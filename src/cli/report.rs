@@ -4,12 +4,15 @@ use super::{Exit, out};
 use crate::daemon::Hub;
 use crate::model::{MemberId, PostingId, Severity, Vacancy};
 use crate::publish::Blocker;
+use crate::store::{Repeats, SnapshotKind};
 use anyhow::bail;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Refused records that are shown of each source.
 const REJECTS: usize = 50;
+/// Runs looked back for the last one that read the source.
+const RUNS: usize = 50;
 
 #[derive(Debug, clap::Args)]
 pub struct Report {
@@ -42,6 +45,8 @@ struct Source {
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     held: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repeats: Option<Repeats>,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,7 +122,7 @@ pub async fn run(hub: &Hub, args: &Report) -> anyhow::Result<Exit> {
     let asks = report
         .sources
         .iter()
-        .any(|s| s.error.is_some() || s.held > 0)
+        .any(|s| s.error.is_some() || s.held > 0 || s.repeats.is_some())
         || !report.refused.is_empty()
         || report.channels.iter().any(|c| !c.blocked.is_empty());
     Ok(if asks { Exit::Attention } else { Exit::Done })
@@ -132,13 +137,21 @@ async fn sources(hub: &Hub, id: &MemberId) -> anyhow::Result<(Vec<Source>, Vec<R
             continue;
         }
         let state = hub.store.connector_state(name).await?;
-        let runs = hub.store.runs(Some(name), 1).await?;
+        let runs = hub.store.runs(Some(name), RUNS).await?;
+        // An unchanged feed still has the faults of the run that read it.
+        let read = runs.iter().find(|run| {
+            !matches!(
+                run.snapshot,
+                None | Some(SnapshotKind::Unchanged | SnapshotKind::Failed)
+            )
+        });
         let held = holds.iter().filter(|h| h.connector == *name);
         sources.push(Source {
             name: name.to_string(),
             last_run: runs.first().map(|run| run.started),
             error: state.error,
             held: held.map(|h| h.doubt.postings).sum(),
+            repeats: read.and_then(|run| run.repeats().cloned()),
         });
         for reject in hub.store.rejects(name, REJECTS).await? {
             refused.push(Refused {
@@ -243,6 +256,14 @@ fn say(report: &Member) -> std::io::Result<()> {
             text.push_str(&format!(
                 " ; {} offres retenues, dans l’attente d’une vérification",
                 source.held
+            ));
+        }
+        if let Some(repeats) = &source.repeats {
+            text.push_str(&format!(
+                " ; référence déjà employée dans le même flux : {} ({}), seule la dernière annonce \
+                 de chaque référence est reprise. Donnez à chaque offre sa propre référence.",
+                repeats.records,
+                repeats.named()
             ));
         }
         out::line(text)?;

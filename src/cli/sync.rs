@@ -3,7 +3,7 @@
 use super::{Exit, out, progress::Progress, table};
 use crate::daemon::{Hub, Observer, files};
 use crate::model::{ConnectorName, RunId, VacancyId};
-use crate::store::{ChangeOp, Run, SnapshotKind};
+use crate::store::{ChangeOp, Repeats, Run, SnapshotKind};
 use anyhow::bail;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +49,9 @@ struct Line {
     /// Why records were rejected, for the first few.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rejects: Vec<String>,
+    /// Records that share a reference with another one of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repeats: Option<Repeats>,
 }
 
 /// Rejected records of a run that are shown one by one.
@@ -78,6 +81,7 @@ impl Line {
             held: counts.held,
             error: run.error.clone(),
             rejects: Vec::new(),
+            repeats: run.repeats().cloned(),
         }
     }
 
@@ -366,6 +370,9 @@ fn say(report: &Report) -> std::io::Result<()> {
         }
         for reject in &line.rejects {
             out::line(format!("{}: rejected {reject}", line.name))?;
+        }
+        if let Some(repeats) = &line.repeats {
+            out::line(format!("{}: {repeats}", line.name))?;
         }
     }
     for problem in &report.problems {

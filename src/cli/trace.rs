@@ -197,6 +197,9 @@ fn say_posting(trace: &Trace) -> std::io::Result<()> {
             crate::daemon::metrics::snapshot(run.snapshot),
             run.counts.pulled
         ))?;
+        if let Some(repeats) = run.repeats() {
+            out::line(format!("             {repeats}"))?;
+        }
     }
     Ok(())
 }
@@ -242,6 +245,7 @@ fn trace_json(trace: &Trace) -> Value {
             "snapshot": run.snapshot,
             "counts": run.counts,
             "error": run.error,
+            "repeats": run.repeats(),
         })).collect::<Vec<_>>(),
     })
 }

@@ -16,7 +16,7 @@ use super::source::ReadEnd;
 use super::stage::{Seen, Stager, print};
 use crate::model::{Clock, ConnectorName, Decision, DecisionKind, PostingId, PostingState, RunId};
 use crate::store::{
-    ConnectorState, Counts, Doubt, Hold, HoldStatus, NewRun, Plan, Run, RunEnd, RunStatus,
+    ConnectorState, Counts, Doubt, Hold, HoldStatus, NewRun, Plan, Repeats, Run, RunEnd, RunStatus,
     SnapshotKind, StagedRow, Store, StoreError,
 };
 use jiff::Timestamp;
@@ -46,8 +46,7 @@ pub struct Report {
     pub error: Option<String>,
     /// What the guards kept back.
     pub doubt: Option<Doubt>,
-    /// Records whose reference came twice.
-    pub duplicates: u64,
+    pub repeats: Repeats,
 }
 
 /// A run that the store could not carry through; it is resumed or repeated later.
@@ -164,7 +163,7 @@ impl Running<'_> {
             counts: Counts::default(),
             error: end.error.clone(),
             doubt: None,
-            duplicates: seen.duplicates,
+            repeats: seen.repeats.clone(),
         };
         if end.snapshot == SnapshotKind::Failed {
             let error = end.error.as_deref().unwrap_or("the source gave no reason");
@@ -242,6 +241,7 @@ impl Running<'_> {
             releases: released.filter(|_| ruling.answers).map(|hold| hold.id),
             close_now: ruling.close_now,
             rekey: ruling.rekey,
+            repeats: seen.repeats.clone(),
             doubt: ruling.doubt,
         };
         plan.counts.held = plan.doubt.as_ref().map_or(0, |d| d.postings);

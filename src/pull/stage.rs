@@ -4,7 +4,7 @@ use super::guards::{Fill, Print};
 use super::run::{Map, Source};
 use super::source::{RecordSink, SourceRecord};
 use crate::model::{Draft, Field, PostingState, Problem, RunId};
-use crate::store::{RecordVerdict, StagedRecord, StagedRow, Store, StoreError};
+use crate::store::{RecordVerdict, Repeats, StagedRecord, StagedRow, Store, StoreError};
 use aho_corasick::AhoCorasick;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -26,10 +26,7 @@ pub struct Seen {
     pub fill: Fill,
     /// Texts of records with a reference that was unknown when the run began.
     pub prints: HashMap<String, Print>,
-    /// Records whose reference an earlier record of the run had.
-    pub duplicates: u64,
-    /// Some of their references, for the log.
-    pub duplicated: Vec<String>,
+    pub repeats: Repeats,
     /// Rejected records that no known reference could be found in.
     pub nameless: u64,
 }
@@ -97,10 +94,11 @@ impl<'a> Stager<'a> {
         }
         let filled = std::mem::take(&mut self.filled);
         self.seen.fill.filled = filled.iter().map(|(f, n)| (field_name(f), *n)).collect();
-        if self.seen.duplicates > 0 {
+        let repeats = &self.seen.repeats;
+        if repeats.records > 0 {
             tracing::warn!(
                 connector = %self.source.name(), run = %self.run,
-                duplicates = self.seen.duplicates, references = ?self.seen.duplicated,
+                records = repeats.records, references = ?repeats.references,
                 "the source repeats references; the last record of each counts"
             );
         }
@@ -169,10 +167,7 @@ impl<'a> Stager<'a> {
                 true
             }
             Some(had_usable) => {
-                self.seen.duplicates += 1;
-                if self.seen.duplicated.len() < 20 {
-                    self.seen.duplicated.push(record.reference.clone());
-                }
+                self.seen.repeats.add(&record.reference);
                 let better = usable || !*had_usable;
                 *had_usable |= usable;
                 better

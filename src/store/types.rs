@@ -119,6 +119,62 @@ pub struct Run {
     pub plan: Option<Plan>,
 }
 
+impl Run {
+    /// The references that its records shared, if there were any.
+    pub fn repeats(&self) -> Option<&Repeats> {
+        let repeats = &self.plan.as_ref()?.repeats;
+        (repeats.records > 0).then_some(repeats)
+    }
+}
+
+/// Records of a run whose reference an earlier record of it had: of each reference the last usable
+/// record counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeats {
+    pub records: u64,
+    /// The first of the references, each once, at most 20.
+    pub references: Vec<String>,
+}
+
+impl Repeats {
+    /// References that are named to a person.
+    const NAMED: usize = 5;
+
+    /// Counts one more record of `reference`.
+    pub fn add(&mut self, reference: &str) {
+        self.records += 1;
+        if self.references.len() < 20 && !self.references.iter().any(|r| r == reference) {
+            self.references.push(reference.to_owned());
+        }
+    }
+
+    /// The first few references, as a list for people.
+    pub fn named(&self) -> String {
+        let mut named = self.references[..self.references.len().min(Self::NAMED)].join(", ");
+        if self.references.len() > Self::NAMED {
+            named.push_str(", …");
+        }
+        named
+    }
+}
+
+impl std::fmt::Display for Repeats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (noun, verb) = if self.records == 1 {
+            ("record", "repeats")
+        } else {
+            ("records", "repeat")
+        };
+        write!(
+            f,
+            "{} {noun} {verb} the reference of another ({}): the last of each counts; \
+             give every offer a reference of its own at the source",
+            self.records,
+            self.named()
+        )
+    }
+}
+
 /// A record as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StagedRecord {
@@ -169,6 +225,8 @@ pub struct Plan {
     /// Accepted pairs of a re-key (old reference, new reference), written as decisions.
     #[serde(default)]
     pub rekey: Vec<(String, String)>,
+    #[serde(default)]
+    pub repeats: Repeats,
 }
 
 /// The doubtful part of a run's changes.

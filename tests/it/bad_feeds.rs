@@ -564,10 +564,36 @@ async fn t19_a_reference_that_comes_twice_is_one_offer() {
     let bench = Bench::json(12);
     let mut document = offers::json(&bench.offers);
     let twin = document["jobs"][4].clone();
-    document["jobs"].as_array_mut().unwrap().push(twin);
-    let sync = bench.bad("twice the same", Answer::json(&document)).await;
+    document["jobs"].as_array_mut().unwrap().push(twin.clone());
+    bench.feeds.set(FEED, Answer::json(&document));
+    let sync = bench.hub.sync();
     assert_eq!(sync.count(SOURCE, "pulled"), 12);
     assert_eq!(bench.live().await, 12);
+    let repeats = json!({ "records": 1, "references": ["R-005"] });
+    assert_eq!(sync.of(SOURCE)["repeats"], repeats);
+
+    let mut other = twin;
+    other["title"] = json!("Un autre poste sous la même référence");
+    document["jobs"].as_array_mut().unwrap().push(other);
+    bench.feeds.set(FEED, Answer::json(&document));
+    let said = bench.hub.run(&["sync"]);
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("2 records repeat the reference"), "{said}");
+    assert!(said.contains("R-005"), "{said}");
+    let live = bench.hub.vacancies().await;
+    assert_eq!(live.len(), 12);
+    let last = live
+        .iter()
+        .find(|v| v["title"] == "Un autre poste sous la même référence");
+    let posting = last.unwrap()["sources"][0]["posting"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let trace = bench.hub.run(&["trace", &posting]);
+    let trace = String::from_utf8(trace.stdout).unwrap();
+    assert!(trace.contains("2 records repeat the reference"), "{trace}");
+    let again = bench.bad("twice the same", Answer::json(&document)).await;
+    assert_eq!(again.snapshot(SOURCE), "unchanged");
 }
 
 #[tokio::test]

@@ -51,7 +51,12 @@ struct Records(Vec<SourceRecord>);
 #[async_trait]
 impl RecordSink for Records {
     async fn push(&mut self, records: Vec<SourceRecord>) -> anyhow::Result<()> {
-        self.0.extend(records);
+        for record in records {
+            // The payload of Personio has one of its offers twice.
+            if !self.0.contains(&record) {
+                self.0.push(record);
+            }
+        }
         Ok(())
     }
 }

@@ -509,7 +509,14 @@ async fn a_repeated_reference_counts_once_and_the_last_wins() {
         counts(10, 10, 0, 0),
         "a refused repeat spoils nothing"
     );
-    assert_eq!(report.duplicates, 2);
+    assert_eq!(report.repeats.records, 2);
+    assert_eq!(report.repeats.references, ["R000", "R001"]);
+    let runs = hub.store.runs(None, 1).await.unwrap();
+    assert_eq!(
+        runs[0].repeats(),
+        Some(&report.repeats),
+        "the run log keeps them"
+    );
     let id = PostingId::new(&"ats".into(), "R000");
     let pulled = hub.store.load_pulled(&[id]).await.unwrap();
     let payload: Value = serde_json::from_slice(pulled[0].payload.as_ref().unwrap()).unwrap();

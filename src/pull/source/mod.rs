@@ -34,7 +34,7 @@ use outlet::Outlet;
 use session::Session;
 
 /// One record as the source shows it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum SourceRecord {
     /// The record's tree; XML, CSV and feeds become the same tree of maps as JSON.
     Tree(serde_json::Value),

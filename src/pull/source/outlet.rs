@@ -4,8 +4,9 @@ use super::parse::Item;
 use super::session::{Session, broken};
 use super::{RecordSink, SourceRecord, detail};
 use crate::pull::connector::Connector;
+use crate::pull::connector::file::Paging;
 use serde_json::Value;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Records that are handed over at a time.
@@ -16,8 +17,9 @@ pub struct Outlet<'a> {
     connector: &'a Connector,
     sink: &'a mut dyn RecordSink,
     batch: Vec<SourceRecord>,
-    /// Hashes of the references that were seen; a record without one counts by its content.
-    seen: HashSet<u64>,
+    /// Hashes of the references that were seen, and of the content of each one's last record; a
+    /// record without a reference counts by its content.
+    seen: HashMap<u64, u64>,
     /// Keys of the records since the last [`Outlet::start_slice`].
     slice: HashSet<u64>,
     trouble: Option<String>,
@@ -30,7 +32,7 @@ impl<'a> Outlet<'a> {
             connector,
             sink,
             batch: Vec::new(),
-            seen: HashSet::new(),
+            seen: HashMap::new(),
             slice: HashSet::new(),
             trouble: None,
             sink_error: None,
@@ -66,7 +68,8 @@ impl<'a> Outlet<'a> {
         self.trouble.get_or_insert(why);
     }
 
-    /// Takes one item. A repeated one is dropped.
+    /// Takes one item. The very same record again is dropped where pages or slices may overlap;
+    /// any other repeated reference is the source's fault, and the sink's to count.
     ///
     /// # Errors
     /// The sink refuses.
@@ -78,14 +81,18 @@ impl<'a> Outlet<'a> {
                     None => hash(&record.to_string()),
                 };
                 self.slice.insert(key);
-                if self.seen.insert(key) && self.connector.mapping().keeps(&record) {
+                let overlaps = !matches!(self.connector.source.paging, Paging::None);
+                let content = if overlaps { hash(&record) } else { 0 };
+                let before = self.seen.insert(key, content);
+                let again = overlaps && before == Some(content);
+                if !again && self.connector.mapping().keeps(&record) {
                     self.batch.push(SourceRecord::Tree(record));
                 }
             }
             Item::Broken { raw, why } => {
                 let key = hash(&raw);
                 self.slice.insert(key);
-                if self.seen.insert(key) {
+                if self.seen.insert(key, 0).is_none() {
                     self.batch.push(broken(None, &raw, why));
                 }
             }

@@ -8,7 +8,8 @@ use passerelle::model::{
 };
 use passerelle::store::{
     ChangeWrite, ConnectorState, Counts, DynStore, Inbox, NewRun, NormalisedOutput, Plan,
-    PostingChange, PublicCommit, RecordVerdict, RunEnd, SnapshotKind, StagedRecord, VacancyWrite,
+    PostingChange, PublicCommit, RecordVerdict, Repeats, RunEnd, SnapshotKind, StagedRecord,
+    VacancyWrite,
 };
 
 /// Minutes after eight on a Monday.
@@ -91,6 +92,7 @@ pub fn plan(snapshot: SnapshotKind) -> Plan {
         releases: None,
         close_now: false,
         rekey: Vec::new(),
+        repeats: Repeats::default(),
     }
 }
 

@@ -78,8 +78,12 @@ async fn briefs(
 ) -> Option<(SnapshotKind, usize, Vec<Value>)> {
     let file = corpus(path)?;
     let connector = connector(&file_connector(preset, with, &file, more));
-    let (basket, end) = pull(&connector).await;
+    let (mut basket, end) = pull(&connector).await;
     assert_eq!(end.error, None, "{path}");
+    // Talentsoft's payload has one of its offers twice.
+    let mut references = std::collections::HashSet::new();
+    let records = &mut basket.records;
+    records.retain(|record| references.insert(connector.reference(record)));
     assert!(basket.broken.is_empty(), "{path}: {:?}", basket.broken);
     let drafts = basket
         .records
