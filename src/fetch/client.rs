@@ -1,8 +1,12 @@
-//! HTTP with the guards of the module, and local files behind the same door.
+//! HTTP with the guards of the module.
 
-use super::address::{AllowList, AllowRuleError};
+mod local;
+
+use super::address::AllowList;
 use super::body::{Body, BodyReader, Limits};
+use super::error::{FetchError, chain_of, public_url, readable};
 use super::pace::Pace;
+use super::request::{FetchSettings, Method, Request};
 use bytes::Bytes;
 use futures::StreamExt;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -10,175 +14,11 @@ use reqwest::header::{HeaderName, HeaderValue};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use url::{Host, Url};
-
-/// How fetching behaves for the whole program; the `[fetch]` section.
-#[derive(Clone, Debug)]
-pub struct FetchSettings {
-    /// Private hosts that may be reached: host, IP or CIDR, optional `:port`.
-    pub allow_hosts: Vec<String>,
-    /// Who asks, with an address to complain to.
-    pub user_agent: String,
-    /// Requests a second to one host, unless the connector says otherwise.
-    pub rate: f64,
-    /// Tries after the first one on 429, 5xx and transport errors.
-    pub retries: u32,
-    /// Wait before the first retry; doubled for each further one.
-    pub backoff: Duration,
-    /// Longest wait that a `Retry-After` is granted.
-    pub max_wait: Duration,
-    pub connect_timeout: Duration,
-    /// Folder that relative file paths start from.
-    pub base_folder: Option<PathBuf>,
-}
-
-impl Default for FetchSettings {
-    fn default() -> Self {
-        Self {
-            allow_hosts: Vec::new(),
-            user_agent: format!(
-                "Passerelle/{} (job-offer hub; set fetch.user_agent to your contact)",
-                env!("CARGO_PKG_VERSION")
-            ),
-            rate: 5.0,
-            retries: 3,
-            backoff: Duration::from_millis(500),
-            max_wait: Duration::from_secs(120),
-            connect_timeout: Duration::from_secs(10),
-            base_folder: None,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Method {
-    #[default]
-    Get,
-    Post,
-}
-
-/// One request.
-#[derive(Clone, Debug, Default)]
-pub struct Request {
-    pub method: Method,
-    /// `http:`, `https:`, `file:`, or a path.
-    pub url: String,
-    pub headers: Vec<(String, String)>,
-    /// Sent with POST, with the Content-Type among `headers`.
-    pub body: Option<Vec<u8>>,
-    /// Sent as If-None-Match and If-Modified-Since.
-    pub etag: Option<String>,
-    pub last_modified: Option<String>,
-    /// Requests a second to this host; the program's default when `None`.
-    pub rate: Option<f64>,
-    /// Wait on a 429 without Retry-After; the usual back-off when `None`.
-    pub busy_wait: Option<Duration>,
-    pub limits: Option<Limits>,
-    /// Statuses besides 2xx and 304 that are answers, not errors.
-    pub accept: Vec<u16>,
-}
-
-impl Request {
-    pub fn get(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            ..Self::default()
-        }
-    }
-}
-
-/// Why nothing could be read. Names the address without its query, which may hold a key.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    #[error("`{url}` is no address that can be fetched: {why}")]
-    Address { url: String, why: String },
-    #[error(
-        "{url}: {address} is a private address; list it in [fetch] allow_hosts if that is meant"
-    )]
-    Private { url: String, address: String },
-    #[error("{url}: the name cannot be resolved")]
-    Resolve {
-        url: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("{url}: no answer")]
-    Transport {
-        url: String,
-        #[source]
-        source: reqwest::Error,
-    },
-    #[error("{url}: no answer within {} s", .after.as_secs())]
-    TimedOut { url: String, after: Duration },
-    #[error("{url}: answered HTTP {status}{}", excerpt(.text))]
-    Status {
-        url: String,
-        status: u16,
-        /// Start of the answer's text.
-        text: String,
-        retry_after: Option<Duration>,
-    },
-    #[error("{url}: redirected more than {limit} times")]
-    Redirects { url: String, limit: u32 },
-    #[error("{url}: the body broke off")]
-    Body {
-        url: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("the file {path} cannot be read")]
-    File {
-        path: String,
-        #[source]
-        source: io::Error,
-    },
-    #[error("the HTTP client cannot be set up")]
-    Setup(#[source] reqwest::Error),
-    #[error(transparent)]
-    Allow(#[from] AllowRuleError),
-}
-
-fn excerpt(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!(": {text}")
-    }
-}
-
-impl FetchError {
-    pub fn status(&self) -> Option<u16> {
-        match self {
-            Self::Status { status, .. } => Some(*status),
-            _ => None,
-        }
-    }
-
-    fn is_transient(&self) -> bool {
-        match self {
-            Self::Status { status, .. } => matches!(status, 429 | 500 | 502 | 503 | 504),
-            Self::Transport { .. } | Self::Resolve { .. } | Self::TimedOut { .. } => true,
-            _ => false,
-        }
-    }
-
-    /// The error and its causes in one line.
-    pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
-    }
-}
 
 /// Fetches; cloning is cheap and shares pacing and connections.
 #[derive(Clone)]
@@ -533,54 +373,6 @@ impl Fetcher {
             retry_after,
         })
     }
-
-    /// The path of a `file:` URL, or of something that is no URL at all.
-    fn local_path(&self, url: &str) -> Option<PathBuf> {
-        let path = if let Some(rest) = url.strip_prefix("file:") {
-            match Url::parse(url).ok().and_then(|url| url.to_file_path().ok()) {
-                Some(path) if rest.starts_with("//") || rest.starts_with('/') => path,
-                _ => PathBuf::from(rest),
-            }
-        } else if url.contains("://") {
-            return None;
-        } else {
-            PathBuf::from(url)
-        };
-        Some(match &self.inner.settings.base_folder {
-            Some(base) if path.is_relative() => base.join(path),
-            _ => path,
-        })
-    }
-
-    async fn open_file(&self, path: PathBuf, request: &Request) -> Result<Body, FetchError> {
-        let limits = request.limits.unwrap_or_default();
-        let shown = path.display().to_string();
-        let refuse = |source: io::Error| FetchError::File {
-            path: shown.clone(),
-            source,
-        };
-        if path.as_os_str() == "-" {
-            return Ok(Body {
-                status: 200,
-                headers: Vec::new(),
-                url: "standard input".to_owned(),
-                reader: BodyReader::from_reader(io::stdin(), limits),
-            });
-        }
-        let path = newest(path).map_err(refuse)?;
-        let shown = path.display().to_string();
-        let file = tokio::fs::File::open(&path).await.map_err(refuse)?;
-        let meta = file.metadata().await.map_err(refuse)?;
-        if meta.is_dir() {
-            return Err(refuse(io::Error::from(io::ErrorKind::IsADirectory)));
-        }
-        Ok(Body {
-            status: 200,
-            headers: vec![("content-length".to_owned(), meta.len().to_string())],
-            url: shown.clone(),
-            reader: BodyReader::from_reader(file.into_std().await, limits),
-        })
-    }
 }
 
 /// Moves the body piece by piece to the parser; the last piece is empty. A parser that has had
@@ -618,60 +410,6 @@ async fn pump(
     }
 }
 
-fn chain_of(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
-/// The last file by name that a pattern with `*` in its file name matches; a path without one is
-/// itself. The file of the day may not be there yet: then yesterday's is the last.
-fn newest(path: PathBuf) -> io::Result<PathBuf> {
-    let pattern = path
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    if !pattern.contains('*') {
-        return Ok(path);
-    }
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-    let mut best: Option<String> = None;
-    for entry in std::fs::read_dir(folder.unwrap_or_else(|| std::path::Path::new(".")))? {
-        let Ok(name) = entry?.file_name().into_string() else {
-            continue;
-        };
-        if matches_pattern(&name, pattern) && best.as_ref().is_none_or(|known| *known < name) {
-            best = Some(name);
-        }
-    }
-    best.map(|name| path.with_file_name(name))
-        .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no file matches the pattern"))
-}
-
-/// Whether `name` has the parts of `pattern` between its stars, in order.
-fn matches_pattern(name: &str, pattern: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
-        return false;
-    };
-    let parts: Vec<&str> = parts.collect();
-    for (index, part) in parts.iter().enumerate() {
-        if index + 1 == parts.len() {
-            return rest.ends_with(part);
-        }
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    rest.is_empty()
-}
-
 /// Seconds, or an HTTP date.
 #[expect(
     clippy::disallowed_methods,
@@ -693,79 +431,9 @@ fn parse_retry_after(text: &str) -> Option<Duration> {
     Some(at.saturating_sub(now))
 }
 
-/// A short, printable start of an error page: tags dropped, blanks folded.
-fn readable(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let mut out = String::new();
-    let mut inside = false;
-    for c in text.chars() {
-        match c {
-            '<' => inside = true,
-            '>' => {
-                inside = false;
-                out.push(' ');
-            }
-            _ if inside => {}
-            c if c.is_whitespace() || c.is_control() => out.push(' '),
-            c => out.push(c),
-        }
-    }
-    let words: Vec<&str> = out.split_whitespace().collect();
-    words.join(" ").chars().take(160).collect()
-}
-
-/// A URL as it may be shown: without user, password and query.
-pub(crate) fn public_url(url: &str) -> String {
-    match Url::parse(url) {
-        Ok(mut parsed) => {
-            let _ = parsed.set_username("");
-            let _ = parsed.set_password(None);
-            let had_query = parsed.query().is_some();
-            parsed.set_query(None);
-            parsed.set_fragment(None);
-            if had_query {
-                format!("{parsed}?…")
-            } else {
-                parsed.to_string()
-            }
-        }
-        Err(_) => url.split('?').next().unwrap_or_default().to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patterns_name_the_last_file() {
-        for (name, pattern, expected) in [
-            ("offres-2026-11-02.csv", "offres-*.csv", true),
-            ("offres-2026-11-02.csv.tmp", "offres-*.csv", false),
-            ("offres.csv", "offres*.csv", true),
-            ("a", "*", true),
-            ("abc", "a*b*c", true),
-            ("ac", "a*b*c", false),
-        ] {
-            assert_eq!(matches_pattern(name, pattern), expected, "{name} {pattern}");
-        }
-        let folder = tempfile::tempdir().expect("a folder");
-        for day in ["01", "03", "02"] {
-            std::fs::write(folder.path().join(format!("offres-{day}.csv")), day).expect("written");
-        }
-        let found = newest(folder.path().join("offres-*.csv")).expect("a file");
-        assert!(found.ends_with("offres-03.csv"));
-        assert!(newest(folder.path().join("autres-*.csv")).is_err());
-    }
-
-    #[test]
-    fn addresses_are_shown_without_their_keys() {
-        assert_eq!(
-            public_url("https://user:pass@rh.example/flux?key=secret#x"),
-            "https://rh.example/flux?…"
-        );
-        assert_eq!(public_url("offres.csv"), "offres.csv");
-    }
 
     #[test]
     fn waits_are_read_in_both_forms() {

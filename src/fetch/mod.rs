@@ -7,8 +7,12 @@
 mod address;
 mod body;
 mod client;
+mod error;
 mod pace;
+mod request;
 
 pub use address::{AllowList, AllowRuleError};
 pub use body::{Body, BodyReader, Limits};
-pub use client::{FetchError, FetchSettings, Fetcher, Method, Request};
+pub use client::Fetcher;
+pub use error::FetchError;
+pub use request::{FetchSettings, Method, Request};

@@ -7,6 +7,8 @@
 //! **Invariant:** nothing rests on a notification or on a time-out of ours; locks belong to
 //! sessions, and the server ends those with their connection.
 
+mod blocks;
+mod bodies;
 mod failure;
 mod locks;
 mod migrate;

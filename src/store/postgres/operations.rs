@@ -3,7 +3,7 @@
 use super::failure::Result;
 use super::people::single;
 use super::rows::{all, one, run, to_text};
-use super::{people, postings, runs, vacancies};
+use super::{bodies, people, runs, vacancies};
 use crate::model::{ConnectorName, PostingId};
 use crate::store::{Statistics, Trace, codec};
 use deadpool_postgres::GenericClient;
@@ -44,11 +44,11 @@ pub(super) async fn statistics(c: &impl GenericClient) -> Result<Statistics> {
 }
 
 pub(super) async fn trace(c: &impl GenericClient, id: PostingId) -> Result<Option<Trace>> {
-    let Some(pulled) = postings::pulled(c, &[id]).await?.pop() else {
+    let Some(pulled) = bodies::pulled(c, &[id]).await?.pop() else {
         return Ok(None);
     };
     Ok(Some(Trace {
-        normalised: postings::normalised(c, &[id]).await?.pop(),
+        normalised: bodies::normalised(c, &[id]).await?.pop(),
         edges: vacancies::edges(c, &[id]).await?,
         decisions: people::decisions_of(c, &[id]).await?,
         vacancy: vacancies::resolve(c, id.vacancy()).await?,

@@ -2,7 +2,7 @@
 
 use super::failure::{Failure, Result};
 use super::rows::run;
-use super::{people, postings, vacancies};
+use super::{blocks, bodies, people, vacancies};
 use crate::model::{Decision, Edge, PostingId, StoredPosting, VacancyId};
 use crate::store::prepared::Blocks;
 use crate::store::{BodyDigest, Inbox, PublicCommit, PublicTx, StoredVacancy};
@@ -56,7 +56,7 @@ impl PublicTx for PostgresPublicTx {
         ids: &[PostingId],
         cap: usize,
     ) -> crate::store::Result<Vec<(PostingId, PostingId)>> {
-        let (pairs, blocks) = async { postings::candidates(self.client()?, ids, cap).await }
+        let (pairs, blocks) = async { blocks::candidates(self.client()?, ids, cap).await }
             .await
             .map_err(|failure: Failure| failure.told("find candidates"))?;
         self.blocks.cap = blocks.cap;
@@ -68,7 +68,7 @@ impl PublicTx for PostgresPublicTx {
         &mut self,
         ids: &[PostingId],
     ) -> crate::store::Result<Vec<StoredPosting>> {
-        async { postings::normalised(self.client()?, ids).await }
+        async { bodies::normalised(self.client()?, ids).await }
             .await
             .map_err(|failure: Failure| failure.told("load postings"))
     }
@@ -77,7 +77,7 @@ impl PublicTx for PostgresPublicTx {
         &mut self,
         ids: &[PostingId],
     ) -> crate::store::Result<Vec<(PostingId, BodyDigest)>> {
-        async { postings::digests(self.client()?, ids).await }
+        async { bodies::digests(self.client()?, ids).await }
             .await
             .map_err(|failure: Failure| failure.told("read digests"))
     }
@@ -117,7 +117,7 @@ impl PublicTx for PostgresPublicTx {
         let committed: Result<()> = async {
             let c = self.client()?;
             vacancies::commit(c, commit, inbox).await?;
-            postings::settle_generic(c, &self.blocks, inbox.at).await?;
+            blocks::settle_generic(c, &self.blocks, inbox.at).await?;
             c.batch_execute("COMMIT").await?;
             Ok(())
         }

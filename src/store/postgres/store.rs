@@ -4,7 +4,8 @@ use super::failure::Failure;
 use super::public_tx::PostgresPublicTx;
 use super::rows::run;
 use super::{
-    PostgresStore, migrate, operations, outbox, people, postings, registers, runs, vacancies,
+    PostgresStore, blocks, bodies, migrate, operations, outbox, people, postings, registers, runs,
+    vacancies,
 };
 use crate::model::{
     CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState,
@@ -158,7 +159,7 @@ impl Store for PostgresStore {
 
     async fn load_pulled(&self, ids: &[PostingId]) -> Result<Vec<Pulled>> {
         self.read("load pulled postings", async |c| {
-            postings::pulled(c, ids).await
+            bodies::pulled(c, ids).await
         })
         .await
     }
@@ -170,7 +171,7 @@ impl Store for PostgresStore {
         })
         .await?;
         self.write(doing, async |tx| {
-            postings::commit_normalised(tx, packed, inbox).await
+            bodies::commit_normalised(tx, packed, inbox).await
         })
         .await
     }
@@ -181,20 +182,18 @@ impl Store for PostgresStore {
         cap: usize,
     ) -> Result<Vec<(PostingId, PostingId)>> {
         self.read("find candidates", async |c| {
-            Ok(postings::candidates(c, ids, cap).await?.0)
+            Ok(blocks::candidates(c, ids, cap).await?.0)
         })
         .await
     }
 
     async fn load_normalised(&self, ids: &[PostingId]) -> Result<Vec<StoredPosting>> {
-        self.read("load postings", async |c| {
-            postings::normalised(c, ids).await
-        })
-        .await
+        self.read("load postings", async |c| bodies::normalised(c, ids).await)
+            .await
     }
 
     async fn digests(&self, ids: &[PostingId]) -> Result<Vec<(PostingId, BodyDigest)>> {
-        self.read("read digests", async |c| postings::digests(c, ids).await)
+        self.read("read digests", async |c| bodies::digests(c, ids).await)
             .await
     }
 

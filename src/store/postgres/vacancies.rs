@@ -3,7 +3,7 @@
 use super::failure::{Failure, Result};
 use super::people::single;
 use super::rows::{all, limit, one, run, uuids};
-use super::{outbox, postings};
+use super::{bodies, outbox};
 use crate::model::{Edge, PostingId, Revision, VacancyId, VacancyStatus};
 use crate::store::{
     Change, ChangeOp, Inbox, PublicCommit, PublicVacancy, StoredVacancy, VacancyWrite, codec,
@@ -71,7 +71,7 @@ pub(super) async fn get(c: &impl GenericClient, ids: &[VacancyId]) -> Result<Vec
     )
     .await?;
     let mut found = HashMap::new();
-    for vacancy in postings::unpacked(rows, stored).await? {
+    for vacancy in bodies::unpacked(rows, stored).await? {
         found.insert(vacancy.id, vacancy);
     }
     for row in &members {
@@ -162,7 +162,7 @@ pub(super) async fn changes(
         &[&codec::int(after), &limit(most)],
     )
     .await?;
-    postings::unpacked(rows, |row| {
+    bodies::unpacked(rows, |row| {
         let reason: Option<&str> = row.try_get(3)?;
         let id = VacancyId(row.try_get(1)?);
         Ok(Change {
@@ -203,7 +203,7 @@ pub(super) async fn live(
         &[&after, &limit(most)],
     )
     .await?;
-    let page = postings::unpacked(rows, |row| {
+    let page = bodies::unpacked(rows, |row| {
         let id = VacancyId(row.try_get(0)?);
         Ok(PublicVacancy {
             id,
