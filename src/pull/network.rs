@@ -98,6 +98,9 @@ impl NetworkFiles {
         for path in self.toml_files(folder) {
             let loaded = load_file(&path, catalogue);
             self.problems.extend(loaded.problems);
+            if let Some(refused) = &loaded.refused {
+                self.check(&path, refused, network);
+            }
             let digest = digest(&path, loaded.connector.as_ref(), catalogue);
             let fresh = loaded.connector.and_then(|connector| {
                 let schedule = self.check(&path, &connector, network)?;
@@ -158,16 +161,9 @@ impl NetworkFiles {
             self.error(path, "member", message, remedy);
             fine = false;
         }
-        let schedule = match connector.schedule.as_deref().map(str::parse::<Schedule>) {
-            None => None,
-            Some(Ok(schedule)) => Some(schedule.with_jitter(name)),
-            Some(Err(error)) => {
-                let remedy = "for example \"0 6 * * 1-5\", \"every 30m\" or \"@hourly\"";
-                self.error(path, "schedule", error.to_string(), remedy);
-                fine = false;
-                None
-            }
-        };
+        // A text that is no schedule was refused with the file.
+        let schedule = connector.schedule.as_deref().map(str::parse::<Schedule>);
+        let schedule = schedule.and_then(Result::ok).map(|s| s.with_jitter(name));
         fine.then_some(schedule)
     }
 

@@ -11,6 +11,10 @@ pub struct Breach {
     pub key: Vec<String>,
     pub message: String,
     pub remedy: String,
+    /// Nothing stands at `key`.
+    pub missing: bool,
+    /// The key beside it that an unknown one seems to mean.
+    pub meant: Option<String>,
 }
 
 /// Every breach of `schema` in `value`.
@@ -150,6 +154,8 @@ impl<'s> Checker<'s> {
                     key: missing,
                     message: format!("`{name}` is missing"),
                     remedy: format!("add `{name} = …`"),
+                    missing: true,
+                    meant: None,
                 });
             }
         }
@@ -214,6 +220,8 @@ impl<'s> Checker<'s> {
                 key: missing,
                 message: "`kind` is missing".to_owned(),
                 remedy: format!("one of {}", tags.join(", ")),
+                missing: true,
+                meant: None,
             });
         } else {
             out.extend(best.unwrap_or_default());
@@ -268,6 +276,8 @@ fn wrong(key: &[String], value: &Value, expected: &str) -> Breach {
         key: key.to_vec(),
         message: format!("{} stands here, {expected}", shown(value)),
         remedy: String::new(),
+        missing: false,
+        meant: None,
     }
 }
 
@@ -279,11 +289,14 @@ fn not_among(key: &[String], value: &Value, allowed: &[String]) -> Breach {
         remedy: meant
             .map(|m| format!("perhaps `{m}` is meant"))
             .unwrap_or_default(),
+        missing: false,
+        meant: None,
     }
 }
 
 fn unknown(key: &[String], name: &str, known: &[String]) -> Breach {
-    let remedy = match nearest(name, known) {
+    let meant = nearest(name, known);
+    let remedy = match meant {
         Some(meant) => format!("perhaps `{meant}` is meant"),
         None if known.len() <= 20 && !known.is_empty() => {
             format!("known here: {}", known.join(", "))
@@ -294,6 +307,8 @@ fn unknown(key: &[String], name: &str, known: &[String]) -> Breach {
         key: key.to_vec(),
         message: format!("`{name}` is not known here"),
         remedy,
+        missing: false,
+        meant: meant.map(str::to_owned),
     }
 }
 

@@ -82,6 +82,66 @@ service = { template = "{{ a " }
 }
 
 #[test]
+fn groups_of_mistakes_are_reported_in_one_go() {
+    // A misspelt key, a wrong kind, a wrong number, a bad zone, schedule, secret, encoding, path,
+    // value table and template: none of them hides another, and none is told twice.
+    let found = problems(
+        r#"
+name = "Clinique"
+zone = "Europe/Vesoul"
+schedule = "0 25 * * *"
+title = 7
+[source]
+kind = "jsn"
+url = "https://rh.example/offres.json"
+encoding = "latin-99"
+rate = -1.0
+[source.paging]
+kind = "next_link"
+path = "a..b"
+[push]
+key = "clear"
+[records]
+keep = "((("
+[guards]
+misses = 0
+[fields]
+reference = "id"
+titel = "titre"
+contract = { path = "c", values = "contrats" }
+service = { template = "{{ a " }
+"#,
+    );
+    insta::assert_snapshot!(found.join("\n"));
+}
+
+#[test]
+fn what_is_readable_of_a_torn_file_is_checked_too() {
+    let found = problems(
+        r#"
+name = "clinique
+zone = "Europe/Vesoul"
+[source]
+kind = "json"
+url = "https://rh.example/offres.json"
+shape = "round"
+[guards]
+misses = = 2
+max_drop = 3.0
+"#,
+    );
+    insta::assert_snapshot!(found.join("\n"));
+}
+
+#[test]
+fn an_unknown_preset_hides_no_other_mistake() {
+    let found = problems(
+        "name = \"x\"\nuse = \"smartrecruiter\"\nzone = \"Europe/Vesoul\"\n[with]\ncompany = \"c\"\n[guards]\nmisses = 0\n",
+    );
+    insta::assert_snapshot!(found.join("\n"));
+}
+
+#[test]
 fn presets_ask_for_their_parameters() {
     let found = problems(
         "name = \"ft\"\nuse = \"france-travail\"\n[with]\nclient = \"x\"\ndepartments = [\"70\"]\nclient_secret = \"clear\"\n",

@@ -1,0 +1,359 @@
+//! `[source]`: how the records are asked for.
+
+use crate::pull::connector::secret::Text;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// `[source]`: the request.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Format of the answer.
+    pub kind: Kind,
+    /// `https://…`, `file:…` or a path. `${env:NAME}` and `${file:PATH}` stand for secrets. In a
+    /// path, `*` in the file name stands for anything: the last file by name is read.
+    pub url: Text,
+    #[serde(default)]
+    pub method: HttpMethod,
+    /// Headers of every request to the host of `url`.
+    #[serde(default)]
+    pub headers: BTreeMap<String, Text>,
+    /// Query parameters, added to those of `url`; a list repeats the parameter.
+    #[serde(default)]
+    pub query: BTreeMap<String, QueryValue>,
+    /// JSON body of a POST.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<serde_json::Value>,
+    /// Encoding of the text, where the source declares a wrong one: `windows-1252`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<String>,
+    /// Requests a second to this host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// Statuses that mean "no records" rather than an error: `[204]`.
+    #[serde(default)]
+    pub empty_status: Vec<u16>,
+    #[serde(default)]
+    pub csv: CsvTable,
+    #[serde(default)]
+    pub html: HtmlTable,
+    #[serde(default)]
+    pub auth: Auth,
+    #[serde(default)]
+    pub paging: Paging,
+    /// A second request for each record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Detail>,
+}
+
+/// One value of a query parameter, or several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum QueryValue {
+    One(Text),
+    Many(Vec<Text>),
+}
+
+impl Source {
+    /// A source that is never asked.
+    pub fn pushed() -> Self {
+        Self {
+            kind: Kind::Json,
+            url: Text::new(crate::pull::push::PUSH_ONLY),
+            method: HttpMethod::Get,
+            headers: BTreeMap::new(),
+            query: BTreeMap::new(),
+            body: None,
+            encoding: None,
+            rate: None,
+            empty_status: Vec::new(),
+            csv: CsvTable::default(),
+            html: HtmlTable::default(),
+            auth: Auth::None,
+            paging: Paging::None,
+            detail: None,
+        }
+    }
+}
+
+/// Format of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// JSON, or JSON objects one a line.
+    Json,
+    /// Any XML; attributes become `@name`, text beside attributes `#text`.
+    Xml,
+    /// RSS 2.0: XML whose records are `rss.channel.item`, a window unless said otherwise.
+    Rss,
+    /// Atom: XML whose records are `feed.entry`, a window unless said otherwise.
+    Atom,
+    /// Rows with a header line; delimiter and encoding are found out.
+    Csv,
+    /// A workbook of Excel (XLSX, XLS): the rows of one sheet below its header line.
+    Xlsx,
+    /// A workbook of LibreOffice, read in the same way.
+    Ods,
+    /// Pages of HTML, by the selectors of `[source.html]`: the last resort.
+    Html,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum HttpMethod {
+    #[default]
+    Get,
+    Post,
+}
+
+/// `[source.csv]`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CsvTable {
+    /// One character; found out from the first lines when absent.
+    pub delimiter: Option<String>,
+    /// Names of the columns of a file without a header line.
+    pub columns: Vec<String>,
+    /// Column names lose case, accents and punctuation: `Date de début` becomes `date_de_debut`.
+    pub fold_header: bool,
+    /// Whether the file must end with a line end to count as whole. Files that never do (`false`)
+    /// cannot be told from files that were cut at the end of a row.
+    pub final_newline: Option<bool>,
+    /// Workbooks: name of the sheet; the first one when absent.
+    pub sheet: Option<String>,
+}
+
+/// `[source.html]`: CSS selectors. One may end in `@name` for an attribute instead of the text, or
+/// in `@html` for the inner HTML: `a.titre@href`; `@data-id` alone is the element's own.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HtmlTable {
+    /// What finds the element of each offer: `article.offre`.
+    pub select: String,
+    /// Values of a record, found within its element.
+    pub values: BTreeMap<String, String>,
+    /// Values of the page: `next = "a[rel=next]@href"` for `paging`, `total` for `records`.
+    pub page: BTreeMap<String, String>,
+    /// What is there only when the list is empty; a page without offers and without it is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub empty: Option<String>,
+}
+
+/// `[source.auth]`: how the source knows us.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Auth {
+    #[default]
+    None,
+    /// A header with a key.
+    Header {
+        name: String,
+        value: Text,
+    },
+    /// A query parameter with a key.
+    Query {
+        name: String,
+        value: Text,
+    },
+    Basic {
+        user: Text,
+        password: Text,
+    },
+    Bearer {
+        token: Text,
+    },
+    /// OAuth 2 client credentials; the token is renewed before it expires.
+    Oauth2 {
+        token_url: Text,
+        client_id: Text,
+        client_secret: Text,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scope: Option<String>,
+        /// Further fields of the token request.
+        #[serde(default)]
+        params: BTreeMap<String, Text>,
+        /// Where id and secret travel.
+        #[serde(default)]
+        credentials: Credentials,
+        /// Where the token stands in the answer.
+        #[serde(default = "access_token")]
+        token_path: String,
+    },
+}
+
+fn access_token() -> String {
+    "access_token".to_owned()
+}
+
+/// Where the id and the secret of an OAuth client travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Credentials {
+    /// In the form.
+    #[default]
+    Body,
+    /// In an `Authorization: Basic` header.
+    Header,
+}
+
+/// Where paging parameters travel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Carrier {
+    #[default]
+    Query,
+    /// A key of the JSON body.
+    Body,
+}
+
+/// `[source.paging]`: how the rest of the records is reached. Totals, where the source declares
+/// one, must reconcile for a snapshot to be complete.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Paging {
+    /// One answer holds everything.
+    #[default]
+    None,
+    /// A page number, until a short or empty page, or the declared number of pages.
+    Page {
+        #[serde(default = "page")]
+        param: String,
+        /// Number of the first page.
+        #[serde(default = "one")]
+        start: u64,
+        /// Parameter of the page size.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size_param: Option<String>,
+        /// Records a page; a shorter page is the last one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+        /// Path of the number of pages in the answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pages: Option<String>,
+        /// Path of a flag that says whether more pages follow.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        more: Option<String>,
+        /// Header that holds the number of records.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total_header: Option<String>,
+        #[serde(default)]
+        carrier: Carrier,
+    },
+    /// The number of records to skip, until a short or empty page, or the declared total.
+    Offset {
+        #[serde(default = "offset")]
+        param: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size_param: Option<String>,
+        size: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        total_header: Option<String>,
+        #[serde(default)]
+        carrier: Carrier,
+    },
+    /// The address of the next page stands in the answer.
+    NextLink { path: String },
+    /// The address of the next page stands in the `Link` header, `rel="next"`.
+    LinkHeader,
+    /// A token of the answer asks for the next page.
+    Cursor {
+        param: String,
+        path: String,
+        #[serde(default)]
+        carrier: Carrier,
+    },
+    /// `param=first-last`, answered with `Content-Range: items 0-149/9981`.
+    ContentRange {
+        #[serde(default = "range")]
+        param: String,
+        size: u64,
+        /// Last index that the service serves.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<u64>,
+    },
+    /// France Travail "Offres d'emploi v2": ranges of 150 within slices by département, origin
+    /// and creation window, none of which may exceed what the service serves.
+    FranceTravail {
+        /// Département codes: `["70", "25"]`.
+        departments: Vec<String>,
+        /// `1` France Travail's own offers, `2` partners' offers; asked for separately.
+        #[serde(default = "both_origins")]
+        origins: Vec<u8>,
+        /// ROME codes to keep to, all when empty.
+        #[serde(default)]
+        rome: Vec<String>,
+        /// Oldest creation date that is looked at when a slice is split: `2024-01-01`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<String>,
+    },
+}
+
+fn page() -> String {
+    "page".to_owned()
+}
+
+fn offset() -> String {
+    "offset".to_owned()
+}
+
+fn range() -> String {
+    "range".to_owned()
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn both_origins() -> Vec<u8> {
+    vec![1, 2]
+}
+
+/// `[source.detail]`: a second request for each record.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Detail {
+    /// Whether the detail is asked for.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Address, a template over the record: `…/postings/{{ id }}`.
+    pub url: String,
+    /// Format of the answer.
+    #[serde(default)]
+    pub kind: DetailKind,
+    /// Path of the record in the answer; the whole answer when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Key of the record under which the detail is put; its keys are merged when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub into: Option<String>,
+    /// Requests at a time.
+    #[serde(default = "four")]
+    pub concurrency: usize,
+    /// Statuses that say that the offer is gone since the list was read.
+    #[serde(default = "gone")]
+    pub gone: Vec<u16>,
+}
+
+/// Format of a detail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DetailKind {
+    /// JSON or XML, told by the first character.
+    #[default]
+    Auto,
+    /// An HTML page: its schema.org `JobPosting` in JSON-LD is the record.
+    JsonLd,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn four() -> usize {
+    4
+}
+
+fn gone() -> Vec<u16> {
+    vec![404, 410]
+}

@@ -1,0 +1,365 @@
+//! The checks that no schema says, and the [`Connector`] that comes of them.
+
+use super::Builder;
+use crate::model::{ConnectorName, Field, MemberId};
+use crate::pull::connector::Connector;
+use crate::pull::connector::file::{
+    Auth, ConnectorFile, Evidence, Kind, OneOrMany, Paging, Push, Semantics, Source,
+};
+use crate::pull::connector::problem::Level;
+use crate::pull::mapping::{Mapping, Path};
+use crate::pull::schedule::Schedule;
+use jiff::tz::TimeZone;
+
+impl Builder<'_> {
+    pub(super) fn compile(
+        &mut self,
+        file: ConnectorFile,
+        preset: Option<String>,
+        mapping_only: bool,
+    ) -> Option<Connector> {
+        let name = file.name.clone().unwrap_or_default();
+        if name.is_empty() {
+            self.missing(
+                "name",
+                "the connector has no name",
+                "add `name = \"…\"`; it is fixed for life",
+            );
+        } else if !name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        {
+            self.error(
+                "name",
+                format!("`{name}` is no name"),
+                "lower-case letters, digits and hyphens only",
+            );
+        }
+        if let Some(info) = &file.info
+            && info.evidence == Evidence::SecondHand
+            && !mapping_only
+        {
+            self.warning(
+                "use",
+                "this preset is known at second hand only and was not tried on a real payload",
+                "look at `connectors preview` with care",
+            );
+        }
+        let zone_name = file.zone.as_deref().unwrap_or("Europe/Paris");
+        let zone = TimeZone::get(zone_name).unwrap_or_else(|_| {
+            self.error(
+                "zone",
+                format!("`{zone_name}` is no time zone"),
+                "a name such as Europe/Paris",
+            );
+            TimeZone::UTC
+        });
+        if let Some(Err(error)) = file.schedule.as_deref().map(str::parse::<Schedule>) {
+            self.error(
+                "schedule",
+                error.to_string(),
+                "for example \"0 6 * * 1-5\", \"every 30m\" or \"@hourly\"",
+            );
+        }
+        let pushed = file.push.as_ref().map(|_| Source::pushed());
+        let Some(mut source) = file.source.or(pushed) else {
+            self.missing(
+                "source",
+                "`source` is missing",
+                "add `use = \"PRESET\"`, a [source] with kind and url, or a [push]",
+            );
+            return None;
+        };
+        source.detail = source.detail.filter(|detail| detail.enabled);
+        if let Some(push) = &file.push {
+            self.check_push(push);
+        }
+        self.check_source(&source, mapping_only);
+        let record_paths = self.record_paths(&source, &file.records.path);
+        let total = file
+            .records
+            .total
+            .as_deref()
+            .and_then(|p| self.path("records.total", p));
+        for field in [Field::Reference, Field::Title] {
+            if !file.fields.fields.contains_key(&field) {
+                let key = crate::pull::mapping::field_name(field);
+                self.missing(
+                    &format!("fields.{key}"),
+                    format!("`{key}` is missing: every posting needs one"),
+                    format!("add `{key} = \"…\"` to [fields]"),
+                );
+            }
+        }
+        if file.guards.misses == 0 {
+            self.error("guards.misses", "0 stands here, expected at least 1", "");
+        }
+        let semantics = file.records.semantics.unwrap_or(match source.kind {
+            Kind::Rss | Kind::Atom => Semantics::Window,
+            _ => Semantics::Snapshot,
+        });
+        let compiled = Mapping::compile(
+            &file.fields,
+            &file.values,
+            &zone,
+            file.records.keep.as_deref(),
+        );
+        let mapping = match compiled {
+            Ok(mapping) => mapping,
+            Err(errors) => {
+                for error in errors {
+                    self.push(Level::Error, &error.key, error.message, "");
+                }
+                return None;
+            }
+        };
+        Some(Connector {
+            name: ConnectorName(name),
+            title: file
+                .title
+                .or(file.info.map(|i| i.title))
+                .unwrap_or_default(),
+            member: file.member.map(MemberId),
+            schedule: file.schedule,
+            guards: file.guards,
+            preset,
+            source,
+            push: file.push,
+            record_paths,
+            total,
+            semantics,
+            relationships: file.records.relationships,
+            limits: file.limits,
+            mapping,
+        })
+    }
+
+    fn path(&mut self, key: &str, text: &str) -> Option<Path> {
+        text.parse()
+            .map_err(|error| {
+                self.error(
+                    key,
+                    format!("{error}"),
+                    "see the path forms of the connector reference",
+                )
+            })
+            .ok()
+    }
+
+    /// The key paths of the record list.
+    fn record_paths(&mut self, source: &Source, given: &Option<OneOrMany>) -> Vec<Vec<String>> {
+        let default = match source.kind {
+            Kind::Rss => "rss.channel.item",
+            Kind::Atom => "feed.entry",
+            _ => ".",
+        };
+        let texts = given
+            .as_ref()
+            .map_or_else(|| vec![default.to_owned()], |p| p.as_slice().to_vec());
+        if source.kind == Kind::Xml && given.is_none() {
+            self.missing(
+                "records.path",
+                "an XML source needs the path of its records",
+                "for example `path = \"source.job\"`",
+            );
+        }
+        let mut out = Vec::new();
+        for text in texts {
+            if let Some(path) = self.path("records.path", &text) {
+                match path.keys() {
+                    Some(keys) => out.push(keys.into_iter().map(str::to_owned).collect()),
+                    None => self.error(
+                        "records.path",
+                        format!("`{text}` has more than keys"),
+                        "write keys with dots only, and filter with `keep`",
+                    ),
+                }
+            }
+        }
+        out
+    }
+
+    fn check_source(&mut self, source: &Source, mapping_only: bool) {
+        let url = source.url.as_str();
+        if !mapping_only {
+            let plain = url.split("${").next().unwrap_or_default();
+            if url.trim().is_empty() {
+                self.error(
+                    "source.url",
+                    "the address is empty",
+                    "add the address of the source",
+                );
+            } else if plain.contains("://")
+                && url::Url::parse(&url.replace(['{', '}', '$'], "x")).is_err()
+            {
+                self.error(
+                    "source.url",
+                    format!("`{url}` is no address"),
+                    "for example https://rh.example/offres.xml",
+                );
+            } else if url.starts_with("http://") && !is_local(url) {
+                self.warning(
+                    "source.url",
+                    "the source is asked without encryption",
+                    "use https if the service has it",
+                );
+            }
+        }
+        self.check_html(source);
+        if let Some(encoding) = &source.encoding
+            && encoding_rs::Encoding::for_label(encoding.as_bytes()).is_none()
+        {
+            self.error(
+                "source.encoding",
+                format!("`{encoding}` is no encoding"),
+                "for example windows-1252",
+            );
+        }
+        if let Some(delimiter) = &source.csv.delimiter
+            && delimiter.len() != 1
+        {
+            self.error(
+                "source.csv.delimiter",
+                format!("`{delimiter}` is not one character"),
+                "for example \";\"",
+            );
+        }
+        if source
+            .rate
+            .is_some_and(|rate| !(rate.is_finite() && rate > 0.0))
+        {
+            self.error(
+                "source.rate",
+                "the rate must be above 0",
+                "requests a second, for example 2.0",
+            );
+        }
+        let paths: Vec<(&str, Option<&String>)> = match &source.paging {
+            Paging::Page { pages, more, .. } => vec![
+                ("source.paging.pages", pages.as_ref()),
+                ("source.paging.more", more.as_ref()),
+            ],
+            Paging::NextLink { path } | Paging::Cursor { path, .. } => {
+                vec![("source.paging.path", Some(path))]
+            }
+            Paging::FranceTravail {
+                departments,
+                origins,
+                since,
+                ..
+            } => {
+                if departments.is_empty() && !mapping_only {
+                    self.error(
+                        "with.departments",
+                        "no département is listed",
+                        "for example departments = [\"70\"]",
+                    );
+                }
+                if origins.iter().any(|o| !matches!(o, 1 | 2)) {
+                    self.error(
+                        "with.origins",
+                        "an origin is 1 (France Travail) or 2 (partners)",
+                        "",
+                    );
+                }
+                if let Some(since) = since
+                    && since.parse::<jiff::civil::Date>().is_err()
+                {
+                    self.error(
+                        "with.since",
+                        format!("`{since}` is no date"),
+                        "for example 2024-01-01",
+                    );
+                }
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
+        for (key, path) in paths {
+            if let Some(path) = path {
+                self.path(key, path);
+            }
+        }
+        if let Auth::Oauth2 { token_path, .. } = &source.auth {
+            self.path("source.auth.token_path", token_path);
+        }
+        for text in [&source.url].into_iter().chain(source.headers.values()) {
+            for (kind, name) in text.references() {
+                if !matches!(kind, "env" | "file") {
+                    self.error(
+                        "source",
+                        format!("`${{{kind}:{name}}}` is no reference"),
+                        "write ${env:NAME} or ${file:PATH}",
+                    );
+                }
+            }
+        }
+    }
+
+    fn check_push(&mut self, push: &Push) {
+        let texts = [("key", &push.key), ("hmac", &push.hmac)];
+        if texts.iter().all(|(_, text)| text.is_none()) {
+            self.error(
+                "push",
+                "anyone could send offers: neither `key` nor `hmac` is set",
+                "add key = { env = \"NAME\" } or hmac = { env = \"NAME\" }",
+            );
+        }
+        for (name, text) in texts {
+            if text.as_ref().is_some_and(|text| !text.has_secret()) {
+                self.error(
+                    &format!("push.{name}"),
+                    "the secret stands in clear",
+                    format!("write {name} = {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"),
+                );
+            }
+        }
+    }
+
+    fn check_html(&mut self, source: &Source) {
+        let table = &source.html;
+        if source.kind == Kind::Html && (table.select.is_empty() || table.values.is_empty()) {
+            self.error(
+                "source.html",
+                "an HTML source needs `select` and `values`",
+                "for example select = \"article.offre\" and values = { titre = \"h2\", lien = \"a@href\" }",
+            );
+        }
+        let wrong: Vec<(String, String)> = [("select", &table.select)]
+            .into_iter()
+            .chain(table.empty.as_ref().map(|css| ("empty", css)))
+            .map(|(key, css)| (format!("source.html.{key}"), css))
+            .chain(
+                table
+                    .values
+                    .iter()
+                    .map(|(name, css)| (format!("source.html.values.{name}"), css)),
+            )
+            .chain(
+                table
+                    .page
+                    .iter()
+                    .map(|(name, css)| (format!("source.html.page.{name}"), css)),
+            )
+            .filter(|(_, css)| !css.is_empty() && !crate::pull::source::parse::is_html_find(css))
+            .map(|(key, css)| (key, css.clone()))
+            .collect();
+        for (key, css) in wrong {
+            self.error(
+                &key,
+                format!("`{css}` is no CSS selector"),
+                "for example \"article.offre h2 a@href\"",
+            );
+        }
+    }
+}
+
+/// Whether an address is this machine.
+pub fn is_local(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost",
+        None => false,
+    })
+}
