@@ -202,12 +202,18 @@ struct Preview<'a> {
     shown: usize,
     /// A repeated reference counts once.
     references: BTreeSet<String>,
+    tally: Tally,
+    forecast: Forecast,
+    failed: &'a mut Option<std::io::Error>,
+}
+
+/// What a preview has counted.
+#[derive(Default)]
+struct Tally {
     repeats: Repeats,
     mapped: u64,
     rejected: u64,
     filled: BTreeMap<String, u64>,
-    forecast: Forecast,
-    failed: &'a mut Option<std::io::Error>,
 }
 
 impl Preview<'_> {
@@ -226,14 +232,14 @@ impl Preview<'_> {
         match outcome {
             Ok((draft, posting)) => {
                 if !self.references.insert(draft.reference.clone()) {
-                    self.repeats.add(&draft.reference);
+                    self.tally.repeats.add(&draft.reference);
                     return Ok(());
                 }
-                self.mapped += 1;
+                self.tally.mapped += 1;
                 let places = draft.places.iter().flat_map(BTreeMap::keys);
                 let fields: BTreeSet<_> = draft.fields.keys().chain(places).collect();
                 for field in fields {
-                    *self.filled.entry(name(field)).or_default() += 1;
+                    *self.tally.filled.entry(name(field)).or_default() += 1;
                 }
                 self.show(Ok(&posting), &draft.problems)
             }
@@ -241,10 +247,10 @@ impl Preview<'_> {
                 if let Some(reference) = &reference
                     && !self.references.insert(reference.clone())
                 {
-                    self.repeats.add(reference);
+                    self.tally.repeats.add(reference);
                     return Ok(());
                 }
-                self.rejected += 1;
+                self.tally.rejected += 1;
                 self.show(Err(reference.as_deref()), &problems)
             }
         }
@@ -340,21 +346,13 @@ async fn preview(
         json,
         shown: 0,
         references: BTreeSet::new(),
-        repeats: Repeats::default(),
-        mapped: 0,
-        rejected: 0,
-        filled: BTreeMap::new(),
+        tally: Tally::default(),
         forecast: Forecast::default(),
         failed: &mut failed,
     };
     let end = source::read(&connector, &ConnectorState::default(), &env, &mut sink).await;
     let Preview {
-        mapped,
-        rejected,
-        filled,
-        forecast,
-        repeats,
-        ..
+        tally, forecast, ..
     } = sink;
     if let Some(error) = failed {
         return Err(error.into());
@@ -366,21 +364,14 @@ async fn preview(
         }
         _ => None,
     };
-    summary(
-        &connector,
-        &end,
-        mapped,
-        rejected,
-        &filled,
-        &repeats,
-        would.as_ref(),
-        json,
-    )?;
-    Ok(if end.snapshot == SnapshotKind::Failed || rejected > 0 {
-        Exit::Attention
-    } else {
-        Exit::Done
-    })
+    summary(&connector, &end, &tally, would.as_ref(), json)?;
+    Ok(
+        if end.snapshot == SnapshotKind::Failed || tally.rejected > 0 {
+            Exit::Attention
+        } else {
+            Exit::Done
+        },
+    )
 }
 
 /// The hub's store, if there is one yet: a preview makes none.
@@ -394,13 +385,17 @@ async fn known_store(settings: &crate::settings::Settings) -> Option<crate::stor
 fn summary(
     connector: &Connector,
     end: &source::ReadEnd,
-    mapped: u64,
-    rejected: u64,
-    filled: &BTreeMap<String, u64>,
-    repeats: &Repeats,
+    tally: &Tally,
     would: Option<&Would>,
     json: bool,
 ) -> std::io::Result<()> {
+    let Tally {
+        repeats,
+        mapped,
+        rejected,
+        filled,
+    } = tally;
+    let (mapped, rejected) = (*mapped, *rejected);
     let snapshot = crate::daemon::metrics::snapshot(Some(end.snapshot));
     #[expect(clippy::cast_precision_loss, reason = "a share with three digits")]
     let share = |count: u64| (count as f64 / mapped.max(1) as f64 * 1000.0).round() / 1000.0;
