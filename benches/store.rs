@@ -105,6 +105,7 @@ async fn pull(store: &DynStore, records: Vec<StagedRecord>, observation: Option<
         releases: None,
         close_now: false,
         rekey: Vec::new(),
+        repeats: passerelle::store::Repeats::default(),
     };
     store.plan_run(run, plan).await.unwrap();
     for batch in changes.chunks(BATCH) {
