@@ -24,5 +24,6 @@ mod services;
 mod sqlite_faults;
 mod store_contract;
 mod support;
+mod tls;
 mod twice;
 mod webhooks;

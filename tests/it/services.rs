@@ -93,11 +93,14 @@ impl Database {
             return None;
         };
         let folder = PathBuf::from(servers).join(format!("{test}_{}", std::process::id()));
+        Some(Self::start_in(folder))
+    }
+
+    /// With what the folder says of its settings.
+    pub fn start_in(folder: PathBuf) -> Self {
         let url = order(&["start-postgres", &folder.to_string_lossy()]);
-        Some(Self {
-            url: url.trim().to_owned(),
-            folder,
-        })
+        let url = url.trim().to_owned();
+        Self { url, folder }
     }
 
     /// Ends it without a goodbye, and starts it again.
@@ -146,5 +149,32 @@ impl Nodes {
 impl Drop for Nodes {
     fn drop(&mut self) {
         order(&["stop", &self.folder.to_string_lossy()]);
+    }
+}
+
+/// A folder for a server of a test's own, with certificates in it; what runs there is stopped at the
+/// end. `None`, said on standard error, where private servers cannot be started.
+pub struct Place(pub PathBuf);
+
+impl Place {
+    pub fn new(test: &str) -> Option<Self> {
+        let Some(servers) = std::env::var_os("PASSERELLE_TEST_SERVICES") else {
+            eprintln!("{test}: skipped, no private servers (run `.ci/test`, which starts them)");
+            return None;
+        };
+        let folder = PathBuf::from(servers).join(format!("{test}_{}", std::process::id()));
+        std::fs::create_dir_all(folder.join("tls")).unwrap();
+        Some(Self(folder))
+    }
+
+    /// `start-rabbit`, `kill-rabbit` and the like.
+    pub fn order(&self, what: &str) {
+        order(&[what, &self.0.to_string_lossy()]);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.order("stop");
     }
 }

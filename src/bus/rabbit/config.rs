@@ -102,6 +102,21 @@ impl RabbitConfig {
         Ok(uri)
     }
 
+    /// Who is trusted under TLS and who we say we are, in words.
+    pub(super) fn trusted(&self) -> String {
+        let trusted = match &self.ca_file {
+            Some(path) => format!(
+                "checked against the system's authorities and bus.ca_file {}",
+                path.display()
+            ),
+            None => "checked against the system's authorities: bus.ca_file is not set".to_owned(),
+        };
+        match &self.client_certificate {
+            Some((path, _)) => format!("{trusted}; with bus.client_certificate {}", path.display()),
+            None => format!("{trusted}; without bus.client_certificate"),
+        }
+    }
+
     pub(super) fn tls(&self) -> Result<OwnedTLSConfig, BusError> {
         let read = |path: &PathBuf| {
             std::fs::read(path)

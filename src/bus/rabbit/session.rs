@@ -97,12 +97,31 @@ async fn open(shared: &Shared, address: &str, role: &str) -> Result<Connection, 
     let connecting = Connection::connect_uri_with_config(uri, properties, tls, runtime);
     match tokio::time::timeout(Duration::from_secs(30), connecting).await {
         Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error)) => Err(judge(address, error)),
+        Ok(Err(error)) => Err(match objection(&error) {
+            Some(said) => NoSession::Refused(BusError {
+                doing: format!(
+                    "agree on TLS with {} ({})",
+                    place(address),
+                    shared.config.trusted()
+                ),
+                source: said.into(),
+            }),
+            None => judge(address, error),
+        }),
         Err(_) => Err(NoSession::Away(format!(
             "{}: no answer in 30 s",
             place(address)
         ))),
     }
+}
+
+/// Why TLS said no, where `error` is that. No waiting mends a certificate.
+fn objection(error: &lapin::Error) -> Option<String> {
+    let ErrorKind::IOError(error) = error.kind() else {
+        return None;
+    };
+    let said = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    Some(said.to_string())
 }
 
 /// Sorts an error of the broker into what waiting mends and what it does not.

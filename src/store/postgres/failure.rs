@@ -42,6 +42,19 @@ impl Failure {
         Self::Refused(why.into())
     }
 
+    /// Names who is trusted where TLS said no: no waiting mends a certificate.
+    pub fn trusting(self, trusted: &str) -> Self {
+        match &self {
+            Self::Postgres(error) => match super::tls::objection(error) {
+                Some(said) => Self::Refused(format!(
+                    "TLS said no: {said}; the server was checked against {trusted}"
+                )),
+                None => self,
+            },
+            _ => self,
+        }
+    }
+
     pub fn told(self, doing: &str) -> StoreError {
         let doing = doing.to_owned();
         match self {

@@ -5,11 +5,12 @@
 //! lost its locks are lost too; the work that went on under them is fenced by the status of its run.
 
 use super::failure::{Failure, Result};
+use super::tls::Tls;
 use crate::model::ConnectorName;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use tokio::sync::Mutex;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
 
 /// The number of a lock: distinct for each subject of each store.
 pub(super) fn number(scope: &str, kind: &str, name: &str) -> i64 {
@@ -25,6 +26,7 @@ pub(super) fn number(scope: &str, kind: &str, name: &str) -> i64 {
 
 pub(super) struct Locks {
     config: Config,
+    tls: Tls,
     scope: String,
     /// This process's own number.
     pub process: i64,
@@ -34,11 +36,12 @@ pub(super) struct Locks {
 }
 
 impl Locks {
-    pub fn new(config: Config, scope: String) -> Self {
+    pub fn new(config: Config, tls: Tls, scope: String) -> Self {
         let own = uuid::Uuid::now_v7().to_string();
         Self {
             process: number(&scope, "process", &own),
             config,
+            tls,
             scope,
             session: Mutex::new(None),
             held: StdMutex::default(),
@@ -93,7 +96,7 @@ impl Locks {
     /// The session, opened anew when it was lost.
     async fn open<'a>(&self, session: &'a mut Option<Client>) -> Result<&'a Client> {
         if session.as_ref().is_none_or(Client::is_closed) {
-            let (client, connection) = self.config.connect(NoTls).await?;
+            let (client, connection) = self.config.connect(self.tls.clone()).await?;
             tokio::spawn(async move {
                 // Its end shows as a closed client; the next use opens another.
                 let _ = connection.await;

@@ -21,6 +21,7 @@ mod registers;
 mod rows;
 mod runs;
 mod store;
+mod tls;
 mod vacancies;
 
 use super::{Result, StoreError};
@@ -31,7 +32,8 @@ use failure::Failure;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::Config;
+use tokio_postgres::config::SslMode;
 
 /// How the pool behaves.
 #[derive(Clone, Debug)]
@@ -64,13 +66,15 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects to the database of `url` (`postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE`).
+    /// Connects to the database of `url` (`postgres://USER[:PASSWORD]@HOST[:PORT]/DATABASE`), over
+    /// TLS where it says `sslmode=require`.
     ///
     /// # Errors
     /// [`StoreError::Newer`] for a schema of a later program, [`StoreError::Transient`] while the
     /// server is away; what it says otherwise. No error holds the password.
     pub async fn open(url: &str, options: &PostgresOptions) -> Result<Self> {
-        let mut config = Config::from_str(url).map_err(|error| StoreError::Permanent {
+        let (address, wishes) = tls::take(url);
+        let mut config = Config::from_str(&address).map_err(|error| StoreError::Permanent {
             doing: "read store.url".into(),
             why: chain(&error),
         })?;
@@ -85,10 +89,15 @@ impl PostgresStore {
             .keepalives_interval(Duration::from_secs(5))
             .keepalives_retries(4)
             .tcp_user_timeout(Duration::from_secs(45));
+        if !wishes.wanted() {
+            config.ssl_mode(SslMode::Disable);
+        }
         let doing = format!("open {}", place(&config));
-        let store = Self::connect(config, options).map_err(|failure| failure.told(&doing))?;
+        let tls = tls::Tls::new(&wishes).map_err(|failure| failure.told(&doing))?;
+        let trusted = tls.trusted.clone();
+        let store = Self::connect(config, options, tls).map_err(|failure| failure.told(&doing))?;
         let opened = store.prepare(options.migrate).await;
-        match opened.map_err(|failure| failure.told(&doing))? {
+        match opened.map_err(|failure| failure.trusting(&trusted).told(&doing))? {
             found if found > migrate::KNOWN => Err(StoreError::Newer {
                 found,
                 known: migrate::KNOWN,
@@ -97,10 +106,10 @@ impl PostgresStore {
         }
     }
 
-    fn connect(config: Config, options: &PostgresOptions) -> failure::Result<Self> {
+    fn connect(config: Config, options: &PostgresOptions, tls: tls::Tls) -> failure::Result<Self> {
         let manager = Manager::from_config(
             config.clone(),
-            NoTls,
+            tls.clone(),
             ManagerConfig {
                 recycling_method: RecyclingMethod::Fast,
             },
@@ -122,7 +131,7 @@ impl PostgresStore {
             pool,
             public_lock: locks::number(&scope, "public", ""),
             migration_lock: locks::number(&scope, "migration", ""),
-            locks: Arc::new(locks::Locks::new(config, scope)),
+            locks: Arc::new(locks::Locks::new(config, tls, scope)),
         })
     }
 
