@@ -9,7 +9,9 @@ mod validate;
 
 pub use clock::{ClockError, clock};
 pub use load::{EXAMPLE, Loaded, SettingsError, SettingsProblem, load};
-pub use secret::{Secret, SecretError, redact_url};
+pub use secret::{Secret, redact_url};
+
+pub use crate::pull::source::SecretError;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};

@@ -1,9 +1,10 @@
 //! A value that may stand in the file, in a variable or in a file of its own; never shown.
 
+use crate::pull::connector::reference_forms;
+use crate::pull::source::{SecretError, Secrets};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
-use std::path::PathBuf;
 
 /// `"text"`, `{ env = "NAME" }` or `{ file = "PATH" }`.
 #[derive(Clone, PartialEq, Eq)]
@@ -13,21 +14,7 @@ pub struct Secret(Source);
 enum Source {
     Clear(String),
     Env(String),
-    File(PathBuf),
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum SecretError {
-    #[error("the environment variable {name} is not set")]
-    Unset { name: String },
-    #[error("the secret's file {} cannot be read", path.display())]
-    Unreadable {
-        path: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("the secret's file {} is empty", path.display())]
-    Empty { path: PathBuf },
+    File(String),
 }
 
 impl Secret {
@@ -42,21 +29,8 @@ impl Secret {
     pub fn resolve(&self) -> Result<String, SecretError> {
         match &self.0 {
             Source::Clear(text) => Ok(text.clone()),
-            Source::Env(name) => {
-                std::env::var(name).map_err(|_| SecretError::Unset { name: name.clone() })
-            }
-            Source::File(path) => {
-                let text =
-                    std::fs::read_to_string(path).map_err(|source| SecretError::Unreadable {
-                        path: path.clone(),
-                        source,
-                    })?;
-                let text = text.trim_end_matches(['\r', '\n']);
-                if text.is_empty() {
-                    return Err(SecretError::Empty { path: path.clone() });
-                }
-                Ok(text.to_owned())
-            }
+            Source::Env(name) => Secrets::from_process().env(name),
+            Source::File(path) => Secrets::from_process().file(path),
         }
     }
 }
@@ -127,7 +101,7 @@ impl<'de> Deserialize<'de> for Secret {
                 }
                 match key.as_str() {
                     "env" => Ok(Secret(Source::Env(value))),
-                    "file" => Ok(Secret(Source::File(value.into()))),
+                    "file" => Ok(Secret(Source::File(value))),
                     _ => Err(wrong()),
                 }
             }
@@ -144,21 +118,7 @@ impl JsonSchema for Secret {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "description": "A text, or where it stands: { env = \"NAME\" } or { file = \"PATH\" }.",
-            "anyOf": [
-                { "type": "string" },
-                {
-                    "type": "object",
-                    "properties": { "env": { "type": "string" } },
-                    "required": ["env"],
-                    "additionalProperties": false
-                },
-                {
-                    "type": "object",
-                    "properties": { "file": { "type": "string" } },
-                    "required": ["file"],
-                    "additionalProperties": false
-                }
-            ]
+            "anyOf": reference_forms(&["string"]),
         })
     }
 }
@@ -181,7 +141,7 @@ mod tests {
     fn a_file_gives_its_first_lines_without_the_line_end() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "abc\n").unwrap();
-        let secret = Secret(Source::File(file.path().to_owned()));
+        let secret = Secret(Source::File(file.path().display().to_string()));
         assert_eq!(secret.resolve().unwrap(), "abc");
         std::fs::write(file.path(), "\n").unwrap();
         assert!(secret.resolve().is_err());

@@ -14,7 +14,7 @@ mod secret;
 pub use catalogue::Catalogue;
 pub use load::{Loaded, describe, load, load_file, load_folder, preset};
 pub use problem::{FileProblem, Level};
-pub use secret::Text;
+pub use secret::{Text, reference_forms};
 
 use super::mapping::{Mapping, Path};
 use crate::fetch::Limits;

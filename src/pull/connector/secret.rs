@@ -3,6 +3,7 @@
 use crate::pull::source::{SecretError, Secrets};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -121,23 +122,30 @@ impl JsonSchema for Text {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "A text; a secret by reference as { env = \"NAME\" } or { file = \"PATH\" }, or within the text as ${env:NAME} or ${file:PATH}.",
-            "anyOf": [
-                { "type": ["string", "number", "boolean"] },
-                {
-                    "type": "object",
-                    "properties": { "env": { "type": "string" } },
-                    "required": ["env"],
-                    "additionalProperties": false
-                },
-                {
-                    "type": "object",
-                    "properties": { "file": { "type": "string" } },
-                    "required": ["file"],
-                    "additionalProperties": false
-                }
-            ]
+            "anyOf": reference_forms(&["string", "number", "boolean"]),
         })
     }
+}
+
+/// The schemas of a value that stands there plainly, or by reference.
+pub fn reference_forms(plain: &[&str]) -> Vec<Value> {
+    let plain = match plain {
+        [one] => json!(one),
+        many => json!(many),
+    };
+    let reference = |key: &str| {
+        json!({
+            "type": "object",
+            "properties": { key: { "type": "string" } },
+            "required": [key],
+            "additionalProperties": false
+        })
+    };
+    vec![
+        json!({ "type": plain }),
+        reference("env"),
+        reference("file"),
+    ]
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub enum SecretError {
         #[source]
         source: std::io::Error,
     },
+    #[error("the secret file {path} is empty: write the secret into it")]
+    Empty { path: String },
 }
 
 impl Secrets {
@@ -62,14 +64,19 @@ impl Secrets {
     /// The content of `path` without the line end at its end.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// It cannot be read, or is empty.
     pub fn file(&self, path: &str) -> Result<String, SecretError> {
-        std::fs::read_to_string(path)
-            .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-            .map_err(|source| SecretError::File {
+        let text = std::fs::read_to_string(path).map_err(|source| SecretError::File {
+            path: path.to_owned(),
+            source,
+        })?;
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() {
+            return Err(SecretError::Empty {
                 path: path.to_owned(),
-                source,
-            })
+            });
+        }
+        Ok(text.to_owned())
     }
 }
 
