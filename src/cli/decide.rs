@@ -4,12 +4,12 @@ use super::{Exit, Who, out};
 use crate::admin::decisions;
 use crate::daemon::Hub;
 use crate::model::{DecisionKind, VacancyId};
-use anyhow::Context as _;
 
 #[derive(Debug, clap::Args)]
 pub struct Hide {
     /// Id of a vacancy or of one of its postings
-    id: String,
+    #[arg(value_parser = super::id)]
+    id: uuid::Uuid,
     /// Show it again
     #[arg(long)]
     undo: bool,
@@ -23,38 +23,21 @@ pub async fn hide(hub: &Hub, args: &Hide) -> anyhow::Result<Exit> {
     } else {
         DecisionKind::Hide
     };
-    decide(hub, kind, &args.id, None, &args.who).await?;
+    let now = hub.clock.now();
+    decisions::decide(
+        &*hub.store,
+        kind,
+        VacancyId(args.id),
+        None,
+        &args.who.name(),
+        &args.who.why,
+        now,
+    )
+    .await?;
     out::line(format!(
         "{} is {}: a running daemon acts on it at once, else `passerelle sync` does",
         args.id,
         if args.undo { "shown again" } else { "hidden" }
     ))?;
     Ok(Exit::Done)
-}
-
-async fn decide(
-    hub: &Hub,
-    kind: DecisionKind,
-    subject: &str,
-    object: Option<&str>,
-    who: &Who,
-) -> anyhow::Result<()> {
-    let id = |text: &str| -> anyhow::Result<VacancyId> {
-        text.trim()
-            .parse()
-            .with_context(|| format!("{text:?} is no id: ids look like 0b7c2c1e-…"))
-    };
-    let object = object.map(id).transpose()?;
-    let now = hub.clock.now();
-    decisions::decide(
-        &*hub.store,
-        kind,
-        id(subject)?,
-        object,
-        &who.name(),
-        &who.why,
-        now,
-    )
-    .await?;
-    Ok(())
 }

@@ -135,6 +135,11 @@ impl Who {
     }
 }
 
+/// Arguments that mean nothing here: exit code 2, as for those that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
 /// Reads the arguments, does the command, and gives the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -148,7 +153,11 @@ pub fn main() -> ExitCode {
         Err(error) if out::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {}", telemetry::chain(error.as_ref()));
-            ExitCode::FAILURE
+            if error.is::<Usage>() {
+                ExitCode::from(2)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -210,6 +219,13 @@ fn load(config: Option<&Path>) -> anyhow::Result<Loaded> {
         tracing::warn!(key = warning.key, "{}", warning.message);
     }
     Ok(loaded)
+}
+
+/// The id of a vacancy or of a posting.
+fn id(text: &str) -> Result<uuid::Uuid, String> {
+    text.trim().parse().map_err(|_| {
+        format!("{text:?} is no id: ids look like 0b7c2c1e-5d0a-5b7e-9c55-3f1e6a0d2b11")
+    })
 }
 
 /// `90s`, `10m`, `1h`, or a number of seconds.

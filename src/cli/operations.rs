@@ -131,12 +131,6 @@ fn exit(found: &Findings) -> Exit {
 
 pub async fn migrate(loaded: Loaded, args: Migrate) -> anyhow::Result<Exit> {
     let url = loaded.settings.store_url()?;
-    if let StoreUrl::Sqlite(path) = &url
-        && let Some(pid) = PipelineLock::holder(path)
-        && !args.dry_run
-    {
-        bail!("process {pid} runs the pipeline of this store: stop it first");
-    }
     let store = Hub::open_store(&loaded.settings).await?;
     let (current, known) = store.migrate(false).await?;
     if current == known {
@@ -146,6 +140,11 @@ pub async fn migrate(loaded: Loaded, args: Migrate) -> anyhow::Result<Exit> {
             "the store has schema {current}, this program wants {known}"
         ))?;
     } else {
+        if let StoreUrl::Sqlite(path) = &url
+            && let Some(pid) = PipelineLock::holder(path)
+        {
+            bail!("process {pid} runs the pipeline of this store: stop it first");
+        }
         store.migrate(true).await?;
         out::line(format!("the store went from schema {current} to {known}"))?;
     }

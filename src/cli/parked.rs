@@ -114,9 +114,11 @@ async fn list(hub: &Hub, json: bool) -> anyhow::Result<Exit> {
 }
 
 async fn find(hub: &Hub, id: &str) -> anyhow::Result<Message> {
-    let wanted: MessageId = id
-        .parse()
-        .with_context(|| format!("{id:?} is no message id"))?;
+    let wanted: MessageId = id.parse().map_err(|_| {
+        super::Usage(format!(
+            "{id:?} is no message id: `passerelle parked list` shows them"
+        ))
+    })?;
     let parked = hub.store.parked().await?;
     match parked.into_iter().find(|message| message.id == wanted) {
         Some(message) => Ok(message),

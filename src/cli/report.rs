@@ -1,6 +1,6 @@
 //! `report MEMBER`: what a member should know of its offers, in French, ready to be sent to it.
 
-use super::{Exit, out};
+use super::{Exit, Usage, out};
 use crate::daemon::Hub;
 use crate::model::{MemberId, PostingId, Severity, Vacancy};
 use crate::publish::Blocker;
@@ -91,11 +91,11 @@ pub async fn run(hub: &Hub, args: &Report) -> anyhow::Result<Exit> {
     let files = hub.files();
     let Some(member) = files.network.member(&id) else {
         let known: Vec<&str> = files.network.members.keys().map(MemberId::as_str).collect();
-        bail!(
+        bail!(Usage(format!(
             "there is no member {:?}; there are {}",
             args.member,
             known.join(", ")
-        );
+        )));
     };
     let (_, live) = hub.store.snapshot().await?;
     let own: Vec<Vacancy> = live

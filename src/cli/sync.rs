@@ -1,6 +1,6 @@
 //! `sync`: pulls every source once and follows what comes of it to the end.
 
-use super::{Exit, out, progress::Progress, table};
+use super::{Exit, Usage, out, progress::Progress, table};
 use crate::daemon::{Hub, Observer, files};
 use crate::model::{ConnectorName, RunId, VacancyId};
 use crate::store::{ChangeOp, Repeats, Run, SnapshotKind};
@@ -217,7 +217,7 @@ fn wanted(hub: &Hub, names: &[String]) -> anyhow::Result<Vec<ConnectorName>> {
         if !known.contains(name.as_str()) {
             let near: Vec<&str> = known.iter().copied().take(20).collect();
             let problem = files.problems_of(name).next();
-            bail!(
+            bail!(Usage(format!(
                 "there is no connector {name:?} in {}{}",
                 hub.settings().paths.connectors.display(),
                 match problem {
@@ -225,7 +225,7 @@ fn wanted(hub: &Hub, names: &[String]) -> anyhow::Result<Vec<ConnectorName>> {
                     None if near.is_empty() => "; the folder holds none".to_owned(),
                     None => format!("; there are {}", near.join(", ")),
                 }
-            );
+            )));
         }
         wanted.insert(ConnectorName::from(name.as_str()));
     }

@@ -4,23 +4,20 @@ use super::{Exit, out, table};
 use crate::daemon::Hub;
 use crate::model::{PostingId, VacancyId, VacancyStatus};
 use crate::store::{StoredVacancy, Trace};
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use serde_json::{Value, json};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Id of a vacancy or of a posting
-    id: String,
+    #[arg(value_parser = super::id)]
+    id: uuid::Uuid,
     #[arg(long)]
     json: bool,
 }
 
 pub async fn run(hub: &Hub, args: &Args) -> anyhow::Result<Exit> {
-    let posting: PostingId = args
-        .id
-        .trim()
-        .parse()
-        .with_context(|| format!("{:?} is no id: ids look like 0b7c2c1e-…", args.id))?;
+    let posting = PostingId(args.id);
     let vacancy = hub.store.vacancy(VacancyId(posting.0)).await?;
     let mut ids: Vec<PostingId> = vacancy
         .as_ref()

@@ -87,6 +87,10 @@ pub fn normalise(draft: &Draft, context: &Context<'_>) -> Posting {
         Some(raw) if !title.clean.is_empty() => record.mapped("/title", raw, "title.clean", 0.97),
         _ => record.find("title.absent", "title", ""),
     }
+    if title.cut {
+        let size = format!("{} caractères", input.title.chars().count());
+        record.find("title.cut", "title", &size);
+    }
     (offer.occupation, offer.title_canonical) =
         occupation::occupation(&input, &title.clean, &mut record);
     offer.contract = contract::contract(&input, &mut record);

@@ -54,6 +54,48 @@ fn a_whole_offer() {
     insta::assert_json_snapshot!(posting);
 }
 
+fn found<'p>(posting: &'p Posting, rule: &str) -> Option<&'p crate::model::Finding> {
+    posting.findings.iter().find(|finding| finding.rule == rule)
+}
+
+#[test]
+fn what_is_cut_leaves_a_mark() {
+    let title = format!("Infirmier {}", "polyvalent ".repeat(30));
+    let posting = run(&draft(&[(Field::Title, title.as_str())]));
+    assert!(posting.offer.title.chars().count() <= 200);
+    let finding = found(&posting, "title.cut").expect("a finding");
+    assert_eq!(finding.value, "339 caractères");
+    let posting = run(&draft(&[(Field::Title, "Infirmier")]));
+    assert_eq!(found(&posting, "title.cut"), None);
+
+    let long = "<p>Soins.</p>".repeat(text::TEXT_LIMIT / 10);
+    let posting = run(&draft(&[
+        (Field::Title, "Infirmier"),
+        (Field::Description, long.as_str()),
+    ]));
+    assert!(found(&posting, "description.cut").is_some());
+}
+
+#[test]
+fn a_date_that_the_mapping_dropped_is_told() {
+    let mut draft = draft(&[(Field::Title, "Infirmier")]);
+    for (field, rule, value) in [
+        ("expires", "map.date_never", "9999-12-31"),
+        ("published", "map.date_unreadable", "2026-02-30"),
+    ] {
+        draft.problems.push(crate::model::Problem {
+            field: field.to_owned(),
+            rule: rule.to_owned(),
+            value: value.to_owned(),
+            message: String::new(),
+        });
+    }
+    let posting = run(&draft);
+    let told = |rule| found(&posting, rule).map(|f| (f.field.as_str(), f.value.as_str()));
+    assert_eq!(told("date.never"), Some(("expires", "9999-12-31")));
+    assert_eq!(told("date.unreadable"), Some(("published", "2026-02-30")));
+}
+
 #[test]
 fn a_visibility_that_nobody_knows_stays_inside() {
     for (said, wanted, found) in [

@@ -23,6 +23,14 @@ pub fn times(input: &Input<'_>, first_seen: Timestamp, offer: &mut Offer, record
             None => record.find("date.unreadable", "starts", raw.source_text()),
         }
     }
+    for problem in &input.draft.problems {
+        let rule = match problem.rule.as_str() {
+            "map.date_unreadable" => "date.unreadable",
+            "map.date_never" => "date.never",
+            _ => continue,
+        };
+        record.find(rule, &problem.field, &problem.value);
+    }
     if offer.published.is_none() {
         record.find("date.absent", "published", "");
     }

@@ -11,6 +11,8 @@ pub struct Title {
     pub clean: String,
     /// Whether an F/H mark in any form was there.
     pub marked: bool,
+    /// Whether more stood there than is kept.
+    pub cut: bool,
 }
 
 /// The longest title kept, in characters.
@@ -75,6 +77,7 @@ pub fn title(source: &str, drop: &[String]) -> Title {
     for _ in 0..PASSES {
         let next = pass(&title.clean, drop);
         title.marked |= next.marked;
+        title.cut |= next.cut;
         if next.clean == title.clean {
             break;
         }
@@ -84,7 +87,9 @@ pub fn title(source: &str, drop: &[String]) -> Title {
 }
 
 fn pass(source: &str, drop: &[String]) -> Title {
-    let mut text = super::record::cut(&line(source), 2 * LIMIT).to_owned();
+    let whole = line(source);
+    let mut text = super::record::cut(&whole, 2 * LIMIT).to_owned();
+    let cut = text.len() < whole.len();
     let mut marked = false;
     for regex in [&MARK, &MARK_AT_END] {
         if let Some(regex) = regex.as_ref()
@@ -137,6 +142,7 @@ fn pass(source: &str, drop: &[String]) -> Title {
         unmarked
     };
     Title {
+        cut: cut || clean.chars().nth(LIMIT).is_some(),
         clean: super::record::cut(&clean, LIMIT).trim_end().to_owned(),
         marked,
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// Nobody in the network can be asked: the offer belongs to no member.
-    NoMember,
+    NoMember { employer: String },
     /// The member's file does not allow the channel.
     NoMandate { member: String },
     /// It did until that day.
@@ -32,7 +32,9 @@ pub fn allows<'n>(
         .member
         .as_ref()
         .and_then(|id| network.member(id))
-        .ok_or(Refusal::NoMember)?;
+        .ok_or_else(|| Refusal::NoMember {
+            employer: named_employer(vacancy),
+        })?;
     match member.mandate(channel) {
         mandate if mandate.allows(now) => {}
         Mandate::Until(day) => {
@@ -52,6 +54,15 @@ pub fn allows<'n>(
         return Err(Refusal::AggregatorOnly);
     }
     Ok(member)
+}
+
+/// Who the sources say is the employer; where they name nobody, which they are.
+fn named_employer(vacancy: &Vacancy) -> String {
+    let employer = vacancy.offer.employer.as_ref();
+    employer.and_then(|e| e.name.clone()).unwrap_or_else(|| {
+        let sources = vacancy.sources.iter().map(|s| s.connector.as_str());
+        sources.collect::<Vec<_>>().join(", ")
+    })
 }
 
 /// Changes when a mandate begins to hold or ends: a cache key.

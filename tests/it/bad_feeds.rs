@@ -247,6 +247,29 @@ async fn t05_one_bad_record_among_many_is_its_own_problem() {
     let rejects = bench.hub.store().rejects(&SOURCE.into(), 10).await.unwrap();
     assert_eq!(rejects[0].reference, "R-124");
     assert!(!rejects[0].problems.is_empty());
+    // Another broken one: `sync` says of which offers, and why.
+    document["jobs"][7]["title"] = json!("");
+    bench.feeds.set(FEED, Answer::json(&document));
+    let sync = bench.hub.sync();
+    let said = sync.of(SOURCE)["rejects"].as_array().unwrap().clone();
+    assert_eq!(said.len(), 2, "{said:?}");
+    for (reject, reference) in said.iter().zip(["R-008", "R-124"]) {
+        let reject = reject.as_str().unwrap();
+        assert!(
+            reject.starts_with(&format!("{reference}: map.title_missing: ")),
+            "{reject}"
+        );
+    }
+    document["jobs"][8]["title"] = json!("");
+    bench.feeds.set(FEED, Answer::json(&document));
+    let text = String::from_utf8(bench.hub.run(&["sync"]).stdout).unwrap();
+    for reference in ["R-008", "R-009", "R-124"] {
+        let line = format!("{SOURCE}: rejected {reference}: map.title_missing: ");
+        assert!(text.contains(&line), "{text}");
+    }
+    for (index, before) in [(7, 7), (8, 8)] {
+        document["jobs"][index]["title"] = json!(bench.offers[before].title);
+    }
     // Of another type altogether.
     let jobs = document["jobs"].as_array_mut().unwrap();
     jobs.push(json!("not an object"));

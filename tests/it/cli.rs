@@ -119,7 +119,26 @@ fn until(what: &str, mut is: impl FnMut() -> bool) {
 fn exit_codes_and_problems_are_what_scripts_rely_on() {
     let place = Place::new();
     assert_eq!(place.run(&["cook"]).status.code(), Some(2));
-    assert_eq!(place.run(&["sync", "nobody"]).status.code(), Some(1));
+    for usage in [
+        &["sync", "nobody"][..],
+        &["report", "nobody"],
+        &["trace", "nonsense"],
+        &["hide", "nope"],
+        &["parked", "show", "x"],
+        &["parked", "retry", "x"],
+        &["parked", "discard", "x", "--why", "tried"],
+    ] {
+        let wrong = place.run(usage);
+        let text = String::from_utf8_lossy(&wrong.stderr);
+        assert_eq!(wrong.status.code(), Some(2), "{usage:?}: {text}");
+        assert!(
+            text.contains(usage[usage.len().min(3) - 1]),
+            "{usage:?}: {text}"
+        );
+    }
+    // An id that may well be one, of which nothing is known, is no mistake of the line.
+    let unknown = "0b7c2c1e-5d0a-5b7e-9c55-3f1e6a0d2b11";
+    assert_eq!(place.run(&["trace", unknown]).status.code(), Some(1));
     // The source is missing: done, but a person must look.
     let report = place.sync(3);
     assert_eq!(report["connectors"][0]["snapshot"], "failed");
@@ -134,6 +153,36 @@ fn exit_codes_and_problems_are_what_scripts_rely_on() {
         text.contains("server.port") && text.contains("bus.url"),
         "{text}"
     );
+}
+
+#[test]
+fn an_export_says_by_its_exit_code_whether_offers_are_blocked() {
+    let place = Place::new();
+    place.put(
+        "offers.csv",
+        "reference;titre;ville;code_postal;contrat;description\r\n",
+    );
+    place.sync(3);
+    let export = |code: i32, says: &str| {
+        let output = place.run(&["export", "linkedin"]);
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        assert!(error.contains(says), "{error}");
+        output.stdout
+    };
+    let empty = export(0, "linkedin: 0 offers, 0 blocked");
+    place.offers(1..13);
+    place.sync(0);
+    // No mandate for the channel: none goes out, and a person must look.
+    let none = export(
+        3,
+        "linkedin: 0 offers, 12 blocked (`passerelle preflight linkedin`",
+    );
+    let jobs = |xml: &[u8]| String::from_utf8_lossy(xml).matches("<job>").count();
+    assert_eq!((jobs(&empty), jobs(&none)), (0, 0));
+    let preflight = place.run(&["preflight", "linkedin", "--json"]);
+    assert_eq!(preflight.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&preflight.stdout).contains("mandate.missing"));
 }
 
 #[test]

@@ -174,7 +174,7 @@ fn one(
         profile.channel(),
         profile.own_only,
         bench.now,
-    ) && !(profile.strangers && refusal == Refusal::NoMember)
+    ) && !(profile.strangers && matches!(refusal, Refusal::NoMember { .. }))
     {
         blockers.push(refused(&refusal, profile.channel()));
         // Without a mandate nothing else matters: nobody is asked to mend what may not go out.
@@ -302,33 +302,47 @@ fn blocker(line: &FieldLine, fault: &str, value: &str, fr: String, en: String) -
 
 fn refused(refusal: &Refusal, channel: &str) -> Blocker {
     let (rule, field, value, fr, en) = match refusal {
-        Refusal::NoMember => (
+        Refusal::NoMember { employer } => (
             "mandate.no_member",
             "member",
-            String::new(),
-            "L’offre n’appartient à aucun membre du réseau : elle ne peut pas être diffusée en son nom.".to_owned(),
-            "The offer belongs to no member of the network: it cannot be sent on anyone's behalf.".to_owned(),
+            employer.clone(),
+            format!(
+                "L’offre de « {employer} » n’appartient à aucun membre du réseau : si c’en est un, ajoutez ce nom à « aliases », ou son SIRET, dans son fichier de membre ; sinon elle ne part pas."
+            ),
+            format!(
+                "The offer of {employer:?} belongs to no member of the network: if it is one, add that name to `aliases`, or its SIRET, in its member file; else it does not leave."
+            ),
         ),
         Refusal::NoMandate { member } => (
             "mandate.missing",
             "member",
             member.clone(),
-            format!("La structure n’a pas donné mandat : ajoutez « {channel} = true » sous [mandates] dans son fichier."),
-            format!("The member has given no mandate: add `{channel} = true` under [mandates] in its file."),
+            format!(
+                "La structure n’a pas donné mandat : ajoutez « {channel} = true » sous [mandates] dans son fichier."
+            ),
+            format!(
+                "The member has given no mandate: add `{channel} = true` under [mandates] in its file."
+            ),
         ),
         Refusal::Ended { member, day } => (
             "mandate.ended",
             "member",
             format!("{member}, until {day}"),
-            format!("Le mandat de la structure a pris fin le {day} : prolongez « {channel} » sous [mandates]."),
+            format!(
+                "Le mandat de la structure a pris fin le {day} : prolongez « {channel} » sous [mandates]."
+            ),
             format!("The member's mandate ended on {day}: extend `{channel}` under [mandates]."),
         ),
         Refusal::AggregatorOnly => (
             "source.aggregator_only",
             "sources",
             String::new(),
-            format!("L’offre n’est connue que par un agrégateur : publiez-la dans l’outil de recrutement de la structure, ou donnez le mandat « {channel}_aggregated »."),
-            format!("The offer is only known from an aggregator: publish it in the member's own recruiting tool, or give the mandate `{channel}_aggregated`."),
+            format!(
+                "L’offre n’est connue que par un agrégateur : publiez-la dans l’outil de recrutement de la structure, ou donnez le mandat « {channel}_aggregated »."
+            ),
+            format!(
+                "The offer is only known from an aggregator: publish it in the member's own recruiting tool, or give the mandate `{channel}_aggregated`."
+            ),
         ),
     };
     Blocker {

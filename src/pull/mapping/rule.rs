@@ -314,6 +314,12 @@ impl Rule {
                 continue;
             };
             if moment.is_never() {
+                problems.push(problem(
+                    field,
+                    "map.date_never",
+                    &value,
+                    "so far ahead that it means \"no date\": the field is left empty",
+                ));
                 continue;
             }
             if field == Field::Starts {

@@ -411,7 +411,6 @@ impl<R: Read> Parser<'_, '_, R> {
             }
         } else {
             match self.read_record() {
-                Some(Value::Null) => return Ok(()),
                 Some(value @ Value::Object(_)) => Item::Record(value),
                 Some(_) => Item::Broken {
                     raw: excerpt(self.decoding, &self.record.bytes),

@@ -74,6 +74,18 @@ const CSV: &str =
     "Référence;Titre;Texte\n1;Aide-soignant;\"Jour\net \"\"nuit\"\"\"\n2;Infirmière;x\n";
 
 #[test]
+fn a_null_in_the_list_is_a_refused_record() {
+    let got = run(
+        br#"{"jobs": [{"id": 1}, null, {"id": 2}]}"#,
+        &plan(Kind::Json, "jobs"),
+    );
+    assert_eq!(got.end.wholeness, Wholeness::Whole);
+    assert_eq!(got.records.len(), 2);
+    assert_eq!(got.broken.len(), 1, "{:?}", got.broken);
+    assert_eq!(got.end.items, 3);
+}
+
+#[test]
 fn json_records_and_envelope() {
     let got = run(JSON.as_bytes(), &plan(Kind::Json, "data.jobs"));
     assert_eq!(got.end.wholeness, Wholeness::Whole);
