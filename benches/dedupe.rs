@@ -160,6 +160,7 @@ fn posting(dice: &mut Dice, n: usize, copied: Option<&StoredPosting>) -> StoredP
             member: None,
             offer,
             findings: Vec::new(),
+            contacts: Vec::new(),
             provenance: ProvenanceMap::new(),
         },
         made_from: Revision::default(),

@@ -134,6 +134,7 @@ fn outputs(observation: u64) -> Vec<NormalisedOutput> {
                         ..Offer::default()
                     },
                     findings: Vec::new(),
+                    contacts: Vec::new(),
                     provenance: Default::default(),
                 },
                 keys: (0..6).map(|key| (n * 7 + key) as u64).collect(),

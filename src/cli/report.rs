@@ -2,7 +2,8 @@
 
 use super::{Exit, Usage, out};
 use crate::daemon::Hub;
-use crate::model::{MemberId, PostingId, Severity, Vacancy};
+use crate::model::{Contact, MemberId, PostingId, Severity, Vacancy};
+use crate::normalise::{Missing, score};
 use crate::publish::Blocker;
 use crate::store::{Repeats, SnapshotKind};
 use anyhow::bail;
@@ -29,9 +30,12 @@ struct Member {
     name: String,
     at: jiff::Timestamp,
     live: usize,
+    /// Mean score of the offers that are online, 0 to 100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<u8>,
     sources: Vec<Source>,
     channels: Vec<Channel>,
-    /// What could be better in offers that are online.
+    /// The offers that are online, the least complete first.
     offers: Vec<Offer>,
     /// Records that the hub could not take over.
     refused: Vec<Refused>,
@@ -68,13 +72,20 @@ struct Blocked {
 struct Offer {
     id: String,
     title: String,
+    /// 0 to 100, and what would bring the rest.
+    score: u8,
+    missing: Vec<Missing>,
     findings: Vec<Finding>,
+    /// Masked in public, for the member alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    contacts: Vec<Contact>,
 }
 
 #[derive(Debug, PartialEq, Serialize)]
 struct Finding {
     rule: String,
     message: String,
+    message_en: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     article: Option<String>,
 }
@@ -104,14 +115,19 @@ pub async fn run(hub: &Hub, args: &Report) -> anyhow::Result<Exit> {
         .filter(|v| v.member.as_ref() == Some(&id))
         .collect();
     let (sources, refused) = sources(hub, &id).await?;
+    let offers = offers(hub, &own).await?;
+    let scores: usize = offers.iter().map(|offer| usize::from(offer.score)).sum();
     let report = Member {
+        score: scores
+            .checked_div(offers.len())
+            .and_then(|mean| u8::try_from(mean).ok()),
         id: member.id.clone(),
         name: member.name.clone(),
         at: hub.clock.now(),
         live: own.len(),
         sources,
         channels: channels(hub, &id).await?,
-        offers: offers(hub, &own).await?,
+        offers,
         refused,
     };
     if args.json {
@@ -204,7 +220,7 @@ async fn channels(hub: &Hub, id: &MemberId) -> anyhow::Result<Vec<Channel>> {
     Ok(channels)
 }
 
-/// Offers that are online and could be better.
+/// The member's own ads that are online, the least complete first.
 async fn offers(hub: &Hub, own: &[Vacancy]) -> anyhow::Result<Vec<Offer>> {
     let postings: BTreeMap<PostingId, &Vacancy> = own
         .iter()
@@ -217,26 +233,35 @@ async fn offers(hub: &Hub, own: &[Vacancy]) -> anyhow::Result<Vec<Offer>> {
     let mut offers = Vec::new();
     for page in ids.chunks(500) {
         for stored in hub.store.load_normalised(page).await? {
+            let Some(vacancy) = postings.get(&stored.state.id) else {
+                continue;
+            };
+            let posting = stored.posting;
+            // The offer as it is published, with what was found in the member's own ad.
+            let score = score(&vacancy.offer, &posting.findings);
             let mut findings: Vec<Finding> = Vec::new();
-            for finding in stored.posting.findings {
+            for finding in posting.findings {
                 let line = Finding {
                     rule: finding.rule,
                     message: finding.message,
+                    message_en: finding.message_en,
                     article: finding.article,
                 };
                 if finding.severity != Severity::Info && !findings.contains(&line) {
                     findings.push(line);
                 }
             }
-            if let (false, Some(vacancy)) = (findings.is_empty(), postings.get(&stored.state.id)) {
-                offers.push(Offer {
-                    id: vacancy.id.to_string(),
-                    title: vacancy.offer.title.clone(),
-                    findings,
-                });
-            }
+            offers.push(Offer {
+                id: vacancy.id.to_string(),
+                title: vacancy.offer.title.clone(),
+                score: score.total,
+                missing: score.missing,
+                findings,
+                contacts: posting.contacts,
+            });
         }
     }
+    offers.sort_by(|a, b| (a.score, &a.title, &a.id).cmp(&(b.score, &b.title, &b.id)));
     Ok(offers)
 }
 
@@ -244,6 +269,9 @@ fn say(report: &Member) -> std::io::Result<()> {
     let day = report.at.strftime("%d/%m/%Y").to_string();
     out::line(format!("{} – point sur vos offres au {day}\n", report.name))?;
     out::line(format!("En ligne : {}", report.live))?;
+    if let Some(score) = report.score {
+        out::line(format!("Complétude moyenne : {score}/100"))?;
+    }
     for source in &report.sources {
         let when = source.last_run.map_or("jamais lue".to_owned(), |at| {
             format!("lue le {}", at.strftime("%d/%m/%Y à %H:%M UTC"))
@@ -282,14 +310,32 @@ fn say(report: &Member) -> std::io::Result<()> {
             }
         }
     }
-    if !report.offers.is_empty() {
+    let weak = |offer: &&Offer| !offer.findings.is_empty() || !offer.missing.is_empty();
+    if report.offers.iter().any(|offer| weak(&offer)) {
         out::line("\nÀ améliorer dans les offres en ligne :")?;
-        for offer in &report.offers {
-            out::line(format!("  {} ({})", offer.title, offer.id))?;
+        for offer in report.offers.iter().filter(weak) {
+            let Offer {
+                title, id, score, ..
+            } = offer;
+            out::line(format!("  {title} ({id}) – {score}/100"))?;
             for finding in &offer.findings {
                 let article = finding.article.as_ref();
                 let article = article.map_or(String::new(), |a| format!(" [{a}]"));
                 out::line(format!("    – {}{article}", finding.message))?;
+                out::line(format!("      {}", finding.message_en))?;
+            }
+            for missing in &offer.missing {
+                out::line(format!("    + {} (+{})", missing.message, missing.points))?;
+                out::line(format!("      {}", missing.message_en))?;
+            }
+        }
+    }
+    if report.offers.iter().any(|offer| !offer.contacts.is_empty()) {
+        out::line("\nCoordonnées masquées dans le public, connues de vous seuls :")?;
+        for offer in &report.offers {
+            for contact in &offer.contacts {
+                let Contact { value, field, .. } = contact;
+                out::line(format!("  {} : {value} ({field})", offer.title))?;
             }
         }
     }

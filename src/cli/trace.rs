@@ -141,8 +141,8 @@ fn say_posting(trace: &Trace) -> std::io::Result<()> {
         ))?;
         for finding in &normalised.posting.findings {
             out::line(format!(
-                "  finding    {} {}: {}",
-                finding.field, finding.rule, finding.message
+                "  finding    {} {}: {} / {}",
+                finding.field, finding.rule, finding.message, finding.message_en
             ))?;
         }
         let rows = normalised

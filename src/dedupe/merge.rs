@@ -239,6 +239,8 @@ impl<'a> Merger<'a> {
             contract: self.contract(),
             working_time: self.working_time(),
             pay: self.pay(),
+            remote: self.take("/remote", |_| 1, |o| o.remote.as_ref()),
+            itinerant: self.take("/itinerant", |_| 1, |o| o.itinerant.as_ref()),
             description: self.take(
                 "/description",
                 |c| text_worth(c.offer()),
@@ -444,6 +446,7 @@ impl<'a> Merger<'a> {
                 self.note(at, "/pay");
                 pay = Pay {
                     basis: pay.basis.or(amounts.basis),
+                    scale: pay.scale.or(amounts.scale),
                     benefits: pay.benefits,
                     ..amounts
                 };

@@ -65,6 +65,7 @@ pub(super) fn posting(connector: &str, reference: &str, own: bool, day: i64) -> 
                 ..Offer::default()
             },
             findings: Vec::new(),
+            contacts: Vec::new(),
             provenance: ProvenanceMap::new(),
         },
         made_from: Revision::default(),

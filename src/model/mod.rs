@@ -20,9 +20,10 @@ pub use event::{Event, EventKind, Revision, Stage};
 pub use ids::{ConnectorName, HoldId, MemberId, MessageId, PostingId, RunId, VacancyId};
 pub use member::{Channel, Establishment, LinkedIn, Mandate, Member, Memo, Network, Privacy};
 pub use offer::{
-    Apply, Basis, Benefit, Contract, ContractForm, Description, Employer, Experience, Family,
-    Occupation, Offer, Openings, Origin, Partner, Pay, Period, Place, PlacePrecision, Posting,
-    PublicStatus, Shift, SourceRef, Time, Vacancy, Visibility, WorkingTime,
+    Apply, Basis, Benefit, Contact, ContactKind, Contract, ContractForm, Description, Employer,
+    Experience, Family, Occupation, Offer, Openings, Origin, Partner, Pay, PayScale, Period, Place,
+    PlacePrecision, Posting, PublicStatus, Remote, Shift, SourceRef, Time, Vacancy, Visibility,
+    WorkingTime,
 };
 pub use provenance::{Finding, Problem, Provenance, ProvenanceMap, Severity};
 pub use register::{Register, RegisterEntry, RegisterState};

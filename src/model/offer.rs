@@ -22,6 +22,27 @@ pub struct Posting {
     pub findings: Vec<Finding>,
     #[serde(default, skip_serializing_if = "ProvenanceMap::is_empty")]
     pub provenance: ProvenanceMap,
+    /// What of people the source gives, for the member alone: a vacancy never has it, and it goes
+    /// with the posting's erasure.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<Contact>,
+}
+
+/// A name, mail address or telephone number that public texts do not show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Contact {
+    pub kind: ContactKind,
+    pub value: String,
+    /// The field in which it stood.
+    pub field: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContactKind {
+    Name,
+    Email,
+    Phone,
 }
 
 impl Posting {
@@ -76,6 +97,13 @@ pub struct Offer {
     pub working_time: Option<WorkingTime>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pay: Option<Pay>,
+    /// Work away from the employer's sites.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<Remote>,
+    /// `true` where the work is done at people's homes or on a round: the place is that of the
+    /// sector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub itinerant: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Description>,
     /// Diplomas and registrations required, as short labels ("DEAS", "inscription à l'Ordre").
@@ -313,6 +341,19 @@ pub enum Shift {
     Split,
 }
 
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Remote {
+    /// Said to be impossible
+    None,
+    /// Some days
+    Partial,
+    /// Always
+    Full,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pay {
     /// In `currency` per `period`.
@@ -333,6 +374,9 @@ pub struct Pay {
     pub gross: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Basis>,
+    /// Where on its scale the post stands, as far as the ad says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<PayScale>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub benefits: Vec<Benefit>,
     /// Monthly equivalent, computed; same gross or net, same bounds.
@@ -344,6 +388,26 @@ pub struct Pay {
     pub hourly_min: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hourly_max: Option<f64>,
+}
+
+/// A place on a scale of the public service or of a collective agreement.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PayScale {
+    /// As the ad writes it: "classe normale", "1er grade", "catégorie B".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grade: Option<String>,
+    /// Échelon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<u32>,
+    /// Indice majoré, or one that is not said to be brut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u32>,
+    /// Indice brut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gross_index: Option<u32>,
+    /// Coefficient of a collective agreement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coefficient: Option<f64>,
 }
 
 /// What the pay rests on when no amount, or besides one: "grille FPH", "CCN51", "profil".

@@ -56,6 +56,9 @@ pub struct Finding {
     pub value: String,
     /// The sentence for the member, in French.
     pub message: String,
+    /// The same in English.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub message_en: String,
     /// The article of law, where one applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub article: Option<String>,

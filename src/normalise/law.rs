@@ -233,7 +233,12 @@ mod tests {
             (Field::Contract, "CDI"),
         ]));
         for finding in &posting.findings {
-            assert!(!finding.message.contains("{value}"), "{finding:?}");
+            for message in [&finding.message, &finding.message_en] {
+                assert!(
+                    !message.is_empty() && !message.contains("{value}"),
+                    "{finding:?}"
+                );
+            }
             if finding.rule.starts_with("law.") {
                 assert!(
                     finding.article.is_some() && finding.severity >= Severity::Warning,

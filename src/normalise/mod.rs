@@ -20,6 +20,7 @@ mod place;
 mod privacy;
 mod record;
 pub mod register;
+mod remote;
 mod requirements;
 mod score;
 mod tables;
@@ -29,8 +30,8 @@ mod title;
 mod working_time;
 
 use crate::model::{
-    ConnectorName, Description, Draft, Field, MemberId, Network, Offer, Posting, PostingId,
-    Visibility,
+    ConnectorName, Contact, Description, Draft, Field, MemberId, Network, Offer, Posting,
+    PostingId, Visibility,
 };
 use input::Input;
 use jiff::Timestamp;
@@ -60,6 +61,19 @@ const SHORT_DESCRIPTION: usize = 120;
 /// The canonical posting of `draft`. Total: a draft that says little gives a posting that says
 /// little, with findings.
 pub fn normalise(draft: &Draft, context: &Context<'_>) -> Posting {
+    apart(draft, context).0
+}
+
+/// As [`normalise`], with what of people was masked: for the store and the member's report, for no
+/// public output.
+pub fn with_contacts(draft: &Draft, context: &Context<'_>) -> Posting {
+    let (mut posting, contacts) = apart(draft, context);
+    posting.contacts = contacts;
+    posting
+}
+
+/// A posting, and apart from it what of people it does not show.
+fn apart(draft: &Draft, context: &Context<'_>) -> (Posting, Vec<Contact>) {
     let mut record = Record::default();
     let mut offer = Offer::default();
     let member = context.member.and_then(|id| context.network.member(id));
@@ -100,6 +114,7 @@ pub fn normalise(draft: &Draft, context: &Context<'_>) -> Posting {
     offer.employer = employer::employer(&input, context, form, &offer.places, &mut record);
     offer.diplomas = requirements::diplomas(&input, &mut record);
     offer.experience = requirements::experience(&input, &mut record);
+    remote::remote(&input, &mut offer, &mut record);
     times::times(&input, context.first_seen, &mut offer, &mut record);
     let employer_member = offer
         .employer
@@ -117,7 +132,7 @@ pub fn normalise(draft: &Draft, context: &Context<'_>) -> Posting {
     }
     scrub(&masker, &mut record);
 
-    Posting {
+    let posting = Posting {
         id: PostingId::new(context.connector, &draft.reference),
         connector: context.connector.clone(),
         reference: draft.reference.clone(),
@@ -125,7 +140,9 @@ pub fn normalise(draft: &Draft, context: &Context<'_>) -> Posting {
         offer,
         findings: record.findings,
         provenance: record.provenance,
-    }
+        contacts: Vec::new(),
+    };
+    (posting, privacy::contacts(draft, masked))
 }
 
 /// The description, safe and without anybody's contact data.
@@ -146,6 +163,7 @@ fn describe(
     masked.mails += found.mails;
     masked.phones += found.phones;
     masked.names += found.names;
+    masked.kept.extend(found.kept);
     if document.cut || source.len() > text::TEXT_LIMIT {
         record.find(
             "description.cut",
@@ -309,7 +327,11 @@ fn scrub(masker: &Masker<'_>, record: &mut Record) {
     }
     for finding in &mut record.findings {
         if !finding.value.is_empty() {
-            for text in [&mut finding.value, &mut finding.message] {
+            for text in [
+                &mut finding.value,
+                &mut finding.message,
+                &mut finding.message_en,
+            ] {
                 if let Some(masked) = masker.changed(text, &mut ignored) {
                     *text = masked;
                 }

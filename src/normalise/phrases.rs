@@ -20,6 +20,8 @@ pub enum Topic {
     Diploma,
     Law,
     Public,
+    Remote,
+    Itinerant,
 }
 
 #[derive(Clone, Debug, serde::Deserialize)]

@@ -11,7 +11,7 @@ pub use names::is_institution;
 
 use super::fold::key;
 use super::text::{Document, line};
-use crate::model::{Draft, Field, Member};
+use crate::model::{Contact, ContactKind, Draft, Field, Member};
 use addresses::{MAIL, PROFILE, may_hold_mail, phones};
 use names::{contact_names, people};
 use std::ops::Range;
@@ -28,21 +28,68 @@ pub struct Masker<'a> {
     names: Vec<String>,
 }
 
+/// Contacts of one ad that are kept at most.
+const CONTACTS: usize = 20;
+
+fn kind_of(mask: &str) -> ContactKind {
+    match mask {
+        MAIL_MASK => ContactKind::Email,
+        PHONE_MASK => ContactKind::Phone,
+        _ => ContactKind::Name,
+    }
+}
+
+/// Everything of people that the draft's fields give or that was masked in its texts.
+pub fn contacts(draft: &Draft, masked: Masked) -> Vec<Contact> {
+    let mut all = Masked::default();
+    for (field, kind, name) in [
+        (Field::ContactName, ContactKind::Name, "contact_name"),
+        (Field::ContactEmail, ContactKind::Email, "contact_email"),
+        (Field::ContactPhone, ContactKind::Phone, "contact_phone"),
+    ] {
+        for value in draft.get(field).iter().flat_map(|raw| &raw.values) {
+            let value: String = value.chars().take(200).collect();
+            all.keep(kind, &value, name);
+        }
+    }
+    for contact in masked.kept {
+        all.keep(contact.kind, &contact.value, &contact.field);
+    }
+    all.kept
+}
+
 /// How much was masked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Masked {
     pub mails: usize,
     pub phones: usize,
     pub names: usize,
+    /// What stood under the masks, for the member alone.
+    pub kept: Vec<Contact>,
 }
 
 impl Masked {
-    pub fn total(self) -> usize {
+    pub fn total(&self) -> usize {
         self.mails + self.phones + self.names
     }
 
+    fn keep(&mut self, kind: ContactKind, value: &str, field: &str) {
+        let value = line(value);
+        let known = self
+            .kept
+            .iter()
+            .any(|kept| kept.kind == kind && kept.value == value);
+        if !known && !value.is_empty() && self.kept.len() < CONTACTS {
+            self.kept.push(Contact {
+                kind,
+                value,
+                field: field.to_owned(),
+            });
+        }
+    }
+
     /// "2 e-mails, 1 téléphone, 1 nom"
-    pub fn words(self) -> String {
+    pub fn words(&self) -> String {
         [
             (self.mails, "e-mail"),
             (self.phones, "téléphone"),
@@ -161,6 +208,9 @@ impl<'a> Masker<'a> {
                 _ => masked.names += 1,
             }
             edits.push((range, mask.to_owned()));
+        }
+        for (range, mask) in &edits {
+            masked.keep(kind_of(mask), &text[range.clone()], "text");
         }
         edits
     }

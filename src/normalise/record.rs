@@ -58,6 +58,7 @@ impl Record {
             field: field.to_owned(),
             value: value.to_owned(),
             message: row.message.replace("{value}", value),
+            message_en: row.english.replace("{value}", value),
             article: (!row.article.is_empty()).then(|| row.article.clone()),
         });
     }

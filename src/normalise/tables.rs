@@ -61,6 +61,7 @@ pub struct FindingRow {
     pub severity: Severity,
     pub article: String,
     pub message: String,
+    pub english: String,
 }
 
 static FINDINGS: LazyLock<Map<String, FindingRow>> = LazyLock::new(|| {
@@ -80,6 +81,7 @@ pub fn finding(rule: &str) -> Cow<'static, FindingRow> {
                 severity: Severity::Info,
                 article: String::new(),
                 message: rule.to_owned(),
+                english: rule.to_owned(),
             })
         },
         Cow::Borrowed,

@@ -1,8 +1,8 @@
 //! The canonical vocabularies as people read them, in French.
 
 use crate::model::{
-    ContractForm, Family, Pay, Period, PublicStatus, Shift, Time, TombstoneReason, Vacancy,
-    WorkingTime,
+    ContractForm, Family, Pay, PayScale, Period, PublicStatus, Remote, Shift, Time,
+    TombstoneReason, Vacancy, WorkingTime,
 };
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
@@ -93,6 +93,32 @@ pub fn public_status(status: PublicStatus) -> &'static str {
         PublicStatus::Contractuel => "contractuel",
         PublicStatus::PraticienHospitalier => "praticien hospitalier",
         PublicStatus::Vacataire => "vacataire",
+    }
+}
+
+/// "classe normale, échelon 3, indice 395"
+pub fn scale(scale: &PayScale) -> Option<String> {
+    let mut parts: Vec<String> = scale.grade.iter().cloned().collect();
+    parts.extend(scale.step.map(|step| format!("échelon {step}")));
+    parts.extend(scale.index.map(|index| format!("indice {index}")));
+    parts.extend(
+        scale
+            .gross_index
+            .map(|index| format!("indice brut {index}")),
+    );
+    parts.extend(
+        scale
+            .coefficient
+            .map(|value| format!("coefficient {}", number(value))),
+    );
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+pub fn remote(remote: Remote) -> &'static str {
+    match remote {
+        Remote::None => "Non",
+        Remote::Partial => "En partie",
+        Remote::Full => "Entièrement",
     }
 }
 

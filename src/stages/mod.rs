@@ -89,7 +89,7 @@ pub type Derive = fn(&[StoredPosting], &[Edge], &[Decision], &Network, Timestamp
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            normalise: crate::normalise::normalise,
+            normalise: crate::normalise::with_contacts,
             block_keys: crate::dedupe::block_keys,
             features: Features::of,
             compare: crate::dedupe::compare_features,

@@ -220,6 +220,7 @@ fn erased(state: &PostingState) -> Posting {
         member: None,
         offer: Offer::default(),
         findings: Vec::new(),
+        contacts: Vec::new(),
         provenance: BTreeMap::new(),
     }
 }

@@ -59,6 +59,7 @@ fn plain(draft: &Draft, context: &Context<'_>) -> Posting {
             ..Offer::default()
         },
         findings: Vec::new(),
+        contacts: Vec::new(),
         provenance: BTreeMap::new(),
     }
 }

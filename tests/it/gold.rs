@@ -3,7 +3,7 @@
 //! corpus folder (`PASSERELLE_CORPUS`); the source's own occupation and commune codes are withheld.
 
 use jiff::Timestamp;
-use passerelle::model::{ConnectorName, Draft, Field, Network, Posting, Raw};
+use passerelle::model::{ConnectorName, Draft, Family, Field, Network, Posting, Raw};
 use passerelle::normalise::{self, Context};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -319,7 +319,7 @@ fn titles_agree_with_the_sources_codes() {
         .into_iter()
         .map(|label| label.id)
         .collect();
-    let mut table: BTreeMap<String, (u32, u32, u32)> = BTreeMap::new();
+    let mut table: BTreeMap<Family, (u32, u32, u32)> = BTreeMap::new();
     let mut misses: BTreeMap<String, u32> = BTreeMap::new();
     for (id, offer) in offers(&corpus) {
         let Some(code) = offer["romeCode"].as_str().filter(|_| !held.contains(&id)) else {
@@ -338,18 +338,13 @@ fn titles_agree_with_the_sources_codes() {
             offer["romeLibelle"].as_str().map(str::to_owned),
             "romeLibelle",
         );
-        let Some(wanted) = run(&coded)
-            .offer
-            .occupation
-            .and_then(|occupation| occupation.rome_v3)
-        else {
+        let occupation = run(&coded).offer.occupation.unwrap_or_default();
+        let (Some(wanted), Some(family)) = (occupation.rome_v3, occupation.family) else {
             continue;
         };
         let title = run(&draft(&offer)).offer.title;
         let verdict = normalise::classify(&title);
-        let row = table
-            .entry(wanted.get(..3).unwrap_or("?").to_owned())
-            .or_default();
+        let row = table.entry(family).or_default();
         row.0 += 1;
         match verdict {
             Some(verdict) if verdict.rome_v3 == wanted => row.1 += 1,
@@ -366,10 +361,13 @@ fn titles_agree_with_the_sources_codes() {
         }
     }
     let mut health = (0, 0);
-    eprintln!("domain  offers  agree  unknown");
-    for (domain, (all, same, unknown)) in &table {
-        eprintln!("{domain:<7} {all:>6} {same:>6} {unknown:>8}");
-        if domain.starts_with("J1") || ["K11", "K12", "K13"].contains(&domain.as_str()) {
+    eprintln!("family          offers  agree  share  unknown");
+    for (family, (all, same, unknown)) in &table {
+        let name = serde_json::to_value(family).unwrap();
+        let share = f64::from(*same) / f64::from(*all);
+        let name = name.as_str().unwrap();
+        eprintln!("{name:<15} {all:>6} {same:>6} {share:>6.3} {unknown:>8}");
+        if *family != Family::Other && *family != Family::Support {
             health.0 += all;
             health.1 += same;
         }

@@ -186,6 +186,7 @@ fn posting(row: Row, reference: String) -> Posting {
             ..Offer::default()
         },
         findings: Vec::new(),
+        contacts: Vec::new(),
         provenance: ProvenanceMap::new(),
     }
 }
@@ -372,6 +373,7 @@ fn offer(object: &Value) -> (String, Posting) {
             ..Offer::default()
         },
         findings: Vec::new(),
+        contacts: Vec::new(),
         provenance: ProvenanceMap::new(),
     };
     (id, posting)

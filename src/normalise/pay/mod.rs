@@ -1,6 +1,7 @@
 //! Pay: what the source says, checked against what is possible. Net is never made gross.
 
 mod amount;
+mod scale;
 #[cfg(test)]
 mod tests;
 
@@ -29,6 +30,7 @@ pub fn pay(
     }
     check(&mut pay, record);
     basis(input, &mut pay, record);
+    scale::scale(input, &mut pay, record);
     benefits(input, &mut pay, record);
     equivalents(&mut pay, time, record);
     if pay.min.is_none() && pay.max.is_none() {
@@ -433,23 +435,52 @@ fn equivalents(pay: &mut Pay, time: Option<&WorkingTime>, record: &mut Record) {
     pay.monthly_max = pay.max.and_then(monthly).map(cents);
     pay.hourly_min = pay.min.and_then(hourly).map(cents);
     pay.hourly_max = pay.max.and_then(hourly).map(cents);
-    let hours = month_hours.map_or(String::new(), |hours| format!(" ; {} h/mois", cents(hours)));
-    for (value, pointer, rule) in [
+    // The rule in figures, so that a reader can follow it.
+    let hours = cents(month_hours.unwrap_or_default());
+    let to_month = match period {
+        Period::Year => "par an / 12".to_owned(),
+        Period::Month => "par mois".to_owned(),
+        Period::Week => "par semaine × 52 / 12".to_owned(),
+        Period::Hour => format!("par heure × {hours} h par mois"),
+        Period::Day => String::new(),
+    };
+    let to_hour = match period {
+        Period::Hour => "par heure".to_owned(),
+        _ => format!("{to_month} / {hours} h par mois"),
+    };
+    for (value, from, pointer, rule, how) in [
         (
             pay.monthly_min,
+            pay.min,
             "/pay/monthly_min",
             "pay.monthly_equivalent",
+            &to_month,
         ),
         (
             pay.monthly_max,
+            pay.max,
             "/pay/monthly_max",
             "pay.monthly_equivalent",
+            &to_month,
         ),
-        (pay.hourly_min, "/pay/hourly_min", "pay.hourly_equivalent"),
-        (pay.hourly_max, "/pay/hourly_max", "pay.hourly_equivalent"),
+        (
+            pay.hourly_min,
+            pay.min,
+            "/pay/hourly_min",
+            "pay.hourly_equivalent",
+            &to_hour,
+        ),
+        (
+            pay.hourly_max,
+            pay.max,
+            "/pay/hourly_max",
+            "pay.hourly_equivalent",
+            &to_hour,
+        ),
     ] {
         if value.is_some() {
-            record.set(pointer, "computed", &format!("an / 12{hours}"), rule, 0.9);
+            let raw = format!("{} {how}", from.unwrap_or_default());
+            record.set(pointer, "computed", &raw, rule, 0.9);
         }
     }
 }

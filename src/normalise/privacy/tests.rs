@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::{Privacy, Raw};
+use crate::normalise::tests::{draft, run};
 use proptest::prelude::*;
 
 fn mask(text: &str) -> String {
@@ -165,4 +166,46 @@ fn a_set_of_two_hundred_texts() {
     }
     assert!(left.is_empty(), "left in public: {left:#?}");
     assert!(touched.len() * 100 < innocent, "{touched:#?} of {innocent}");
+}
+
+#[test]
+fn what_is_masked_is_kept_for_the_member() {
+    use crate::model::ContactKind::{Email, Name, Phone};
+    let draft = draft(&[
+        (Field::Title, "IDE F/H"),
+        (
+            Field::Description,
+            "Contact : Mme Sophie Martin, 03 84 00 00 00, s.martin@lac.example. Encore : 03 84 00 00 00",
+        ),
+        (Field::ContactEmail, "s.martin@lac.example"),
+    ]);
+    let connector = crate::model::ConnectorName::from("essai");
+    let network = crate::model::Network::default();
+    let context = crate::normalise::Context {
+        connector: &connector,
+        member: None,
+        network: &network,
+        first_seen: jiff::Timestamp::UNIX_EPOCH,
+    };
+    let posting = crate::normalise::with_contacts(&draft, &context);
+    let kept: Vec<_> = posting
+        .contacts
+        .iter()
+        .map(|kept| (kept.kind, kept.value.as_str()))
+        .collect();
+    for wanted in [
+        (Name, "Mme Sophie Martin"),
+        (Phone, "03 84 00 00 00"),
+        (Email, "s.martin@lac.example"),
+    ] {
+        let count = kept.iter().filter(|kept| **kept == wanted).count();
+        assert_eq!(count, 1, "{kept:?}");
+    }
+    // Nowhere else: neither in the offer, which becomes public, nor in what explains it.
+    let rest = run(&draft);
+    assert!(rest.contacts.is_empty());
+    let rest = serde_json::to_string(&rest).unwrap();
+    for person in ["Martin", "84 00 00", "s.martin"] {
+        assert!(!rest.contains(person), "{person}: {rest}");
+    }
 }

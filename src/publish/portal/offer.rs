@@ -196,6 +196,7 @@ fn show(
             html,
             text => o.description.as_ref().map(|d| d.text.clone()).unwrap_or_else(|| substitute(vacancy)),
             facts,
+            unsaid => unsaid(vacancy),
             benefits => o.pay.as_ref().map(|p| p.benefits.clone()).unwrap_or_default(),
             diplomas => &o.diplomas,
             published => o.published.map(labels::day),
@@ -210,6 +211,21 @@ fn show(
             posting => jsonld::embedded(&posting),
         },
     )
+}
+
+/// What a candidate would look for and the ad does not say, in words.
+fn unsaid(vacancy: &Vacancy) -> Vec<&'static str> {
+    let score = crate::normalise::score(&vacancy.offer, &[]);
+    let word = |field: &str| match field {
+        "pay" => Some("la rémunération"),
+        "places" => Some("la commune"),
+        "contract" => Some("le type de contrat"),
+        "working_time" => Some("le temps de travail"),
+        "shifts" => Some("les horaires"),
+        "requirements" => Some("le diplôme ou l’expérience attendus"),
+        _ => None,
+    };
+    score.missing.iter().filter_map(|m| word(m.field)).collect()
 }
 
 /// The facts beside the text: label and value.
@@ -235,6 +251,17 @@ fn facts(vacancy: &Vacancy) -> Vec<(&'static str, String)> {
     let pay = o.pay.as_ref();
     facts.push(("Rémunération", pay.and_then(labels::pay)));
     facts.push(("Base", pay.and_then(|p| p.basis.clone())));
+    let scale = pay.and_then(|p| p.scale.as_ref());
+    facts.push(("Grille", scale.and_then(labels::scale)));
+    facts.push((
+        "Télétravail",
+        o.remote.map(|r| labels::remote(r).to_owned()),
+    ));
+    let rounds = o.itinerant == Some(true);
+    facts.push((
+        "Déplacements",
+        rounds.then(|| "Poste itinérant ou à domicile".to_owned()),
+    ));
     facts.push(("Service", o.service.clone()));
     let status: Vec<&str> = contract
         .map(|c| {

@@ -139,6 +139,7 @@ pub fn posting(reference: &str, title: &str) -> Posting {
             ..Offer::default()
         },
         findings: Vec::new(),
+        contacts: Vec::new(),
         provenance: Default::default(),
     }
 }
