@@ -174,6 +174,7 @@ async fn play(seed: u64, database: Option<Arc<Database>>) -> Result<(), String> 
                 differences(&found, &wanted)
             ));
         }
+        world.absent = reference.absent(&world);
         for _ in 0..random.below(5) {
             world.happen(&mut random);
         }

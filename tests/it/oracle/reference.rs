@@ -39,6 +39,18 @@ impl Reference {
         self.postings.keys().copied().collect()
     }
 
+    /// How many live postings each source shows no more.
+    pub fn absent(&self, world: &World) -> BTreeMap<&'static str, usize> {
+        let absent = |source: &'static str| {
+            let shown = world.shown.get(source);
+            let live = self.postings.values().map(|(state, _)| state);
+            let live = live.filter(|s| s.connector.as_str() == source && s.closed.is_none());
+            let gone = live.filter(|s| shown.is_none_or(|all| !all.contains_key(&s.reference)));
+            (source, gone.count())
+        };
+        SOURCES.iter().map(|source| absent(source.name)).collect()
+    }
+
     /// Every source but the `failed` shows its complete list at `now`.
     pub fn observe(&mut self, world: &World, failed: &BTreeSet<&str>, now: Timestamp) {
         for source in SOURCES.iter().filter(|s| !failed.contains(s.name)) {

@@ -82,6 +82,8 @@ const SERVICES: [&str; 5] = [
 #[derive(Default)]
 pub struct World {
     pub shown: BTreeMap<&'static str, BTreeMap<String, Value>>,
+    /// What a source shows no more and the hub still waits for: a guard would doubt more than three.
+    pub absent: BTreeMap<&'static str, usize>,
     made: u64,
 }
 
@@ -171,7 +173,9 @@ impl World {
 
     fn close(&mut self, source: &'static str, random: &mut Random) {
         let shown = self.shown.entry(source).or_default();
-        if shown.len() > 5 {
+        let absent = self.absent.entry(source).or_default();
+        if shown.len() > 5 && *absent < 3 {
+            *absent += 1;
             let references: Vec<String> = shown.keys().cloned().collect();
             shown.remove(random.pick(&references));
         }
