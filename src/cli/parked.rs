@@ -3,7 +3,7 @@
 use super::{Exit, Who, out, table};
 use crate::daemon::Hub;
 use crate::model::{Event, MessageId, Stage};
-use crate::store::Parked as Message;
+use crate::store::{Parked as Message, StoreError};
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use serde::Serialize;
@@ -148,10 +148,25 @@ async fn retry(hub: &Hub, id: &str, edited: Option<PathBuf>) -> anyhow::Result<E
     let now = hub.clock.now();
     if id == "all" {
         let mut count = 0_u64;
+        let mut stay = Vec::new();
         for message in hub.store.parked().await? {
-            count += u64::from(hub.store.retry_parked(message.id, None, now).await?);
+            match hub.store.retry_parked(message.id, None, now).await {
+                Ok(went) => count += u64::from(went),
+                // Such as an undecodable one: the others go all the same.
+                Err(StoreError::Permanent { why, .. }) => {
+                    stay.push(format!("{}: {why}", message.id));
+                }
+                Err(error) => return Err(error.into()),
+            }
         }
-        out::line(format!("{count} messages are on their way again"))?;
+        let plural = if count == 1 { " is" } else { "s are" };
+        out::line(format!("{count} message{plural} on the way again"))?;
+        if !stay.is_empty() {
+            bail!(
+                "these stay parked, to be edited (`parked retry ID --edited FILE`) or discarded:\n{}",
+                stay.join("\n")
+            );
+        }
         return Ok(Exit::Done);
     }
     let message = find(hub, id).await?;

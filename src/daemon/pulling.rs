@@ -4,6 +4,7 @@ use super::Hub;
 use super::engine::{AT_ONCE, Observer, Unwatched};
 use crate::model::{Clock, ConnectorName};
 use crate::pull::schedule::Schedule;
+use crate::store::Hint;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,6 +108,7 @@ pub async fn pull(hub: Arc<Hub>, stop: CancellationToken) {
     let mut runs: JoinSet<Ended> = JoinSet::new();
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut hints = hub.store.hints(Hint::Requests);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
@@ -116,6 +118,7 @@ pub async fn pull(hub: Arc<Hub>, stop: CancellationToken) {
                     timetable.last.remove(&name);
                 }
             }
+            () = hints.next() => tick.reset_immediately(),
             _ = tick.tick() => {
                 if let Err(error) = ask(&hub, &mut timetable, &running, &mut waiting).await {
                     tracing::warn!(error = format!("{error:#}"), "the store could not be asked what to run");

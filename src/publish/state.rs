@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     model::{Clock, Network, VacancyId},
-    store::{Change, DynStore, PublicVacancy, Result as StoreResult, StoreError, StoredVacancy},
+    store::{
+        Change, DynStore, Hint, Hints, PublicVacancy, Result as StoreResult, StoreError,
+        StoredVacancy,
+    },
 };
 use async_trait::async_trait;
 use std::{
@@ -27,6 +30,10 @@ use tokio_util::sync::CancellationToken;
 /// The part of the store that publishing uses: it reads public state, and keeps sink cursors.
 #[async_trait]
 pub trait PublicState: Send + Sync + 'static {
+    /// Hints that something public has changed; none need ever come.
+    fn hints(&self) -> Hints {
+        Hints::none()
+    }
     async fn head(&self) -> StoreResult<u64>;
     async fn changes(&self, after: u64, limit: usize) -> StoreResult<Vec<Change>>;
     async fn snapshot(&self) -> StoreResult<(u64, Vec<PublicVacancy>)>;
@@ -42,6 +49,9 @@ pub trait PublicState: Send + Sync + 'static {
 
 #[async_trait]
 impl PublicState for DynStore {
+    fn hints(&self) -> Hints {
+        (**self).hints(Hint::Changes)
+    }
     async fn head(&self) -> StoreResult<u64> {
         (**self).head().await
     }
@@ -252,6 +262,7 @@ impl Publish {
     /// Follows the store until `stop`, so that requests find the index fresh.
     pub async fn follow(&self, stop: CancellationToken) {
         let mut pause = Duration::from_millis(250);
+        let mut hints = self.0.store.hints();
         while !stop.is_cancelled() {
             match self.refresh().await {
                 Ok(()) => pause = Duration::from_millis(250),
@@ -262,6 +273,7 @@ impl Publish {
             }
             tokio::select! {
                 () = stop.cancelled() => break,
+                () = hints.next() => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }

@@ -8,6 +8,7 @@
 //! skipped only where the stored output covers its revision; a recheck is never skipped; one bad
 //! message never stops the others.
 
+mod circuit;
 mod component;
 mod dedupe;
 mod derive;
@@ -168,11 +169,15 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 
 /// Runs `compute`, with a panic as an error in words.
 pub(crate) fn caught<T>(compute: impl FnOnce() -> T) -> Result<T, String> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(compute)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-        format!("the rules broke down: {}", text.unwrap_or_default())
-    })
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(compute))
+        .map_err(|panic| format!("the rules broke down: {}", panic_text(&*panic)))
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.unwrap_or_default()
 }
 
 #[cfg(test)]

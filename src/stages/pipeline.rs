@@ -1,10 +1,10 @@
 //! The loop that drives the workers: until cancelled, or until nothing is left.
 
-use super::{Failure, Hub, Swept, Worker, dedupe, normalise, publish, sweep};
+use super::circuit::{Circuit, isolate};
+use super::{Hub, Swept, Worker, dedupe, normalise, publish, sweep};
 use crate::bus::{Delivery, Verdict};
 use crate::model::{Event, Stage};
 use crate::store::Inbox;
-use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +19,8 @@ const WAIT: Duration = Duration::from_secs(1);
 /// The same while draining, which ends as soon as nothing is left.
 const DRAIN_WAIT: Duration = Duration::from_millis(20);
 /// Waits after a failing store or bus, doubled up to the second.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+pub(super) const BACK_OFF: (Duration, Duration) =
+    (Duration::from_millis(200), Duration::from_secs(10));
 
 /// All stages of one process.
 #[derive(Clone)]
@@ -28,6 +29,7 @@ pub struct Pipeline {
     workers: Vec<Arc<dyn Worker>>,
     head: watch::Sender<u64>,
     done: Arc<[AtomicU64; 3]>,
+    circuits: Arc<[Circuit; 3]>,
 }
 
 /// What draining did.
@@ -59,10 +61,19 @@ impl Pipeline {
             }
         }
         Self {
+            head,
+            ..Self::of(hub, workers)
+        }
+    }
+
+    /// With workers that are there already.
+    pub(super) fn of(hub: Hub, workers: Vec<Arc<dyn Worker>>) -> Self {
+        Self {
             hub,
             workers,
-            head,
+            head: watch::channel(0).0,
             done: Arc::default(),
+            circuits: Arc::default(),
         }
     }
 
@@ -93,12 +104,20 @@ impl Pipeline {
 
     async fn serve(&self, worker: &dyn Worker, cancel: &CancellationToken, wait: Duration) {
         let mut back_off = BACK_OFF.0;
+        let circuit = &self.circuits[worker.stage() as usize];
         // A reception is never dropped half-way: what it had taken would be lost for a while.
         while !cancel.is_cancelled() {
-            match self.receive(worker, wait).await {
+            let probe = circuit.turn().await;
+            let max = if probe.is_some() { 1 } else { BATCH };
+            match self.receive(worker, max, wait).await {
                 Some(deliveries) => {
-                    back_off = BACK_OFF.0;
+                    let tried = !deliveries.is_empty();
                     self.handle(worker, deliveries, cancel).await;
+                    if probe.is_none() || !circuit.is_open() {
+                        back_off = BACK_OFF.0;
+                    } else if tried {
+                        pause(&mut back_off, cancel).await;
+                    }
                 }
                 None => pause(&mut back_off, cancel).await,
             }
@@ -149,8 +168,13 @@ impl Pipeline {
     }
 
     /// `None` when the bus failed.
-    async fn receive(&self, worker: &dyn Worker, wait: Duration) -> Option<Vec<Delivery>> {
-        let received = self.hub.bus.receive(worker.stage(), BATCH, wait).await;
+    async fn receive(
+        &self,
+        worker: &dyn Worker,
+        max: usize,
+        wait: Duration,
+    ) -> Option<Vec<Delivery>> {
+        let received = self.hub.bus.receive(worker.stage(), max, wait).await;
         received
             .inspect_err(|error| {
                 tracing::warn!(
@@ -193,6 +217,7 @@ impl Pipeline {
         let count = deliveries.len() as u64;
         let events: Vec<Event> = deliveries.iter().map(|d| d.event.clone()).collect();
         let verdicts = isolate(worker, &events, cancel).await;
+        self.circuits[stage as usize].learn(stage, &verdicts);
         crate::fault::point(match stage {
             Stage::Normalise => "normalise.committed",
             Stage::Dedupe => "dedupe.committed",
@@ -237,44 +262,12 @@ fn count_ends(stage: Stage, ended: &[(Delivery, Verdict)]) {
 }
 
 /// Waits out a failure of the store or the bus, longer each time.
-async fn pause(back_off: &mut Duration, cancel: &CancellationToken) {
+pub(super) async fn pause(back_off: &mut Duration, cancel: &CancellationToken) {
     tokio::select! {
         () = tokio::time::sleep(*back_off) => {}
         () = cancel.cancelled() => {}
     }
     *back_off = (*back_off * 2).min(BACK_OFF.1);
-}
-
-/// Works on `events`, halving the batch around a message that spoils it. One verdict for each.
-fn isolate<'a>(
-    worker: &'a dyn Worker,
-    events: &'a [Event],
-    cancel: &'a CancellationToken,
-) -> BoxFuture<'a, Vec<Verdict>> {
-    Box::pin(async move {
-        let mut back_off = BACK_OFF.0;
-        loop {
-            match worker.work(events).await {
-                Ok(mut exceptions) => {
-                    let verdict = |e: &Event| exceptions.remove(&e.id).unwrap_or(Verdict::Done);
-                    return events.iter().map(verdict).collect();
-                }
-                // An outage is no message's fault: it costs them no attempt, the batch waits.
-                Err(Failure::Busy(error)) if !cancel.is_cancelled() => {
-                    tracing::warn!(stage = worker.stage().name(), error, "the stage waits");
-                    pause(&mut back_off, cancel).await;
-                }
-                Err(Failure::Busy(error)) => return vec![Verdict::Retry(error); events.len()],
-                Err(Failure::Poison(verdict)) if events.len() == 1 => return vec![verdict],
-                Err(Failure::Poison(_)) => {
-                    let (left, right) = events.split_at(events.len() / 2);
-                    let mut verdicts = isolate(worker, left, cancel).await;
-                    verdicts.extend(isolate(worker, right, cancel).await);
-                    return verdicts;
-                }
-            }
-        }
-    })
 }
 
 /// The inbox of a commit: the messages of `events` that end with it.

@@ -165,6 +165,12 @@ pub trait Store: Send + Sync + 'static {
     /// Stores a message that cannot be processed, with its bytes intact.
     async fn park(&self, parked: Parked) -> Result<()>;
 
+    /// Hints that another process wrote something of a kind. Polling remains the truth: a store may
+    /// never give one.
+    fn hints(&self, _of: Hint) -> Hints {
+        Hints::none()
+    }
+
     // ---- humans -----------------------------------------------------------------------------
 
     async fn holds(&self, open_only: bool) -> Result<Vec<Hold>>;

@@ -16,6 +16,7 @@ mod france_travail;
 mod gold;
 mod nodes;
 mod oracle;
+mod parked;
 mod postgres_faults;
 mod presets;
 mod processes;

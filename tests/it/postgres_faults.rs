@@ -3,7 +3,7 @@
 use crate::store_contract::backend::{Backend, Schema};
 use crate::store_contract::fixtures::*;
 use passerelle::model::{Stage, TombstoneReason};
-use passerelle::store::{DynStore, PostgresOptions, PostgresStore, StoreError};
+use passerelle::store::{DynStore, Hint, Hints, PostgresOptions, PostgresStore, StoreError};
 use std::time::Duration;
 
 async fn backend(test: &str) -> Option<(Backend, String)> {
@@ -92,6 +92,40 @@ async fn a_lock_goes_with_its_session_and_the_dead_run_is_fenced() {
     // The first worker does not know yet: the store does.
     assert!(one.stage(dead, vec![record("B", "")]).await.is_err());
     assert!(one.staged(dead).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_process_hears_what_was_written_and_hears_again_after_a_cut() {
+    let Some((backend, _)) = backend("hints").await else {
+        return;
+    };
+    let (one, other) = (backend.open().await, backend.open().await);
+    let mut requests = other.hints(Hint::Requests);
+    let mut outbox = other.hints(Hint::Outbox);
+    // It says something now and then until the other has heard: how soon is nobody's promise.
+    let until_heard = async |hints: &mut Hints, requested: bool| {
+        for n in 0..600 {
+            match requested {
+                true => drop(one.request_runs(&[connector()], at(n)).await),
+                false => drop(one.enqueue(vec![pulled(&state(&record("A", ""), 1))]).await),
+            }
+            let moment = Duration::from_millis(100);
+            if tokio::time::timeout(moment, hints.next()).await.is_ok() {
+                return;
+            }
+        }
+        panic!("nothing was heard");
+    };
+    until_heard(&mut requests, true).await;
+    until_heard(&mut outbox, false).await;
+    cut(&backend).await;
+    until_heard(&mut requests, true).await;
+    until_heard(&mut outbox, false).await;
+    // A store that hears nothing lets its owner look by himself.
+    let deaf = Backend::sqlite().open().await;
+    let wait = Duration::from_millis(50);
+    let heard = tokio::time::timeout(wait, async { deaf.hints(Hint::Changes).next().await }).await;
+    assert!(heard.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread")]

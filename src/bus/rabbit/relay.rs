@@ -4,7 +4,7 @@ use super::publisher::{Outgoing, Published, Publisher};
 use super::{RESEND_AFTER, Shared, topology};
 use crate::bus::cloudevent;
 use crate::model::Stage;
-use crate::store::{Leased, Settlement, SettlementOutcome, StoreError};
+use crate::store::{Hint, Leased, Settlement, SettlementOutcome, StoreError};
 use lapin::Channel;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,6 +24,7 @@ pub(super) async fn run(
     declaring: Channel,
     cancel: CancellationToken,
 ) -> String {
+    let mut hints = shared.store.hints(Hint::Outbox);
     loop {
         if cancel.is_cancelled() {
             return "stopping".to_owned();
@@ -64,6 +65,7 @@ pub(super) async fn run(
         tokio::select! {
             () = cancel.cancelled() => return "stopping".to_owned(),
             () = shared.outbox.notified() => {}
+            () = hints.next() => {}
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
     }

@@ -7,7 +7,7 @@ use super::Shared;
 use super::publisher::{Outgoing, Published};
 use super::topology::PUBLIC;
 use crate::model::TombstoneReason;
-use crate::store::{Change, ChangeOp, StoreError};
+use crate::store::{Change, ChangeOp, Hint, StoreError};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,7 @@ impl PublicSink {
 
     /// Publishes whatever is new while there is a connection.
     async fn follow(&self, cancel: &CancellationToken) -> Result<(), StoreError> {
+        let mut hints = self.shared.store.hints(Hint::Changes);
         while !cancel.is_cancelled() {
             let Some(publisher) = self.shared.publisher() else {
                 return Ok(());
@@ -61,6 +62,7 @@ impl PublicSink {
             let Some(last) = changes.last().map(|change| change.seq) else {
                 tokio::select! {
                     () = cancel.cancelled() => {}
+                    () = hints.next() => {}
                     () = tokio::time::sleep(Duration::from_millis(500)) => {}
                 }
                 continue;

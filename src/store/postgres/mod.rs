@@ -10,6 +10,7 @@
 mod blocks;
 mod bodies;
 mod failure;
+mod hints;
 mod locks;
 mod migrate;
 mod operations;
@@ -60,6 +61,7 @@ impl Default for PostgresOptions {
 pub struct PostgresStore {
     pool: Pool,
     locks: Arc<locks::Locks>,
+    listener: hints::Listener,
     /// Numbers of the hub-wide lock and of the migrations' lock.
     public_lock: i64,
     migration_lock: i64,
@@ -131,6 +133,7 @@ impl PostgresStore {
             pool,
             public_lock: locks::number(&scope, "public", ""),
             migration_lock: locks::number(&scope, "migration", ""),
+            listener: hints::Listener::new(config.clone(), tls.clone()),
             locks: Arc::new(locks::Locks::new(config, tls, scope)),
         })
     }

@@ -4,8 +4,8 @@ use super::failure::Failure;
 use super::public_tx::PostgresPublicTx;
 use super::rows::run;
 use super::{
-    PostgresStore, blocks, bodies, migrate, operations, outbox, people, postings, registers, runs,
-    vacancies,
+    PostgresStore, blocks, bodies, hints, migrate, operations, outbox, people, postings, registers,
+    runs, vacancies,
 };
 use crate::model::{
     CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState,
@@ -13,10 +13,10 @@ use crate::model::{
 };
 use crate::store::prepared::{PackedOutput, PackedRecord};
 use crate::store::{
-    BodyDigest, Change, ConnectorState, Counts, Guard, Hold, Inbox, KeyedEntry, Leased, NewRun,
-    NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange, PublicTx, PublicVacancy, Pulled,
-    Reject, Result, Run, RunEnd, Settlement, SnapshotKind, StagedRecord, StagedRow, Statistics,
-    Store, StoredVacancy, Trace, codec,
+    BodyDigest, Change, ConnectorState, Counts, Guard, Hint, Hints, Hold, Inbox, KeyedEntry,
+    Leased, NewRun, NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange, PublicTx,
+    PublicVacancy, Pulled, Reject, Result, Run, RunEnd, Settlement, SnapshotKind, StagedRecord,
+    StagedRow, Statistics, Store, StoredVacancy, Trace, codec,
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -280,8 +280,15 @@ impl Store for PostgresStore {
     }
 
     async fn enqueue(&self, events: Vec<Event>) -> Result<()> {
-        self.write("write events", async |tx| outbox::put(tx, &events).await)
-            .await
+        self.write("write events", async |tx| {
+            outbox::put(tx, &events).await?;
+            hints::say(tx, Hint::Outbox).await
+        })
+        .await
+    }
+
+    fn hints(&self, of: Hint) -> Hints {
+        self.listener.hints(of)
     }
 
     async fn outbox_depth(&self) -> Result<OutboxDepth> {
@@ -356,7 +363,8 @@ impl Store for PostgresStore {
 
     async fn decide(&self, decision: Decision, events: Vec<Event>) -> Result<()> {
         self.write("record a decision", async |tx| {
-            people::decide(tx, &decision, &events).await
+            people::decide(tx, &decision, &events).await?;
+            hints::say(tx, Hint::Outbox).await
         })
         .await
     }
@@ -368,7 +376,8 @@ impl Store for PostgresStore {
 
     async fn request_runs(&self, connectors: &[ConnectorName], at: Timestamp) -> Result<()> {
         self.write("request runs", async |tx| {
-            people::request(tx, connectors, at).await
+            people::request(tx, connectors, at).await?;
+            hints::say(tx, Hint::Requests).await
         })
         .await
     }

@@ -415,7 +415,8 @@ async fn write_vacancies(c: &impl GenericClient, writes: Vec<VacancyWrite>) -> R
     if changes.is_empty() {
         return Ok(());
     }
-    write_changes(c, &changes).await
+    write_changes(c, &changes).await?;
+    super::hints::say(c, crate::store::Hint::Changes).await
 }
 
 async fn write_changes(

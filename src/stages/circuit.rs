@@ -1,0 +1,258 @@
+//! What keeps a stage from spoiling its whole queue: a batch is halved around a message that spoils
+//! it, and after a run of failures one message at a time is tried until one goes through.
+
+use super::pipeline::{BACK_OFF, pause};
+use super::{Exceptions, Failure, Worker};
+use crate::bus::Verdict;
+use crate::model::{Event, Stage};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
+
+/// Failures in a row, with no success between them, that are no single message's fault.
+const RUN: usize = 20;
+/// Outages in a row after which a batch is tried by its first message alone.
+const OUTAGES: u32 = 3;
+
+/// One stage of one process; its workers share it.
+#[derive(Default)]
+pub(super) struct Circuit {
+    failures: AtomicUsize,
+    probing: Mutex<()>,
+}
+
+impl Circuit {
+    /// While the circuit is open: the right to try one message, which one worker has at a time.
+    pub async fn turn(&self) -> Option<MutexGuard<'_, ()>> {
+        if !self.is_open() {
+            return None;
+        }
+        let turn = self.probing.lock().await;
+        // Another worker's message may have gone through meanwhile.
+        self.is_open().then_some(turn)
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.failures.load(Ordering::Relaxed) >= RUN
+    }
+
+    /// Learns how messages ended. What is parked at once is its own fault and says nothing.
+    pub fn learn(&self, stage: Stage, verdicts: &[Verdict]) {
+        let was_open = self.is_open();
+        if verdicts.contains(&Verdict::Done) {
+            self.failures.store(0, Ordering::Relaxed);
+        } else {
+            let failed = |verdict: &&Verdict| matches!(verdict, Verdict::Retry(_));
+            let failed = verdicts.iter().filter(failed).count();
+            self.failures.fetch_add(failed, Ordering::Relaxed);
+        }
+        match (was_open, self.is_open()) {
+            (false, true) => tracing::error!(
+                stage = stage.name(),
+                "nothing goes through any more: one message at a time is tried"
+            ),
+            (true, false) => tracing::info!(stage = stage.name(), "messages go through again"),
+            _ => {}
+        }
+    }
+}
+
+/// A panic is a failure like others: its message is tried again, and the worker lives on.
+async fn work(worker: &dyn Worker, events: &[Event]) -> Result<Exceptions, Failure> {
+    let working = AssertUnwindSafe(worker.work(events)).catch_unwind();
+    working.await.unwrap_or_else(|panic| {
+        let text = super::panic_text(&*panic);
+        let why = format!("the stage broke down: {text}");
+        Err(Failure::Poison(Verdict::Retry(why)))
+    })
+}
+
+/// Works on `events`, halving the batch around a message that spoils it. One verdict for each.
+pub(super) fn isolate<'a>(
+    worker: &'a dyn Worker,
+    events: &'a [Event],
+    cancel: &'a CancellationToken,
+) -> BoxFuture<'a, Vec<Verdict>> {
+    Box::pin(async move {
+        let mut back_off = BACK_OFF.0;
+        let mut outages = 0;
+        loop {
+            let at = match work(worker, events).await {
+                Ok(mut exceptions) => {
+                    let verdict = |e: &Event| exceptions.remove(&e.id).unwrap_or(Verdict::Done);
+                    return events.iter().map(verdict).collect();
+                }
+                // An outage is no message's fault: it costs them no attempt, the batch waits.
+                Err(Failure::Busy(error)) if !cancel.is_cancelled() => {
+                    tracing::warn!(stage = worker.stage().name(), error, "the stage waits");
+                    pause(&mut back_off, cancel).await;
+                    outages += 1;
+                    if outages < OUTAGES || events.len() == 1 {
+                        continue;
+                    }
+                    1
+                }
+                Err(Failure::Busy(error)) => return vec![Verdict::Retry(error); events.len()],
+                Err(Failure::Poison(verdict)) if events.len() == 1 => return vec![verdict],
+                Err(Failure::Poison(_)) => events.len() / 2,
+            };
+            let (left, right) = events.split_at(at);
+            let mut verdicts = isolate(worker, left, cancel).await;
+            verdicts.extend(isolate(worker, right, cancel).await);
+            return verdicts;
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::{Bus, EmbeddedBus};
+    use crate::model::Clock;
+    use crate::model::{EventKind, PostingId, Revision};
+    use crate::stages::{CurrentFiles, Hub, Pipeline, Rules};
+    use crate::store::{DynStore, SqliteStore};
+    use async_trait::async_trait;
+    use jiff::{SignedDuration, Timestamp};
+    use std::sync::atomic::AtomicBool;
+    use std::sync::{Arc, Mutex as StdMutex};
+    use std::time::{Duration, Instant};
+
+    fn events(count: usize) -> Vec<Event> {
+        let event = |n: usize| {
+            let id = PostingId::new(&"test".into(), &n.to_string());
+            let (revision, at) = (Revision::default(), Timestamp::UNIX_EPOCH);
+            Event::new(EventKind::PostingPulled, id, revision, at)
+        };
+        (0..count).map(event).collect()
+    }
+
+    /// Remembers the sizes of its batches; is away for some of them, or breaks down over a message.
+    #[derive(Default)]
+    struct Fake {
+        sizes: StdMutex<Vec<usize>>,
+        away: usize,
+        breaks_at: Option<Event>,
+        fails: AtomicBool,
+    }
+
+    #[async_trait]
+    impl Worker for Fake {
+        fn stage(&self) -> Stage {
+            Stage::Normalise
+        }
+
+        async fn work(&self, events: &[Event]) -> Result<Exceptions, Failure> {
+            let tries = {
+                let mut sizes = self.sizes.lock().unwrap();
+                sizes.push(events.len());
+                sizes.len()
+            };
+            if tries <= self.away {
+                return Err(Failure::Busy("the database is away".into()));
+            }
+            let breaks = self.breaks_at.as_ref();
+            assert!(breaks.is_none_or(|bad| events.iter().all(|e| e.id != bad.id)));
+            if self.fails.load(Ordering::SeqCst) {
+                let failed = events.iter().map(|e| (e.id, Verdict::Retry("x".into())));
+                return Ok(failed.collect());
+            }
+            Ok(Exceptions::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_retry_of_its_own_message() {
+        let events = events(9);
+        let worker = Fake {
+            breaks_at: Some(events[4].clone()),
+            ..Fake::default()
+        };
+        let verdicts = isolate(&worker, &events, &CancellationToken::new()).await;
+        for (n, verdict) in verdicts.iter().enumerate() {
+            match verdict {
+                Verdict::Retry(why) => assert!(n == 4 && why.contains("broke down"), "{why}"),
+                other => assert!(n != 4 && *other == Verdict::Done, "{n}: {other:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn after_an_outage_one_message_goes_first() {
+        let worker = Fake {
+            away: 4,
+            ..Fake::default()
+        };
+        let events = events(50);
+        let verdicts = isolate(&worker, &events, &CancellationToken::new()).await;
+        assert_eq!(verdicts, vec![Verdict::Done; 50], "it cost no attempt");
+        assert_eq!(*worker.sizes.lock().unwrap(), [50, 50, 50, 1, 1, 49]);
+    }
+
+    #[test]
+    fn a_run_of_failures_opens_the_circuit_and_one_success_closes_it() {
+        let circuit = Circuit::default();
+        let failed = |count| vec![Verdict::Retry("x".into()); count];
+        circuit.learn(Stage::Dedupe, &failed(RUN - 1));
+        circuit.learn(Stage::Dedupe, &[Verdict::Park("its own fault".into())]);
+        assert!(!circuit.is_open());
+        circuit.learn(Stage::Dedupe, &failed(1));
+        assert!(circuit.is_open());
+        circuit.learn(Stage::Dedupe, &[Verdict::Done]);
+        assert!(!circuit.is_open());
+    }
+    /// Waits until it holds; what is waited for has no other end.
+    async fn until(what: impl AsyncFn() -> bool) {
+        let began = Instant::now();
+        while !what().await {
+            assert!(began.elapsed() < Duration::from_secs(60));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_stage_that_fails_at_everything_tries_one_message_at_a_time() {
+        let store: DynStore = Arc::new(SqliteStore::temporary().unwrap());
+        let now = Arc::new(StdMutex::new(Timestamp::UNIX_EPOCH));
+        let at = now.clone();
+        let clock = Clock::new(move || *at.lock().unwrap());
+        let pass = |minutes| *now.lock().unwrap() += SignedDuration::from_mins(minutes);
+        let bus = Arc::new(EmbeddedBus::new(store.clone(), clock.clone()));
+        let hub = Hub {
+            store: store.clone(),
+            bus: bus.clone(),
+            clock,
+            files: CurrentFiles::default(),
+            rules: Rules::default(),
+        };
+        let worker = Arc::new(Fake {
+            fails: AtomicBool::new(true),
+            ..Fake::default()
+        });
+        let tries = || worker.sizes.lock().unwrap().clone();
+        store.enqueue(events(60)).await.unwrap();
+        let pipeline = Pipeline::of(hub, vec![worker.clone()]);
+        let cancel = CancellationToken::new();
+        let (running, stop) = (pipeline.clone(), cancel.clone());
+        let running = tokio::spawn(async move { running.run(stop).await });
+        until(async || tries() == [60]).await;
+        // All are due again, and only one after the other is spent on finding out.
+        pass(1);
+        until(async || tries().len() >= 4).await;
+        assert!(tries()[1..].iter().all(|size| *size == 1), "{:?}", tries());
+        worker.fails.store(false, Ordering::SeqCst);
+        until(async || {
+            pass(10);
+            bus.idle().await.unwrap()
+        })
+        .await;
+        let tries = tries();
+        assert!(tries[4..].iter().any(|size| *size > 10), "{tries:?}");
+        assert!(store.parked().await.unwrap().is_empty());
+        cancel.cancel();
+        running.await.unwrap();
+    }
+}
