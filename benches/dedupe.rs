@@ -192,7 +192,7 @@ impl Hub {
         near.dedup();
         for other in near {
             let edge = compare_features(&features, &self.features[other as usize]);
-            if edge.outcome == Outcome::Same {
+            if let Some(edge) = edge.filter(|edge| edge.outcome == Outcome::Same) {
                 self.edges
                     .entry(at as u32)
                     .or_default()

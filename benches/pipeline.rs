@@ -21,6 +21,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+/// As the binary has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const TRADES: [&str; 16] = [
     "Aide-soignant",
     "Infirmier",
@@ -53,80 +57,124 @@ const SERVICES: [&str; 12] = [
     "maternité",
     "rééducation",
 ];
-const TOWNS: [(&str, &str); 12] = [
+const TOWNS: [(&str, &str); 48] = [
     ("70000", "Vesoul"),
     ("70200", "Lure"),
     ("70100", "Gray"),
-    ("70300", "Luxeuil-les-Bains"),
-    ("70400", "Héricourt"),
-    ("70800", "Saint-Loup-sur-Semouse"),
-    ("70500", "Jussey"),
-    ("70190", "Rioz"),
-    ("70160", "Faverney"),
-    ("70140", "Pesmes"),
     ("25000", "Besançon"),
     ("90000", "Belfort"),
-];
-const WORDS: [&str; 32] = [
-    "équipe",
-    "projet",
-    "résidents",
-    "accompagnement",
-    "soins",
-    "service",
-    "établissement",
-    "planning",
-    "roulement",
-    "formation",
-    "diplôme",
-    "transmissions",
-    "qualité",
-    "hygiène",
-    "prévention",
-    "famille",
-    "autonomie",
-    "parcours",
-    "coordination",
-    "expérience",
-    "écoute",
-    "rigueur",
-    "reprise",
-    "ancienneté",
-    "prime",
-    "logement",
-    "parking",
-    "restauration",
-    "tutorat",
-    "mobilité",
-    "territoire",
-    "bienveillance",
+    ("39000", "Lons-le-Saunier"),
+    ("21000", "Dijon"),
+    ("71000", "Mâcon"),
+    ("58000", "Nevers"),
+    ("89000", "Auxerre"),
+    ("54000", "Nancy"),
+    ("57000", "Metz"),
+    ("55000", "Bar-le-Duc"),
+    ("88000", "Épinal"),
+    ("67000", "Strasbourg"),
+    ("68000", "Colmar"),
+    ("51000", "Reims"),
+    ("10000", "Troyes"),
+    ("52000", "Chaumont"),
+    ("08000", "Charleville-Mézières"),
+    ("59000", "Lille"),
+    ("62000", "Arras"),
+    ("80000", "Amiens"),
+    ("60000", "Beauvais"),
+    ("02000", "Laon"),
+    ("76000", "Rouen"),
+    ("27000", "Évreux"),
+    ("14000", "Caen"),
+    ("50000", "Saint-Lô"),
+    ("61000", "Alençon"),
+    ("35000", "Rennes"),
+    ("22000", "Saint-Brieuc"),
+    ("29000", "Quimper"),
+    ("56000", "Vannes"),
+    ("44000", "Nantes"),
+    ("49000", "Angers"),
+    ("53000", "Laval"),
+    ("72000", "Le Mans"),
+    ("85000", "La Roche-sur-Yon"),
+    ("45000", "Orléans"),
+    ("37000", "Tours"),
+    ("41000", "Blois"),
+    ("33000", "Bordeaux"),
+    ("31000", "Toulouse"),
+    ("34000", "Montpellier"),
+    ("38000", "Grenoble"),
+    ("63000", "Clermont-Ferrand"),
+    ("87000", "Limoges"),
 ];
 
-const ENDINGS: [&str; 8] = ["", "s", "al", "ement", "age", "iste", "ier", "oire"];
+/// A seeded row of numbers.
+struct Dice(u64);
 
-/// A synthetic offer of about 3 KB; fifty of them an employer.
-fn offer(n: usize, version: usize) -> Value {
-    let (code, town) = TOWNS[n / 7 % TOWNS.len()];
-    let service = SERVICES[n / 3 % SERVICES.len()];
-    let mut state = n as u64 * 2_654_435_761 + version as u64;
-    let mut text = format!("<p>Poste {n} en {service}.</p>");
-    for _ in 0..8 {
-        text += "<p>";
-        for _ in 0..38 {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            // 32 stems with 64 endings: three words in a row are seldom the same in two ads.
-            text += WORDS[(state >> 59) as usize];
-            text += ENDINGS[(state >> 56) as usize & 7];
-            text += ENDINGS[(state >> 53) as usize & 7];
-            text.push(' ');
-        }
-        text += "</p>";
+impl Dice {
+    fn of(parts: &[usize]) -> Self {
+        let seed = parts
+            .iter()
+            .fold(0x9e37_79b9_7f4a_7c15, |state: u64, part| {
+                (state ^ *part as u64)
+                    .wrapping_mul(0xbf58_476d_1ce4_e5b9)
+                    .rotate_left(31)
+            });
+        Self(seed)
     }
+
+    fn next(&mut self, below: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % below
+    }
+
+    /// A word of the bench's language: as in a real one, a few are everywhere and most are rare.
+    fn word(&mut self) -> String {
+        const VOCABULARY: f64 = 20_000.0;
+        let share = self.next(1 << 20) as f64 / f64::from(1 << 20);
+        let rank = VOCABULARY.powf(share) as usize;
+        // Three to five syllables, spread so that neighbours in rank look nothing alike.
+        let mut code = rank.wrapping_mul(7_919) % 1_000_003;
+        let mut word = String::new();
+        for _ in 0..3 + rank % 3 {
+            word.push(char::from(b"bcdfglmnprstv"[code % 13]));
+            code /= 13;
+            word.push(char::from(b"aeiou"[code % 5]));
+            code = code / 5 + rank;
+        }
+        word
+    }
+
+    fn sentence(&mut self) -> String {
+        let words: Vec<String> = (0..10 + self.next(8)).map(|_| self.word()).collect();
+        words.join(" ") + ". "
+    }
+}
+
+/// A synthetic offer of about 3 KB, fifty of them an employer: what the employer says in all its
+/// ads, missions out of the stock of the trade, and its own words.
+fn offer(n: usize, version: usize) -> Value {
+    let (code, town) = TOWNS[n / 50 % TOWNS.len()];
+    let (trade, service) = (n % TRADES.len(), n / 3 % SERVICES.len());
+    let mut text = format!("<p>Poste {n} en {}.</p><p>", SERVICES[service]);
+    let mut dice = Dice::of(&[1, n / 50]);
+    text.extend((0..6).map(|_| dice.sentence()));
+    text += "</p><p>Vos missions :</p><ul>";
+    let mut dice = Dice::of(&[2, n]);
+    for _ in 0..8 {
+        let mission = Dice::of(&[3, trade, dice.next(60)]).sentence();
+        text += &format!("<li>{mission}</li>");
+    }
+    text += "</ul><p>";
+    let mut dice = Dice::of(&[4, n, version]);
+    text.extend((0..14).map(|_| dice.sentence()));
+    text += "</p>";
     json!({
         "id": format!("OFF-{n:06}"),
-        "title": format!("{} {service} H/F", TRADES[n % TRADES.len()]),
+        "title": format!("{} {} H/F", TRADES[trade], SERVICES[service]),
         "company": format!("Établissement synthétique n° {}", n / 50),
         "city": town,
         "zip": code,

@@ -24,33 +24,42 @@ pub fn weight_by(card: &Scorecard, a: &Features, b: &Features, signals: &Signals
 
 /// The verdict with its evidence, the smaller id first.
 pub fn edge(one: &Features, other: &Features) -> Edge {
-    judged(one, other, true)
+    let (a, b) = in_order(one, other);
+    judged(a, b, &signals::read(a, b))
 }
 
-/// [`edge`] without a word of evidence for a hopeless pair: nearly all of them are, and nobody
-/// reads what is said of them.
-pub fn lean_edge(one: &Features, other: &Features) -> Edge {
-    judged(one, other, false)
+/// [`edge`], or `None` for a pair that is neither a question nor can ever join, whatever becomes of
+/// the two: nearly all are, and most of them without a look at the texts.
+pub fn hopeful_edge(one: &Features, other: &Features) -> Option<Edge> {
+    let (a, b) = in_order(one, other);
+    let mut signals = signals::facts(a, b);
+    let most = SCORECARD.weigh_at_most(&signals, signals::texts_of(a, b));
+    if signals::veto(a, b, &signals).is_some() || SCORECARD.hopeless(most) {
+        return None;
+    }
+    signals::read_texts(a, b, &mut signals);
+    let weight = weight_by(&SCORECARD, a, b, &signals);
+    (!SCORECARD.hopeless(weight)).then(|| judged(a, b, &signals))
 }
 
-fn judged(one: &Features, other: &Features, wordy: bool) -> Edge {
-    let (a, b) = if one.id <= other.id {
+fn in_order<'a>(one: &'a Features, other: &'a Features) -> (&'a Features, &'a Features) {
+    if one.id <= other.id {
         (one, other)
     } else {
         (other, one)
-    };
-    let signals = signals::read(a, b);
-    let weight = weight_by(&SCORECARD, a, b, &signals);
-    let veto = signals::veto(a, b, &signals);
+    }
+}
+
+fn judged(a: &Features, b: &Features, signals: &Signals) -> Edge {
+    let weight = weight_by(&SCORECARD, a, b, signals);
+    let veto = signals::veto(a, b, signals);
     let outcome = match veto {
         Some(_) => Outcome::Different,
         None => SCORECARD.outcome(weight),
     };
     let mut evidence = Vec::new();
-    if wordy || !SCORECARD.hopeless(weight) {
-        evidence.extend(veto.map(|line| format!("veto: {}", line.name())));
-        evidence.extend(SCORECARD.evidence(&signals));
-    }
+    evidence.extend(veto.map(|line| format!("veto: {}", line.name())));
+    evidence.extend(SCORECARD.evidence(signals));
     Edge {
         a: a.id,
         b: b.id,

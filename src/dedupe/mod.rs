@@ -54,14 +54,10 @@ pub fn compare(one: &Posting, other: &Posting) -> Edge {
     compare::edge(&Features::of(one), &Features::of(other))
 }
 
-/// [`compare`], for postings whose features are at hand; a [`hopeless`] pair has no evidence.
-pub fn compare_features(one: &Features, other: &Features) -> Edge {
-    compare::lean_edge(one, other)
-}
-
-/// Whether a verdict is neither a question nor can ever join its two, whatever becomes of them.
-pub fn hopeless(edge: &Edge) -> bool {
-    edge.outcome == crate::model::Outcome::Different && SCORECARD.hopeless(edge.weight)
+/// [`compare`], for postings whose features are at hand; `None` where the verdict is neither a
+/// question nor can ever join the two, whatever becomes of them.
+pub fn compare_features(one: &Features, other: &Features) -> Option<Edge> {
+    compare::hopeful_edge(one, other)
 }
 
 /// Whether a question about clusters of these sizes is put to a person: at least one and a half

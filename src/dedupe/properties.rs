@@ -96,7 +96,7 @@ fn edges(postings: &[StoredPosting]) -> Vec<Edge> {
     for a in 0..postings.len() {
         for b in a + 1..postings.len() {
             if text::shared(&keys[a], &keys[b]) > 0 {
-                edges.push(compare_features(&features[a], &features[b]));
+                edges.extend(compare_features(&features[a], &features[b]));
             }
         }
     }
@@ -151,6 +151,21 @@ proptest! {
             shuffled.sort_by_key(|p| text::mix(p.state.id.0.as_u128() as u64 ^ seed ^ round));
             shuffled_decisions.sort_by_key(|d| text::mix(d.at.as_second() as u64 ^ seed ^ round));
             prop_assert_eq!(&run(&shuffled, &shuffled_decisions), &expected);
+        }
+    }
+
+    #[test]
+    fn a_pair_that_is_left_out_would_have_said_nothing(
+        draws in prop::collection::vec(draw(), 2..14),
+    ) {
+        let postings = build(&draws);
+        let features: Vec<Features> = postings.iter().map(|p| Features::of(&p.posting)).collect();
+        for (at, a) in features.iter().enumerate() {
+            for b in &features[at + 1..] {
+                let whole = compare::edge(a, b);
+                let wanted = (!SCORECARD.hopeless(whole.weight)).then_some(whole);
+                prop_assert_eq!(compare_features(b, a), wanted);
+            }
         }
     }
 

@@ -111,6 +111,17 @@ impl Scorecard {
             + self.prior
     }
 
+    /// The most that a pair may weigh of which `unread` are not read yet.
+    pub fn weigh_at_most(&self, signals: &Signals, unread: &[Line]) -> i64 {
+        let gain = |line: &Line| {
+            let levels = self.weights.get(*line as usize);
+            let most = levels.and_then(|levels| levels.iter().max());
+            let now = levels.and_then(|levels| levels.get(usize::from(signals[*line as usize])));
+            most.copied().unwrap_or(0) - now.copied().unwrap_or(0)
+        };
+        self.weigh(signals) + unread.iter().map(gain).sum::<i64>()
+    }
+
     /// Line, level and weight of each line.
     fn parts<'a>(&'a self, signals: &'a Signals) -> impl Iterator<Item = (usize, u8, i64)> + 'a {
         self.weights

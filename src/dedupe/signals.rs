@@ -66,9 +66,15 @@ pub type Signals = [u8; LINES.len()];
 
 /// Reads a pair. Symmetric.
 pub fn read(a: &Features, b: &Features) -> Signals {
+    let mut signals = facts(a, b);
+    read_texts(a, b, &mut signals);
+    signals
+}
+
+/// All lines but those of [`texts_of`], which stay unknown: those cost most of a comparison.
+pub fn facts(a: &Features, b: &Features) -> Signals {
     let mut signals = [0; LINES.len()];
     let mut set = |line: Line, level: u8| signals[line as usize] = level;
-    let overlap = Overlap::of(&a.shingles, &b.shingles);
     let place = place_of(a, b);
     set(Line::link, link(a, b, place));
     set(Line::reference, reference_of(a, b));
@@ -85,21 +91,6 @@ pub fn read(a: &Features, b: &Features) -> Signals {
     set(Line::time, time_of(a, b));
     set(Line::pay, pay_of(a, b));
     set(Line::start, start_of(a, b));
-    let words = Overlap::of(&a.words, &b.words);
-    // An agency rewrites by trade: what is much in common with it is little between others.
-    let (contained, seldom, substituted) = if a.intermediary || b.intermediary {
-        (
-            Line::agency_containment,
-            Line::agency_rare,
-            Line::agency_substitution,
-        )
-    } else {
-        set(Line::resemblance, overlap.resemblance());
-        (Line::containment, Line::rare, Line::substitution)
-    };
-    set(contained, overlap.containment());
-    set(seldom, overlap.rare());
-    set(substituted, words.substitution());
     let sources = sources_of(a, b);
     let time_line = if matches!(sources, sources::same_aggregator | sources::same_partner) {
         Line::reissue_gap
@@ -109,6 +100,39 @@ pub fn read(a: &Features, b: &Features) -> Signals {
     set(time_line, gap_of(a, b));
     set(Line::sources, sources);
     signals
+}
+
+/// The lines that say how much of two texts is the same. An agency rewrites by trade: what is much
+/// in common with it is little between others.
+pub fn texts_of(a: &Features, b: &Features) -> &'static [Line] {
+    if a.intermediary || b.intermediary {
+        &[
+            Line::agency_containment,
+            Line::agency_rare,
+            Line::agency_substitution,
+        ]
+    } else {
+        &[
+            Line::containment,
+            Line::rare,
+            Line::substitution,
+            Line::resemblance,
+        ]
+    }
+}
+
+/// Adds the lines of [`texts_of`] to what [`facts`] read.
+pub fn read_texts(a: &Features, b: &Features, signals: &mut Signals) {
+    let overlap = Overlap::of(&a.shingles, &b.shingles);
+    let words = Overlap::of(&a.words, &b.words);
+    for line in texts_of(a, b) {
+        signals[*line as usize] = match line {
+            Line::containment | Line::agency_containment => overlap.containment(),
+            Line::rare | Line::agency_rare => overlap.rare(),
+            Line::resemblance => overlap.resemblance(),
+            _ => words.substitution(),
+        };
+    }
 }
 
 fn by<T: PartialEq>(a: Option<T>, b: Option<T>, [unknown, same, other]: [u8; 3]) -> u8 {

@@ -1,18 +1,19 @@
 //! Stage two: verdicts on pairs, clusters, vacancies and their changes.
 //!
-//! First, without a lock, candidates are read and scored; then, under the hub-wide lock,
-//! everything is read again, what is new is scored, and the batch is written as one commit.
+//! First, without a lock, what candidates are judged by is read; then, under the hub-wide lock,
+//! they are looked for again and judged, and the batch is written as one commit.
 
 use super::component::{Component, Gathered};
 use super::normalise::{refuse, wanted};
 use super::pipeline::inbox;
-use super::verdicts::Verdicts;
-use super::{Exceptions, Failure, Hub, Worker, caught, derive};
+use super::verdicts::{Known, Verdicts, cores};
+use super::{Exceptions, Failure, Hub, Worker, caught, chunks, derive};
 use crate::bus::Verdict;
 use crate::dedupe::{Derived, KEY_CAP};
 use crate::model::{Edge, Event, Outcome, PostingId, Stage, StoredPosting, VacancyId};
 use crate::store::{PublicCommit, PublicTx, Store};
 use async_trait::async_trait;
+use futures::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tokio::task::spawn_blocking;
@@ -24,21 +25,23 @@ pub(super) type Postings = BTreeMap<PostingId, Arc<StoredPosting>>;
 
 pub(super) struct Dedupe {
     hub: Hub,
-    verdicts: Arc<Verdicts>,
+    verdicts: Verdicts,
 }
 
 impl Dedupe {
-    pub fn new(hub: Hub) -> Self {
-        let verdicts = Arc::new(Verdicts::new(hub.rules));
+    pub fn new(hub: Hub, known: Known) -> Self {
+        let verdicts = Verdicts::new(hub.rules, known);
         Self { hub, verdicts }
     }
 
-    /// Scores the batch's candidates as they are now, so that little is left under the lock.
-    async fn score_ahead(&self, ids: &[PostingId]) -> Result<(), Failure> {
+    /// Reads what the batch's candidates are judged by, so that little is left under the lock.
+    async fn read_ahead(&self, ids: &[PostingId]) -> Result<(), Failure> {
         for part in ids.chunks(AT_ONCE) {
             let pairs = self.hub.store.candidates(part, KEY_CAP).await?;
+            let ends: BTreeSet<PostingId> = pairs.iter().flat_map(|(a, b)| [*a, *b]).collect();
             let mut bodies: &dyn Store = &*self.hub.store;
-            self.verdicts.of(&mut bodies, pairs).await?;
+            let ends = ends.into_iter().collect();
+            self.verdicts.features(&mut bodies, ends).await?;
         }
         Ok(())
     }
@@ -130,7 +133,7 @@ impl Worker for Dedupe {
         let exclusive = self.hub.bus.exclusive();
         // Nobody waits for the lock where one process has it.
         if !exclusive {
-            self.score_ahead(&ids).await?;
+            self.read_ahead(&ids).await?;
         }
         crate::fault::barrier("dedupe.candidates").await;
         let mut tx = self.hub.store.lock_public().await?;
@@ -152,8 +155,15 @@ impl Worker for Dedupe {
                 whole.iter().flat_map(|(c, _)| c.vacancies()).collect();
             let touched: Vec<VacancyId> = touched.into_iter().collect();
             let stored = tx.vacancies(&touched).await?;
-            let written = spawn_blocking(move || derive::write(&whole, stored, now));
-            commit = written.await??;
+            let stored = Arc::new(stored.into_iter().map(|v| (v.id, v)).collect());
+            let share = share(whole.len());
+            let written = try_join_all(chunks(whole, share).map(|part| {
+                let stored = Arc::clone(&stored);
+                spawn_blocking(move || derive::write(&part, &stored, now))
+            }));
+            for part in written.await? {
+                commit.append(part?);
+            }
         }
         let inbox = inbox(Stage::Dedupe, events, &exceptions, now);
         tx.commit(commit, &inbox).await?;
@@ -174,22 +184,35 @@ impl Dedupe {
         now: jiff::Timestamp,
     ) -> Result<DerivedAll, Failure> {
         let (files, rules) = (self.hub.files.get(), self.hub.rules);
-        let derived = spawn_blocking(move || {
-            let mut all: DerivedAll = (Vec::new(), Vec::new());
-            for component in gathered.components() {
-                let derived = match &component.broken {
-                    Some(error) => Err(error.clone()),
-                    None => caught(|| component.derive(&rules, &files.network, now)),
+        let components = spawn_blocking(move || gathered.components()).await?;
+        let share = share(components.len());
+        let derived = try_join_all(chunks(components, share).map(|part| {
+            let files = Arc::clone(&files);
+            spawn_blocking(move || {
+                let derive = |component: Component| {
+                    let derived = match &component.broken {
+                        Some(error) => Err(error.clone()),
+                        None => caught(|| component.derive(&rules, &files.network, now)),
+                    };
+                    (component, derived)
                 };
-                match derived {
-                    Ok(derived) => all.1.push((component, derived)),
-                    Err(error) => all.0.push((component.due(), error)),
-                }
+                part.into_iter().map(derive).collect::<Vec<_>>()
+            })
+        }));
+        let mut all: DerivedAll = (Vec::new(), Vec::new());
+        for (component, derived) in derived.await?.into_iter().flatten() {
+            match derived {
+                Ok(derived) => all.1.push((component, derived)),
+                Err(error) => all.0.push((component.due(), error)),
             }
-            all
-        });
-        Ok(derived.await?)
+        }
+        Ok(all)
     }
+}
+
+/// Components that one core works on, so that all have some; each share costs a thread's turn.
+fn share(components: usize) -> usize {
+    components.div_ceil(cores()).max(16)
 }
 
 fn covered(posting: &StoredPosting) -> bool {

@@ -16,12 +16,10 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Writes the vacancies of whole components, and tombstones of those that are none any more.
 pub(super) fn write(
     whole: &[(Component, Vec<Derived>)],
-    stored: Vec<StoredVacancy>,
+    stored: &BTreeMap<VacancyId, StoredVacancy>,
     now: Timestamp,
 ) -> Result<PublicCommit, Failure> {
     let mut commit = PublicCommit::default();
-    let stored: BTreeMap<VacancyId, StoredVacancy> =
-        stored.into_iter().map(|v| (v.id, v)).collect();
     for (component, derived) in whole {
         commit.replace_edges_of.extend(&component.due);
         commit.edges.extend(component.new_edges().cloned());

@@ -74,11 +74,9 @@ impl CurrentFiles {
 #[derive(Clone, Copy)]
 pub struct Rules {
     pub normalise: fn(&Draft, &Context<'_>) -> Posting,
-    pub block_keys: fn(&Posting) -> Vec<u64>,
     pub features: fn(&Posting) -> Features,
-    pub compare: fn(&Features, &Features) -> Edge,
-    /// Whether a verdict says nothing worth keeping, whatever becomes of its two postings.
-    pub hopeless: fn(&Edge) -> bool,
+    /// `None` for a verdict not worth keeping, whatever becomes of its two postings.
+    pub compare: fn(&Features, &Features) -> Option<Edge>,
     /// Whether a verdict may join its two postings, with their states as they are.
     pub joins: fn(&Edge, &StoredPosting, &StoredPosting) -> bool,
     pub derive: Derive,
@@ -91,10 +89,8 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             normalise: crate::normalise::with_contacts,
-            block_keys: crate::dedupe::block_keys,
             features: Features::of,
             compare: crate::dedupe::compare_features,
-            hopeless: crate::dedupe::hopeless,
             joins: crate::dedupe::may_join,
             derive: crate::dedupe::derive,
         }

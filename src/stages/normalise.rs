@@ -1,8 +1,10 @@
 //! Stage one: from the stored payload, by the connector's map and the rules, to a posting.
 
 use super::pipeline::inbox;
+use super::verdicts::Known;
 use super::{Exceptions, Failure, Files, Hub, Rules, Worker, caught, registers};
 use crate::bus::Verdict;
+use crate::dedupe::Features;
 use crate::model::{
     CloseReason, Event, EventKind, Offer, Posting, PostingId, PostingState, RULES, Revision, Stage,
 };
@@ -16,11 +18,12 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub(super) struct Normalise {
     hub: Hub,
+    known: Known,
 }
 
 impl Normalise {
-    pub fn new(hub: Hub) -> Self {
-        Self { hub }
+    pub fn new(hub: Hub, known: Known) -> Self {
+        Self { hub, known }
     }
 
     /// Postings that keep their stored form: the payload is gone, or no map reads it any more.
@@ -37,20 +40,20 @@ impl Normalise {
 }
 
 impl Normalise {
-    /// What registers add to postings just made, with their keys made anew.
+    /// What registers add to postings just made, with their features read anew.
     async fn identify(&self, made: &mut [(PostingState, Made)]) -> Result<(), StoreError> {
-        let (mut postings, mut keys) = (Vec::new(), Vec::new());
+        let (mut postings, mut read) = (Vec::new(), Vec::new());
         for (_, made) in made {
             // An erased posting names nobody.
             if let Made::Posting(made) = made {
                 let (posting, own) = &mut **made;
                 postings.push(posting);
-                keys.push(own);
+                read.push(own);
             }
         }
         let changed = registers::identify(&*self.hub.store, &mut postings).await?;
         for at in changed {
-            *keys[at] = self::keys(&self.hub.rules, postings[at]);
+            *read[at] = features(&self.hub.rules, postings[at]);
         }
         Ok(())
     }
@@ -87,6 +90,7 @@ impl Worker for Normalise {
             .collect();
         let mut kept = self.keep(&kept).await?;
         let mut outputs = Vec::with_capacity(made.len());
+        let mut read = HashMap::with_capacity(made.len());
         for (state, made) in made {
             let made = match made {
                 Made::Posting(made) => *made,
@@ -97,8 +101,8 @@ impl Worker for Normalise {
                 }
                 Made::Unreadable(error) => match kept.remove(&state.id) {
                     Some(posting) => {
-                        let keys = keys(&self.hub.rules, &posting);
-                        (posting, keys)
+                        let features = features(&self.hub.rules, &posting);
+                        (posting, features)
                     }
                     None => {
                         refuse(events, state.id, &Verdict::Park(error), &mut exceptions);
@@ -106,10 +110,18 @@ impl Worker for Normalise {
                     }
                 },
             };
-            outputs.push(output(&state, made, wanted[&state.id], now));
+            let (posting, features) = made;
+            let keys = features.as_ref().map_or_else(Vec::new, |f| f.keys());
+            read.extend(features.map(|features| (state.id, features)));
+            outputs.push(output(&state, posting, keys, wanted[&state.id], now));
         }
         let inbox = inbox(Stage::Normalise, events, &exceptions, now);
-        self.hub.store.commit_normalised(outputs, &inbox).await?;
+        let written = self.hub.store.commit_normalised(outputs, &inbox).await?;
+        for (id, digest) in written {
+            if let Some(features) = read.remove(&id) {
+                self.known.add(id, digest, features);
+            }
+        }
         Ok(exceptions)
     }
 }
@@ -154,7 +166,7 @@ fn revision(state: &PostingState) -> Revision {
 }
 
 enum Made {
-    Posting(Box<(Posting, Vec<u64>)>),
+    Posting(Box<(Posting, Option<Arc<Features>>)>),
     /// No payload, or none that the connector's map still reads; a stored form is kept.
     Unreadable(String),
     Panic(String),
@@ -163,7 +175,7 @@ enum Made {
 fn make(pulled: Pulled, files: &Arc<Files>, rules: &Rules) -> (PostingState, Made) {
     let Pulled { state, payload, .. } = pulled;
     if matches!(state.closed, Some((_, CloseReason::Erased))) {
-        let bare = (erased(&state), Vec::new());
+        let bare = (erased(&state), None);
         return (state, Made::Posting(Box::new(bare)));
     }
     let made = match (&payload, files.maps.get(&state.connector)) {
@@ -194,8 +206,8 @@ fn make(pulled: Pulled, files: &Arc<Files>, rules: &Rules) -> (PostingState, Mad
         })
         .map_or_else(Made::Panic, |made: Result<Posting, String>| {
             made.map_or_else(Made::Unreadable, |posting| {
-                let keys = keys(rules, &posting);
-                Made::Posting(Box::new((posting, keys)))
+                let features = features(rules, &posting);
+                Made::Posting(Box::new((posting, features)))
             })
         }),
     };
@@ -225,15 +237,17 @@ fn erased(state: &PostingState) -> Posting {
     }
 }
 
-/// Closed postings keep their keys: a re-issue must find what it re-issues (law 2).
-fn keys(rules: &Rules, posting: &Posting) -> Vec<u64> {
-    caught(|| (rules.block_keys)(posting)).unwrap_or_default()
+/// What dedupe knows of a posting, its keys with it; closed postings keep theirs: a re-issue must
+/// find what it re-issues (law 2).
+fn features(rules: &Rules, posting: &Posting) -> Option<Arc<Features>> {
+    caught(|| (rules.features)(posting)).ok().map(Arc::new)
 }
 
 /// A recheck goes on as a recheck: its revision may be one that dedupe has seen.
 fn output(
     state: &PostingState,
-    made: (Posting, Vec<u64>),
+    posting: Posting,
+    keys: Vec<u64>,
     recheck: bool,
     now: Timestamp,
 ) -> NormalisedOutput {
@@ -247,8 +261,8 @@ fn output(
     event.payload.clone_from(&state.hash);
     NormalisedOutput {
         revision,
-        posting: made.0,
-        keys: made.1,
+        posting,
+        keys,
         events: vec![event],
     }
 }

@@ -1,6 +1,7 @@
 //! The loop that drives the workers: until cancelled, or until nothing is left.
 
 use super::circuit::{Circuit, isolate};
+use super::verdicts::Known;
 use super::{Hub, Swept, Worker, dedupe, normalise, publish, sweep};
 use crate::bus::{Delivery, Verdict};
 use crate::model::{Event, Stage};
@@ -47,14 +48,17 @@ impl Pipeline {
     pub fn new(hub: Hub, stages: &[Stage]) -> Self {
         let (head, _) = watch::channel(0);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let known = Known::new();
         let mut workers: Vec<Arc<dyn Worker>> = Vec::new();
         for stage in stages {
             match stage {
                 Stage::Normalise => {
-                    let one = normalise::Normalise::new(hub.clone());
+                    let one = normalise::Normalise::new(hub.clone(), known.clone());
                     workers.extend((0..cores).map(|_| Arc::new(one.clone()) as Arc<dyn Worker>));
                 }
-                Stage::Dedupe => workers.push(Arc::new(dedupe::Dedupe::new(hub.clone()))),
+                Stage::Dedupe => {
+                    workers.push(Arc::new(dedupe::Dedupe::new(hub.clone(), known.clone())));
+                }
                 Stage::Publish => {
                     workers.push(Arc::new(publish::Publish::new(hub.clone(), head.clone())));
                 }
@@ -152,9 +156,12 @@ impl Pipeline {
         let watcher = async {
             let mut idle = false;
             while !idle && Instant::now() < deadline {
+                let asked = Instant::now();
                 idle = matches!(self.hub.bus.idle().await, Ok(true));
                 if !idle {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    // The answer takes its time where much is left.
+                    let rest = (asked.elapsed() * 20).max(Duration::from_millis(5));
+                    tokio::time::sleep(rest.min(Duration::from_millis(100))).await;
                 }
             }
             cancel.cancel();

@@ -1,5 +1,6 @@
-//! Verdicts on pairs, computed on blocking threads and remembered: a pair's verdict depends on
-//! the bodies of the two postings alone, and a body on nothing while its digest stays.
+//! Verdicts on pairs, computed on blocking threads from features that are remembered: a pair's
+//! verdict depends on the bodies of the two postings alone, and a body on nothing while its digest
+//! stays.
 
 use super::{Failure, Rules, caught};
 use crate::dedupe::Features;
@@ -11,16 +12,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Verdicts remembered between the two steps of a batch and between batches, twice over.
-const REMEMBERED: usize = 200_000;
-
 /// Features remembered, twice over: two to four kilobytes each.
 const KNOWN: usize = 12_000;
 
 /// Bodies in memory while features are read of them.
 const BODIES: usize = 500;
-
-type Key = (PostingId, BodyDigest, PostingId, BodyDigest);
 
 /// Postings of pairs that the rules broke down on, and what the rules said.
 pub(super) type Broken = BTreeMap<PostingId, String>;
@@ -54,112 +50,109 @@ impl Bodies for &mut dyn PublicTx {
     }
 }
 
+/// Features by posting, of the body with that digest; shared by the stages of a process, so that
+/// each body is read once.
+#[derive(Clone)]
+pub(super) struct Known(Arc<Mutex<Read>>);
+
+type Read = Recent<PostingId, (BodyDigest, Arc<Features>)>;
+
+impl Known {
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(Recent::new(KNOWN))))
+    }
+
+    pub fn add(&self, id: PostingId, digest: BodyDigest, features: Arc<Features>) {
+        self.lock().insert(id, (digest, features));
+    }
+
+    /// Splits `wanted` into what is known and what must be read.
+    fn of(
+        &self,
+        wanted: &[(PostingId, BodyDigest)],
+    ) -> (HashMap<PostingId, Arc<Features>>, Vec<PostingId>) {
+        let mut found = HashMap::with_capacity(wanted.len());
+        let mut lacking = Vec::new();
+        let mut known = self.lock();
+        for (id, digest) in wanted {
+            match known.get(id) {
+                Some((of, features)) if of == *digest => drop(found.insert(*id, features)),
+                _ => lacking.push(*id),
+            }
+        }
+        (found, lacking)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Read> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 pub(super) struct Verdicts {
     rules: Rules,
-    /// `None` for a hopeless pair.
-    remembered: Mutex<Recent<Key, Option<Edge>>>,
-    known: Mutex<Recent<(PostingId, BodyDigest), Arc<Features>>>,
+    known: Known,
 }
 
 impl Verdicts {
-    pub fn new(rules: Rules) -> Self {
-        Self {
-            rules,
-            remembered: Mutex::new(Recent::new(REMEMBERED)),
-            known: Mutex::new(Recent::new(KNOWN)),
-        }
+    pub fn new(rules: Rules, known: Known) -> Self {
+        Self { rules, known }
     }
 
     /// The verdict on each of `pairs` of which both bodies are stored, each pair once, without
     /// those that say nothing worth keeping.
     pub async fn of(
-        self: &Arc<Self>,
+        &self,
         bodies: &mut dyn Bodies,
         pairs: Vec<(PostingId, PostingId)>,
     ) -> std::result::Result<(Vec<Edge>, Broken), Failure> {
-        let pairs: BTreeSet<(PostingId, PostingId)> = pairs
+        let mut pairs: Vec<(PostingId, PostingId)> = pairs
             .into_iter()
             .filter(|(a, b)| a != b)
             .map(|(a, b)| (a.min(b), a.max(b)))
             .collect();
+        pairs.sort_unstable();
+        pairs.dedup();
         let ends: BTreeSet<PostingId> = pairs.iter().flat_map(|(a, b)| [*a, *b]).collect();
-        let ends: Vec<PostingId> = ends.into_iter().collect();
-        let digests: HashMap<PostingId, BodyDigest> =
-            bodies.digests(&ends).await?.into_iter().collect();
-        let mut edges = Vec::new();
-        let mut todo: Vec<Key> = Vec::new();
-        {
-            let mut remembered = lock(&self.remembered);
-            for (a, b) in pairs {
-                if let (Some(one), Some(other)) = (digests.get(&a), digests.get(&b)) {
-                    let key = (a, *one, b, *other);
-                    match remembered.get(&key) {
-                        Some(edge) => edges.extend(edge),
-                        None => todo.push(key),
-                    }
-                }
-            }
-        }
-        let (features, mut broken) = self.features(bodies, &todo).await?;
+        let (features, mut broken) = self.features(bodies, ends.into_iter().collect()).await?;
         let features = Arc::new(features);
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        let share = todo.len().div_ceil(cores).max(64);
-        let computed = try_join_all(super::chunks(todo, share).map(|part| {
+        let share = pairs.len().div_ceil(cores()).max(64);
+        let computed = try_join_all(super::chunks(pairs, share).map(|part| {
             let (rules, features) = (self.rules, features.clone());
             tokio::task::spawn_blocking(move || {
-                let judge = |key: Key| {
-                    let (a, b) = (features.get(&key.0)?, features.get(&key.2)?);
-                    let edge = caught(|| (rules.compare)(a, b));
-                    Some((key, edge.map(|e| (!(rules.hopeless)(&e)).then_some(e))))
+                let judge = |(a, b): (PostingId, PostingId)| {
+                    let (one, other) = (features.get(&a)?, features.get(&b)?);
+                    match caught(|| (rules.compare)(one, other)) {
+                        Ok(edge) => edge.map(Ok),
+                        Err(error) => Some(Err([(a, error.clone()), (b, error)])),
+                    }
                 };
                 part.into_iter().filter_map(judge).collect::<Vec<_>>()
             })
         }))
         .await?;
-        let mut remembered = lock(&self.remembered);
-        for (key, edge) in computed.into_iter().flatten() {
-            match edge {
-                Ok(edge) => {
-                    edges.extend(edge.clone());
-                    remembered.insert(key, edge);
-                }
-                Err(error) => {
-                    broken.insert(key.0, error.clone());
-                    broken.insert(key.2, error);
-                }
+        let mut edges = Vec::new();
+        for judged in computed.into_iter().flatten() {
+            match judged {
+                Ok(edge) => edges.push(edge),
+                Err(ends) => broken.extend(ends),
             }
         }
         Ok((edges, broken))
     }
 
-    /// The features of all postings of these pairs, remembered or read of their bodies.
-    async fn features(
-        self: &Arc<Self>,
+    /// The features of `ids`, remembered or read of their bodies.
+    pub async fn features(
+        &self,
         bodies: &mut dyn Bodies,
-        pairs: &[Key],
+        ids: Vec<PostingId>,
     ) -> std::result::Result<(HashMap<PostingId, Arc<Features>>, Broken), Failure> {
-        let wanted: BTreeMap<PostingId, BodyDigest> = pairs
-            .iter()
-            .flat_map(|(a, one, b, other)| [(*a, *one), (*b, *other)])
-            .collect();
-        let mut found = HashMap::with_capacity(wanted.len());
-        let mut lacking = Vec::new();
-        {
-            let mut known = lock(&self.known);
-            for (id, digest) in &wanted {
-                match known.get(&(*id, *digest)) {
-                    Some(features) => {
-                        found.insert(*id, features);
-                    }
-                    None => lacking.push(*id),
-                }
-            }
-        }
+        let digests = bodies.digests(&ids).await?;
+        let (mut found, lacking) = self.known.of(&digests);
+        let digests: HashMap<PostingId, BodyDigest> = digests.into_iter().collect();
         let mut broken = Broken::new();
         for part in lacking.chunks(BODIES) {
             let postings = bodies.load(part).await?;
-            let cores = std::thread::available_parallelism().map_or(2, usize::from);
-            let share = postings.len().div_ceil(cores).max(8);
+            let share = postings.len().div_ceil(cores()).max(8);
             let read = try_join_all(super::chunks(postings, share).map(|part| {
                 let rules = self.rules;
                 tokio::task::spawn_blocking(move || {
@@ -171,12 +164,11 @@ impl Verdicts {
                 })
             }))
             .await?;
-            let mut known = lock(&self.known);
             for (id, features) in read.into_iter().flatten() {
                 match features {
                     Ok(features) => {
                         let features = Arc::new(features);
-                        known.insert((id, wanted[&id]), features.clone());
+                        self.known.add(id, digests[&id], features.clone());
                         found.insert(id, features);
                     }
                     Err(error) => {
@@ -189,8 +181,8 @@ impl Verdicts {
     }
 }
 
-fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    of.lock().unwrap_or_else(PoisonError::into_inner)
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 /// A map that keeps at least the last `limit` entries that were used, at most twice as many.

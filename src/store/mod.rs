@@ -92,7 +92,12 @@ pub trait Store: Send + Sync + 'static {
     /// Writes normalised bodies with their blocking keys, events and inbox, in one transaction.
     /// An output older than the stored one is skipped with its events. A body equal to the stored
     /// one updates the revision, and emits its event all the same (the state may have changed).
-    async fn commit_normalised(&self, outputs: Vec<NormalisedOutput>, inbox: &Inbox) -> Result<()>;
+    /// Returns the digest of each body given, written or skipped.
+    async fn commit_normalised(
+        &self,
+        outputs: Vec<NormalisedOutput>,
+        inbox: &Inbox,
+    ) -> Result<Vec<(PostingId, BodyDigest)>>;
 
     // ---- dedupe -----------------------------------------------------------------------------
 

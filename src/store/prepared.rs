@@ -1,8 +1,9 @@
 //! What is worked out before a backend writes: compressing and hashing off its writing path.
 
 use super::codec::{self, Result};
-use super::{BodyDigest, NormalisedOutput, StagedRecord};
-use crate::model::{Event, EventKind, PostingId, RULES, Revision};
+use super::{BodyDigest, NormalisedOutput, StagedRecord, StoreError, VacancyWrite};
+use crate::model::{Event, EventKind, PostingId, RULES, Revision, VacancyId};
+use bytes::Bytes;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,6 +11,20 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) const REJECTS: i64 = 1000;
 /// Bytes of a rejected record that are kept.
 const REJECT_BYTES: usize = 4096;
+
+/// Works out what `doing` writes, off the runtime's threads.
+pub(super) async fn prepared<T: Send + 'static>(
+    doing: &str,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> super::Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    let refused = |why: String| StoreError::Permanent {
+        doing: doing.to_owned(),
+        why,
+    };
+    done.map_err(|error| refused(error.to_string()))?
+        .map_err(|error| refused(error.to_string()))
+}
 
 /// A staged record, its payload compressed where it was not stored at the time of looking.
 pub(super) struct PackedRecord {
@@ -36,6 +51,86 @@ impl PackedOutput {
             output,
         })
     }
+
+    pub fn key(&self) -> (PostingId, BodyDigest) {
+        (self.output.posting.id, self.digest)
+    }
+}
+
+/// A vacancy's columns.
+pub(super) struct PackedVacancy {
+    pub id: VacancyId,
+    pub status: String,
+    pub record: Option<Vec<u8>>,
+    pub provenance: Option<Vec<u8>>,
+    pub change: Option<PackedChange>,
+}
+
+pub(super) struct PackedChange {
+    /// Microseconds.
+    pub at: i64,
+    /// `None` for a deletion.
+    pub body: Option<Vec<u8>>,
+    pub reason: Option<String>,
+    pub merged: Option<VacancyId>,
+}
+
+impl PackedVacancy {
+    pub fn new(write: &VacancyWrite) -> Result<Self> {
+        let frame = |bytes: &Bytes| codec::pack("vacancy.body", bytes);
+        let change = match &write.change {
+            None => None,
+            Some(change) => Some(PackedChange {
+                at: codec::micros(change.at),
+                body: match (&change.delete, &write.body) {
+                    (Some(_), _) => None,
+                    (None, Some(body)) => Some(frame(body)?),
+                    (None, None) => {
+                        return Err(codec::Unreadable {
+                            column: "vacancy.body",
+                            why: format!("{} cannot be published without one", write.id),
+                        });
+                    }
+                },
+                reason: change
+                    .delete
+                    .map(|reason| codec::name("change.reason", &reason))
+                    .transpose()?,
+                merged: change.into,
+            }),
+        };
+        let record = write.vacancy.as_ref();
+        Ok(Self {
+            id: write.id,
+            status: codec::json("vacancy.status", &write.status)?,
+            record: record
+                .map(|vacancy| codec::packed_json("vacancy.record", vacancy))
+                .transpose()?,
+            provenance: write.provenance.as_ref().map(frame).transpose()?,
+            change,
+        })
+    }
+}
+
+/// [`PackedVacancy::new`] of each, on all cores where there is work for them.
+pub(super) fn pack_vacancies(writes: &[VacancyWrite]) -> Result<Vec<PackedVacancy>> {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let share = writes.len().div_ceil(cores).max(64);
+    let pack = |part: &[VacancyWrite]| part.iter().map(PackedVacancy::new).collect::<Vec<_>>();
+    let mut parts = writes.chunks(share);
+    let first = parts.next().unwrap_or_default();
+    std::thread::scope(|scope| {
+        let others: Vec<_> = parts.map(|part| scope.spawn(move || pack(part))).collect();
+        let mut packed = pack(first);
+        for other in others {
+            packed.extend(
+                other
+                    .join()
+                    .unwrap_or_else(|p| std::panic::resume_unwind(p)),
+            );
+        }
+        packed.into_iter().collect()
+    })
 }
 
 /// What a look for candidates learnt of the blocking keys that it met.

@@ -373,6 +373,18 @@ pub struct PublicCommit {
     pub events: Vec<Event>,
 }
 
+impl PublicCommit {
+    /// Takes in what was worked out apart.
+    pub fn append(&mut self, mut other: Self) {
+        self.replace_edges_of.append(&mut other.replace_edges_of);
+        self.edges.append(&mut other.edges);
+        self.clusters.append(&mut other.clusters);
+        self.vacancies.append(&mut other.vacancies);
+        self.deduped.append(&mut other.deduped);
+        self.events.append(&mut other.events);
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct VacancyWrite {
     pub id: VacancyId,

@@ -1,6 +1,5 @@
 //! The trait, method by method: each is one transaction, or one read.
 
-use super::failure::Failure;
 use super::public_tx::PostgresPublicTx;
 use super::rows::run;
 use super::{
@@ -11,7 +10,7 @@ use crate::model::{
     CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState,
     Register, RegisterEntry, RegisterState, RunId, Stage, StoredPosting, VacancyId,
 };
-use crate::store::prepared::{PackedOutput, PackedRecord};
+use crate::store::prepared::{PackedOutput, PackedRecord, prepared};
 use crate::store::{
     BodyDigest, Change, ConnectorState, Counts, Guard, Hint, Hints, Hold, Inbox, KeyedEntry,
     Leased, NewRun, NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange, PublicTx,
@@ -20,18 +19,6 @@ use crate::store::{
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
-
-/// Runs CPU-bound preparation on a blocking thread.
-async fn prepared<T: Send + 'static>(
-    doing: &str,
-    work: impl FnOnce() -> codec::Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|error| Failure::refused(error.to_string()))
-        .and_then(|done| Ok(done?))
-        .map_err(|failure| failure.told(doing))
-}
 
 #[async_trait]
 impl Store for PostgresStore {
@@ -164,16 +151,22 @@ impl Store for PostgresStore {
         .await
     }
 
-    async fn commit_normalised(&self, outputs: Vec<NormalisedOutput>, inbox: &Inbox) -> Result<()> {
+    async fn commit_normalised(
+        &self,
+        outputs: Vec<NormalisedOutput>,
+        inbox: &Inbox,
+    ) -> Result<Vec<(PostingId, BodyDigest)>> {
         let doing = "commit normalised postings";
-        let packed = prepared(doing, move || {
+        let packed: Vec<PackedOutput> = prepared(doing, move || {
             outputs.into_iter().map(PackedOutput::new).collect()
         })
         .await?;
+        let digests = packed.iter().map(PackedOutput::key).collect();
         self.write(doing, async |tx| {
             bodies::commit_normalised(tx, packed, inbox).await
         })
-        .await
+        .await?;
+        Ok(digests)
     }
 
     async fn candidates(

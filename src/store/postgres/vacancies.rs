@@ -5,6 +5,7 @@ use super::people::single;
 use super::rows::{all, limit, one, run, uuids};
 use super::{bodies, outbox};
 use crate::model::{Edge, PostingId, Revision, VacancyId, VacancyStatus};
+use crate::store::prepared::{PackedChange, PackedVacancy, pack_vacancies};
 use crate::store::{
     Change, ChangeOp, Inbox, PublicCommit, PublicVacancy, StoredVacancy, VacancyWrite, codec,
 };
@@ -316,79 +317,25 @@ async fn write_deduped(c: &impl GenericClient, deduped: &[(PostingId, Revision)]
     Ok(())
 }
 
-/// A vacancy's columns, packed off the runtime's threads.
-struct Packed {
-    id: Uuid,
-    status: String,
-    record: Option<Vec<u8>>,
-    provenance: Option<Vec<u8>>,
-    change: Option<PackedChange>,
-}
-
-struct PackedChange {
-    at: i64,
-    body: Option<Vec<u8>>,
-    reason: Option<String>,
-    merged: Option<Uuid>,
-}
-
-fn pack(write: VacancyWrite) -> Result<Packed> {
-    let frame = |bytes: &Bytes| codec::pack("vacancy.body", bytes);
-    let change = match &write.change {
-        None => None,
-        Some(change) => Some(PackedChange {
-            at: codec::micros(change.at),
-            body: match (&change.delete, &write.body) {
-                (Some(_), _) => None,
-                (None, Some(body)) => Some(frame(body)?),
-                (None, None) => {
-                    return Err(Failure::refused(format!(
-                        "vacancy {} cannot be published without a body",
-                        write.id
-                    )));
-                }
-            },
-            reason: change
-                .delete
-                .map(|reason| codec::name("change.reason", &reason))
-                .transpose()?,
-            merged: change.into.map(|into| into.0),
-        }),
-    };
-    Ok(Packed {
-        id: write.id.0,
-        status: codec::json("vacancy.status", &write.status)?,
-        record: write
-            .vacancy
-            .as_ref()
-            .map(|vacancy| codec::packed_json("vacancy.record", vacancy))
-            .transpose()?,
-        provenance: write.provenance.as_ref().map(frame).transpose()?,
-        change,
-    })
-}
-
 /// Published bytes and liveness change with a change row only: what the delta feed said last is
 /// what every other output shows.
 async fn write_vacancies(c: &impl GenericClient, writes: Vec<VacancyWrite>) -> Result<()> {
     if writes.is_empty() {
         return Ok(());
     }
-    let packed: Vec<Packed> = tokio::task::spawn_blocking(move || {
-        writes.into_iter().map(pack).collect::<Result<Vec<_>>>()
-    })
-    .await
-    .unwrap_or_else(|error| Err(Failure::refused(error.to_string())))?;
+    let packed = tokio::task::spawn_blocking(move || pack_vacancies(&writes))
+        .await
+        .map_err(|error| Failure::refused(error.to_string()))??;
 
     let mut seq = codec::int(head(c).await?);
     // The last write of a vacancy counts, and so does its last change.
-    let mut rows: BTreeMap<Uuid, &Packed> = BTreeMap::new();
+    let mut rows: BTreeMap<Uuid, &PackedVacancy> = BTreeMap::new();
     let mut changes: BTreeMap<Uuid, (i64, &PackedChange)> = BTreeMap::new();
     for write in &packed {
-        rows.insert(write.id, write);
+        rows.insert(write.id.0, write);
         if let Some(change) = &write.change {
             seq += 1;
-            changes.insert(write.id, (seq, change));
+            changes.insert(write.id.0, (seq, change));
         }
     }
     let ids: Vec<Uuid> = rows.keys().copied().collect();
@@ -428,7 +375,10 @@ async fn write_changes(
     let instants: Vec<i64> = changes.values().map(|(_, change)| change.at).collect();
     let bodies: Vec<Option<&[u8]>> = changes.values().map(|(_, c)| c.body.as_deref()).collect();
     let reasons: Vec<Option<&str>> = changes.values().map(|(_, c)| c.reason.as_deref()).collect();
-    let merged: Vec<Option<Uuid>> = changes.values().map(|(_, c)| c.merged).collect();
+    let merged: Vec<Option<Uuid>> = changes
+        .values()
+        .map(|(_, c)| c.merged.map(|into| into.0))
+        .collect();
     run(
         c,
         "UPDATE vacancy v SET public = t.reason IS NULL, seq = t.seq, changed_at = t.at \

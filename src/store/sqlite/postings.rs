@@ -336,7 +336,7 @@ pub(super) fn candidates(
     };
     let limit = i64::try_from(cap).unwrap_or(i64::MAX).saturating_add(1);
     let mut blocks: BTreeMap<i64, Vec<PostingId>> = BTreeMap::new();
-    let mut pairs = BTreeSet::new();
+    let mut pairs = Vec::new();
     for id in distinct(ids) {
         let keys: Vec<i64> = all(
             c,
@@ -371,7 +371,9 @@ pub(super) fn candidates(
             );
         }
     }
-    Ok((pairs.into_iter().collect(), met))
+    pairs.sort_unstable();
+    pairs.dedup();
+    Ok((pairs, met))
 }
 
 /// Keys that have become generic, or no longer are: remembered, and their postings rechecked.

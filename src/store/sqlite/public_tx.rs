@@ -6,6 +6,7 @@ use super::readers::Reader;
 use super::{Inner, people, postings, vacancies};
 use crate::model::{Decision, Edge, MessageId, PostingId, StoredPosting, VacancyId};
 use crate::store::prepared::Blocks;
+use crate::store::prepared::{pack_vacancies, prepared};
 use crate::store::{BodyDigest, Inbox, PublicCommit, PublicTx, StoredVacancy};
 use async_trait::async_trait;
 use rusqlite::Connection;
@@ -140,9 +141,15 @@ impl PublicTx for SqlitePublicTx {
         let inbox = inbox.clone();
         let settled: Vec<MessageId> = inbox.messages.clone();
         let blocks = std::mem::take(&mut self.blocks);
+        let doing = "commit vacancies";
+        let (commit, packed) = prepared(doing, move || {
+            let packed = pack_vacancies(&commit.vacancies)?;
+            Ok((commit, packed))
+        })
+        .await?;
         self.inner
-            .write("commit vacancies", move |c| {
-                vacancies::commit(c, &commit, &inbox)?;
+            .write(doing, move |c| {
+                vacancies::commit(c, &commit, &packed, &inbox)?;
                 postings::settle_generic(c, &blocks, inbox.at)
             })
             .await?;

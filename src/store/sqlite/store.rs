@@ -9,7 +9,7 @@ use crate::model::{
     CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState,
     Register, RegisterEntry, RegisterState, RunId, Stage, StoredPosting, VacancyId,
 };
-use crate::store::prepared::{PackedOutput, PackedRecord};
+use crate::store::prepared::{PackedOutput, PackedRecord, prepared};
 use crate::store::{
     BodyDigest, Change, ConnectorState, Counts, Guard, Hold, Inbox, KeyedEntry, Leased, NewRun,
     NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange, PublicTx, PublicVacancy, Pulled,
@@ -185,18 +185,17 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn commit_normalised(&self, outputs: Vec<NormalisedOutput>, inbox: &Inbox) -> Result<()> {
+    async fn commit_normalised(
+        &self,
+        outputs: Vec<NormalisedOutput>,
+        inbox: &Inbox,
+    ) -> Result<Vec<(PostingId, BodyDigest)>> {
         let doing = "commit normalised postings";
-        let packed = tokio::task::spawn_blocking(move || {
-            outputs
-                .into_iter()
-                .map(PackedOutput::new)
-                .collect::<Result<Vec<_>, codec::Unreadable>>()
+        let packed: Vec<PackedOutput> = prepared(doing, move || {
+            outputs.into_iter().map(PackedOutput::new).collect()
         })
-        .await
-        .map_err(|error| Failure::refused(error.to_string()))
-        .and_then(|packed| Ok(packed?))
-        .map_err(|failure| failure.told(doing))?;
+        .await?;
+        let digests = packed.iter().map(PackedOutput::key).collect();
         let inbox = inbox.clone();
         let settled = inbox.messages.clone();
         self.inner
@@ -205,7 +204,7 @@ impl Store for SqliteStore {
             })
             .await?;
         self.inner.release(&settled);
-        Ok(())
+        Ok(digests)
     }
 
     async fn candidates(

@@ -4,9 +4,8 @@ use super::failure::{Failure, Result};
 use super::outbox;
 use super::rows::{all, one, run, uuid};
 use crate::model::{Edge, PostingId, VacancyId, VacancyStatus};
-use crate::store::{
-    Change, ChangeOp, Inbox, PublicCommit, PublicVacancy, StoredVacancy, VacancyWrite, codec,
-};
+use crate::store::prepared::PackedVacancy;
+use crate::store::{Change, ChangeOp, Inbox, PublicCommit, PublicVacancy, StoredVacancy, codec};
 use bytes::Bytes;
 use rusqlite::{Connection, Row, params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -207,9 +206,14 @@ pub(super) fn live(
     Ok((head, page))
 }
 
-/// Writes one batch of public state. Numbers are given here, where nothing else writes: they are
+/// Writes one batch of public state, its vacancies `packed`. Numbers are given here, where nothing else writes: they are
 /// gap-free and in the order of commits.
-pub(super) fn commit(c: &Connection, commit: &PublicCommit, inbox: &Inbox) -> Result<()> {
+pub(super) fn commit(
+    c: &Connection,
+    commit: &PublicCommit,
+    packed: &[PackedVacancy],
+    inbox: &Inbox,
+) -> Result<()> {
     for id in &commit.replace_edges_of {
         run(c, "DELETE FROM edge WHERE a = ?1", [id.0.as_bytes()])?;
         run(c, "DELETE FROM edge WHERE b = ?1", [id.0.as_bytes()])?;
@@ -238,7 +242,7 @@ pub(super) fn commit(c: &Connection, commit: &PublicCommit, inbox: &Inbox) -> Re
         )?;
     }
     let mut seq = codec::int(head(c)?);
-    for write in &commit.vacancies {
+    for write in packed {
         write_vacancy(c, write, &mut seq)?;
     }
     for (posting, revision) in &commit.deduped {
@@ -258,52 +262,34 @@ pub(super) fn commit(c: &Connection, commit: &PublicCommit, inbox: &Inbox) -> Re
 
 /// Published bytes and liveness change with a change row only: what the delta feed said last is
 /// what every other output shows.
-fn write_vacancy(c: &Connection, write: &VacancyWrite, seq: &mut i64) -> Result<()> {
+fn write_vacancy(c: &Connection, write: &PackedVacancy, seq: &mut i64) -> Result<()> {
     let id = write.id.0.as_bytes();
-    let status = codec::json("vacancy.status", &write.status)?;
-    let record = write
-        .vacancy
-        .as_ref()
-        .map(|vacancy| codec::packed_json("vacancy.record", vacancy))
-        .transpose()?;
-    let provenance = pack(write.provenance.as_ref())?;
     run(
         c,
         "INSERT INTO vacancy (id, status, public, seq) VALUES (?1, ?2, 0, 0) \
          ON CONFLICT (id) DO UPDATE SET status = excluded.status",
-        params![id, status],
+        params![id, write.status],
     )?;
     run(
         c,
         "INSERT INTO vacancy_body (id, record, provenance) VALUES (?1, ?2, ?3) \
          ON CONFLICT (id) DO UPDATE SET record = excluded.record, \
          provenance = excluded.provenance",
-        params![id, record, provenance],
+        params![id, write.record, write.provenance],
     )?;
     let Some(change) = &write.change else {
         return Ok(());
     };
-    let body = match (&change.delete, &write.body) {
-        (Some(_), _) => None,
-        (None, Some(body)) => pack(Some(body))?,
-        (None, None) => {
-            return Err(Failure::refused(format!(
-                "vacancy {} cannot be published without a body",
-                write.id
-            )));
-        }
-    };
     *seq += 1;
-    let at = codec::micros(change.at);
     run(
         c,
         "UPDATE vacancy SET public = ?2, seq = ?3, changed_at = ?4 WHERE id = ?1",
-        params![id, change.delete.is_none(), *seq, at],
+        params![id, change.reason.is_none(), *seq, change.at],
     )?;
     run(
         c,
         "UPDATE vacancy_body SET body = ?2 WHERE id = ?1",
-        params![id, body],
+        params![id, change.body],
     )?;
     run(c, "DELETE FROM change WHERE id = ?1", [id])?;
     run(
@@ -312,19 +298,10 @@ fn write_vacancy(c: &Connection, write: &VacancyWrite, seq: &mut i64) -> Result<
         params![
             *seq,
             id,
-            at,
-            change
-                .delete
-                .map(|reason| codec::name("change.reason", &reason))
-                .transpose()?,
-            change.into.map(|into| into.0.into_bytes())
+            change.at,
+            change.reason,
+            change.merged.map(|into| into.0.into_bytes())
         ],
     )?;
     Ok(())
-}
-
-fn pack(bytes: Option<&Bytes>) -> Result<Option<Vec<u8>>> {
-    Ok(bytes
-        .map(|bytes| codec::pack("vacancy.body", bytes))
-        .transpose()?)
 }
