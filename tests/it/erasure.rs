@@ -220,5 +220,5 @@ fn a_member_is_told_what_to_mend() {
         report["channels"][0]["blocked"].as_array().unwrap().len(),
         1
     );
-    assert_eq!(hub.run(&["report", "nobody"]).status.code(), Some(1));
+    assert_eq!(hub.run(&["report", "nobody"]).status.code(), Some(2));
 }
