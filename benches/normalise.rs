@@ -119,6 +119,47 @@ fn bench(criterion: &mut Criterion) {
         });
     }
     group.finish();
+
+    // Where the time goes: each part of the real offers alone.
+    let drafts = real();
+    let mut group = criterion.benchmark_group("normalise_parts");
+    for (name, fields) in [
+        ("nothing", &[][..]),
+        ("title", &[Field::Title]),
+        (
+            "occupation",
+            &[Field::Title, Field::OccupationCode, Field::OccupationLabel],
+        ),
+        ("description", &[Field::Description]),
+        ("employer", &[Field::EmployerName]),
+        (
+            "place",
+            &[Field::Place, Field::PlacePostalCode, Field::PlaceInsee],
+        ),
+        ("contract_and_hours", &[Field::Contract, Field::Hours]),
+        ("pay", &[Field::Pay]),
+    ] {
+        let parts: Vec<Draft> = drafts
+            .iter()
+            .map(|draft| {
+                let mut part = draft.clone();
+                part.fields.retain(|field, _| fields.contains(field));
+                part
+            })
+            .collect();
+        if parts.is_empty() {
+            continue;
+        }
+        group.throughput(Throughput::Elements(parts.len() as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                for draft in &parts {
+                    black_box(normalise(black_box(draft), &context));
+                }
+            });
+        });
+    }
+    group.finish();
 }
 
 criterion_group!(benches, bench);

@@ -80,6 +80,8 @@ pub fn contract(input: &Input<'_>, record: &mut Record) -> Option<Contract> {
     }
     if contract.form.is_none() {
         match input.raw(Field::Contract) {
+            // A status or a route of mobility was understood, though it is no form.
+            Some(_) if !contract.public_status.is_empty() || !contract.mobility.is_empty() => {}
             Some(raw) => record.find("contract.unknown", "contract", raw.source_text()),
             None => record.find("contract.absent", "contract", ""),
         }
@@ -354,9 +356,22 @@ fn in_months(number: &str, unit: &str) -> Option<f64> {
 }
 
 fn renewable(folded: &str) -> Option<bool> {
-    let at = folded.find("renouvelable")?;
-    let before = &folded[..at];
-    Some(!before.trim_end().ends_with("non"))
+    if let Some(at) = folded.find("renouvelable") {
+        let before = folded[..at].trim_end();
+        return Some(!before.ends_with("non") && !before.ends_with("pas"));
+    }
+    [
+        "renouvellement possible",
+        "renouvellement du contrat possible",
+        "possibilite de renouvellement",
+        "renouvele si",
+        "reconductible",
+        "possibilite de prolongation",
+        "prolongation possible",
+    ]
+    .iter()
+    .any(|words| folded.contains(words))
+    .then_some(true)
 }
 
 fn public(input: &Input<'_>, contract: &mut Contract, record: &mut Record) {
@@ -388,6 +403,41 @@ fn public(input: &Input<'_>, contract: &mut Contract, record: &mut Record) {
                 "contract.public_status",
                 0.95,
             );
+        }
+    }
+    // "Mutation, détachement", "Titulaire", "Praticien hospitalier" stand where a form is asked.
+    if let Some(raw) = input.raw(Field::Contract) {
+        let text = fold(raw.source_text());
+        let hits = super::phrases::find(&text);
+        let before = contract.public_status.len();
+        for (word, status) in [
+            ("titulaire", PublicStatus::Titulaire),
+            ("fonctionnaire", PublicStatus::Titulaire),
+            ("stagiaire fph", PublicStatus::Stagiaire),
+            ("stagiaire de la fonction publique", PublicStatus::Stagiaire),
+            ("contractuel", PublicStatus::Contractuel),
+            ("praticien hospitalier", PublicStatus::PraticienHospitalier),
+            ("vacataire", PublicStatus::Vacataire),
+        ] {
+            if text.contains(word) {
+                add(status, &mut contract.public_status);
+            }
+        }
+        if contract.public_status.len() > before {
+            let pointer = "/contract/public_status";
+            record.mapped(pointer, raw, "contract.status_in_form", 0.93);
+        }
+        for hit in hits
+            .iter()
+            .filter(|hit| hit.phrase.topic == Topic::Mobility)
+        {
+            if !contract.mobility.contains(&hit.phrase.value) {
+                contract.mobility.push(hit.phrase.value.clone());
+            }
+        }
+        if !contract.mobility.is_empty() {
+            contract.mobility.sort_unstable();
+            record.mapped("/contract/mobility", raw, "contract.mobility_in_form", 0.93);
         }
     }
     let is_public = input

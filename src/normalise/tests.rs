@@ -361,3 +361,114 @@ proptest! {
         serde_json::to_string(&once).expect("a posting is JSON");
     }
 }
+
+/// Forms of the trade that were once read wrong, each with what it says.
+#[test]
+fn labels_of_a_recruiter() {
+    let offer = |fields: &[(Field, &str)]| {
+        let mut all = vec![(Field::Title, "IDE F/H")];
+        all.extend_from_slice(fields);
+        run(&draft(&all))
+    };
+    let hours = |text: &str| offer(&[(Field::WorkingTime, text)]).offer.working_time;
+    for shift in ["Poste en 12h - 1 weekend sur 3", "7h/19h", "nuit en 10h"] {
+        let said = hours(shift).unwrap_or_default();
+        assert_eq!((said.hours_week, said.time), (None, None), "{shift}");
+    }
+    assert_eq!(
+        hours("Poste en 12h - 1 weekend sur 3")
+            .unwrap()
+            .weekend_every,
+        Some(3)
+    );
+    assert_eq!(hours("80 %").unwrap().fte, Some(0.8));
+    assert_eq!(hours("17H30/semaine").unwrap().hours_week, Some(17.5));
+    assert_eq!(hours("35H en journée").unwrap().hours_week, Some(35.0));
+
+    let insee = |text: &str| {
+        let posting = offer(&[(Field::Place, text)]);
+        let codes = posting.offer.places.into_iter().map(|place| place.insee);
+        codes.map(Option::unwrap_or_default).collect::<Vec<_>>()
+    };
+    assert_eq!(insee("75013"), ["75113"]);
+    assert_eq!(insee("69003 LYON"), insee("Lyon 3ème arrondissement"));
+    assert_eq!(insee("ST ETIENNE 42"), ["42218"]);
+    assert_eq!(insee("Secteur de Luxeuil-les-Bains"), ["70311"]);
+    assert_eq!(
+        insee("Vesoul, Luxeuil-les-Bains et Gray"),
+        ["70550", "70311", "70279"]
+    );
+    assert_eq!(insee("Vesoul / Ailleurs"), ["70550", ""]);
+    for (text, country) in [
+        ("Bâle (Suisse)", "CH"),
+        ("Genève", "CH"),
+        ("Sarrebruck", "DE"),
+    ] {
+        let place = offer(&[(Field::Place, text)]).offer.places.remove(0);
+        assert_eq!(place.country.as_deref(), Some(country), "{text}");
+    }
+
+    let contract = |text: &str| offer(&[(Field::Contract, text)]);
+    let moved = contract("Mutation, détachement");
+    assert_eq!(
+        moved.offer.contract.unwrap().mobility,
+        ["detachement", "mutation"]
+    );
+    assert!(
+        moved
+            .findings
+            .iter()
+            .all(|finding| finding.rule != "contract.unknown")
+    );
+    let doctor = contract("Praticien hospitalier").offer.contract.unwrap();
+    assert_eq!(
+        doctor.public_status,
+        [crate::model::PublicStatus::PraticienHospitalier]
+    );
+    let renewed = offer(&[(Field::Description, "CDD de 6 mois, renouvellement possible")]);
+    assert_eq!(renewed.offer.contract.unwrap().renewable, Some(true));
+
+    let basis = |text: &str| {
+        offer(&[(Field::Pay, text)])
+            .offer
+            .pay
+            .unwrap()
+            .basis
+            .unwrap()
+    };
+    assert_eq!(basis("Selon profil / grille indiciaire FPH"), "grille FPH");
+    assert_eq!(basis("Rémunération selon CCN51"), "CCN51");
+    assert_eq!(basis("selon profil"), "selon profil");
+    assert_eq!(basis("Indice majoré 366"), "grille indiciaire");
+
+    let low = offer(&[(Field::Pay, "817.46"), (Field::Hours, "35")]);
+    assert!(
+        low.findings
+            .iter()
+            .any(|finding| finding.rule == "pay.implausible")
+    );
+    assert_eq!(low.offer.pay.unwrap().monthly_min, None);
+
+    for (title, code) in [
+        ("PH gériatrie", "J1116"),
+        ("IDE puer", "J1507"),
+        ("AS social", "K1201"),
+        ("TIM", "M1609"),
+        ("Agent de régulation médicale", "D1436"),
+        ("Maîtresse de maison", "K1302"),
+    ] {
+        let occupation = run(&draft(&[(Field::Title, title)])).offer.occupation;
+        let rome = occupation.and_then(|occupation| occupation.rome);
+        assert_eq!(rome.as_deref(), Some(code), "{title}");
+    }
+}
+
+/// Found by a long run: noise between them hid that "Mme" and an occupation are no name.
+#[test]
+fn an_occupation_after_a_form_of_address_is_no_name() {
+    let once = run(&draft(&[(Field::Title, "Mme 80% Infirmier à")]));
+    assert!(!once.offer.title.contains('['), "{}", once.offer.title);
+    let twice = run(&again(&once));
+    assert_eq!(twice.offer.title, once.offer.title);
+    assert_eq!(twice.offer.occupation, once.offer.occupation);
+}

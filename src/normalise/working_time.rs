@@ -123,6 +123,8 @@ fn hours(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
                 return;
             }
             match hours_in(&LABEL_HOURS, &folded) {
+                // "en 12h", "7h/19h": a shift's length or its times, not the week's hours.
+                Some((Hours::Sure(hours), range)) if of_a_day(&folded, &range, hours) => {}
                 Some((Hours::Sure(hours), _)) => {
                     out.hours_week = Some(hours);
                     record.mapped(pointer, raw, "working_time.label", 0.98);
@@ -170,6 +172,26 @@ fn hours(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
             _ => {}
         }
     }
+}
+
+/// Whether hours are those of a day: "en 12h", "7h/19h", "12h/jour", "de 8h à 16h".
+fn of_a_day(folded: &str, range: &std::ops::Range<usize>, hours: f64) -> bool {
+    let before = folded.get(..range.start).unwrap_or_default().trim_end();
+    let after = folded.get(range.end..).unwrap_or_default().trim_start();
+    let next = after.trim_start_matches(['/', '-', '–', 'a', ' ']);
+    let digits = next.bytes().take_while(u8::is_ascii_digit).count();
+    let second: Option<f64> = next.get(..digits).and_then(|number| number.parse().ok());
+    let of_clock = next
+        .get(digits..)
+        .is_some_and(|rest| rest.trim_start().starts_with('h'));
+    let times = next.len() < after.len()
+        && of_clock
+        && second.is_some_and(|second| hours <= 14.0 || second < hours);
+    let shift = hours <= 13.0
+        && (before == "en" || before.ends_with(" en"))
+        && !after.starts_with("par semaine")
+        && !after.starts_with("/s");
+    times || shift || after.starts_with("/jour") || after.starts_with("par jour")
 }
 
 /// A title's "35h" or "24h/semaine"; twelve hours or fewer are a shift, and "24h/24" an opening time.
@@ -267,7 +289,10 @@ fn share(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
     }
     for field in [Field::Hours, Field::WorkingTime] {
         if let Some(raw) = input.raw(field).filter(|raw| !raw.mapped)
-            && let Some((share, _)) = share_in(&fold(raw.value()))
+            && let Some((share, _)) = {
+                let folded = fold(raw.value());
+                share_in(&folded).or_else(|| title_percent(&folded))
+            }
         {
             out.fte = Some(share);
             record.mapped(pointer, raw, "working_time.fte_in_label", 0.95);
@@ -478,7 +503,7 @@ fn shifts(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
 }
 
 fn weekends(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
-    let labels: Vec<String> = [Field::Shifts, Field::Hours]
+    let labels: Vec<String> = [Field::Shifts, Field::Hours, Field::WorkingTime]
         .iter()
         .filter_map(|field| input.raw(*field))
         .flat_map(|raw| raw.values.iter().map(|value| fold(value)))

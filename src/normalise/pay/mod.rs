@@ -13,6 +13,8 @@ use super::text::line;
 use crate::model::{ContractForm, Field, Pay, Period, Raw, Time, WorkingTime};
 use amount::Said;
 
+/// Below the net minimum of an hour in any recent year.
+const LEAST_HOUR: f64 = 7.0;
 /// Monthly hours of a legal full time.
 const MONTH_HOURS: f64 = 151.67;
 
@@ -32,7 +34,15 @@ pub fn pay(
     basis(input, &mut pay, record);
     scale::scale(input, &mut pay, record);
     benefits(input, &mut pay, record);
-    equivalents(&mut pay, time, record);
+    let learner = matches!(
+        form,
+        Some(
+            ContractForm::Apprenticeship
+                | ContractForm::Professionalisation
+                | ContractForm::Internship
+        )
+    );
+    equivalents(&mut pay, time, learner, record);
     if pay.min.is_none() && pay.max.is_none() {
         // A practice or a takeover has an income, no pay.
         let paid = !matches!(form, Some(ContractForm::Liberal | ContractForm::Takeover));
@@ -298,25 +308,31 @@ fn check(pay: &mut Pay, record: &mut Record) {
     }
 }
 
+/// What says least of all that pay can rest on: it stands back behind a scale or an agreement.
+const VAGUE: [&str; 3] = ["selon profil", "à négocier", "reprise d'ancienneté"];
+
 fn basis(input: &Input<'_>, pay: &mut Pay, record: &mut Record) {
     for field in [Field::Pay, Field::PayComment] {
         if let Some(raw) = input.raw(field) {
             for value in &raw.values {
                 let folded = fold(value);
                 let hits = phrases::find(&folded);
-                let found = [Topic::Agreement, Topic::Basis]
-                    .into_iter()
-                    .find_map(|topic| {
-                        hits.iter()
-                            .find(|hit| hit.phrase.topic == topic)
-                            .map(|hit| hit.phrase.value.clone())
-                    });
-                let found = found.or_else(|| {
+                let named = |vague: bool| {
+                    let of =
+                        |topic: Topic| hits.iter().filter(move |hit| hit.phrase.topic == topic);
+                    of(Topic::Agreement)
+                        .chain(of(Topic::Basis))
+                        .map(|hit| &hit.phrase.value)
+                        .find(|value| VAGUE.contains(&value.as_str()) == vague)
+                        .cloned()
+                };
+                let found = named(false).or_else(|| {
                     ["grille", "indiciaire", "convention", "coef", "statutaire"]
                         .iter()
                         .any(|word| folded.contains(word))
                         .then(|| "grille".to_owned())
                 });
+                let found = found.or_else(|| named(true));
                 if let Some(found) = found {
                     pay.basis = Some(found);
                     record.mapped("/pay/basis", raw, "pay.basis", 0.95);
@@ -325,9 +341,13 @@ fn basis(input: &Input<'_>, pay: &mut Pay, record: &mut Record) {
             }
         }
     }
-    let found = [Topic::Agreement, Topic::Basis]
-        .into_iter()
-        .find_map(|topic| input.text_hits(topic).next());
+    let named = |vague: bool| {
+        input
+            .text_hits(Topic::Agreement)
+            .chain(input.text_hits(Topic::Basis))
+            .find(|hit| VAGUE.contains(&hit.phrase.value.as_str()) == vague)
+    };
+    let found = named(false).or_else(|| named(true));
     if let Some(hit) = found {
         pay.basis = Some(hit.phrase.value.clone());
         record.set(
@@ -392,7 +412,7 @@ fn benefits(input: &Input<'_>, pay: &mut Pay, record: &mut Record) {
 
 /// Monthly and hourly equivalents. A year has 12 months whatever the number of payments; hours are
 /// those of the post, or 151.67 a month for a full time.
-fn equivalents(pay: &mut Pay, time: Option<&WorkingTime>, record: &mut Record) {
+fn equivalents(pay: &mut Pay, time: Option<&WorkingTime>, learner: bool, record: &mut Record) {
     let Some(period) = pay.period else {
         return;
     };
@@ -431,6 +451,22 @@ fn equivalents(pay: &mut Pay, time: Option<&WorkingTime>, record: &mut Record) {
             .zip(month_hours)
             .map(|(month, hours)| month / hours),
     };
+    // Far below the least that the law allows for the hours stated: a digit or a period is wrong.
+    // Who learns is paid a part of it.
+    let least = pay.min.or(pay.max).and_then(hourly);
+    if least.is_some_and(|least| least < LEAST_HOUR) && !learner {
+        record.find(
+            "pay.implausible",
+            "pay",
+            &pay.min.or(pay.max).unwrap_or_default().to_string(),
+        );
+        for pointer in ["/pay/min", "/pay/max", "/pay/period"] {
+            if let Some(note) = record.provenance.get_mut(pointer) {
+                note.confidence = note.confidence.min(0.6);
+            }
+        }
+        return;
+    }
     pay.monthly_min = pay.min.and_then(monthly).map(cents);
     pay.monthly_max = pay.max.and_then(monthly).map(cents);
     pay.hourly_min = pay.min.and_then(hourly).map(cents);

@@ -66,6 +66,16 @@ pub fn scale(input: &Input<'_>, pay: &mut Pay, record: &mut Record) {
     let said = read(folded, PUBLIC.iter().any(|word| folded.contains(word)));
     note(&said, input.text, TEXT, 0.85, &mut scale, record);
     if scale != PayScale::default() {
+        // A place on a scale names the scale, in a word.
+        if pay.basis.is_none() {
+            let basis = if scale.coefficient.is_some() {
+                "convention collective"
+            } else {
+                "grille indiciaire"
+            };
+            pay.basis = Some(basis.to_owned());
+            record.set("/pay/basis", "computed", "", "pay.basis_of_scale", 0.8);
+        }
         pay.scale = Some(scale);
     }
 }

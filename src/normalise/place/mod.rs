@@ -277,6 +277,25 @@ fn resolve(fields: &Fields, index: usize, record: &mut Record) -> Option<Place> 
     Some(place)
 }
 
+/// The one municipal district of Paris, Lyon or Marseille that has a postal code beside its city.
+fn district(city: Id, in_postal_code: &[Id]) -> Option<Id> {
+    let gazetteer = gazetteer();
+    let of = match gazetteer.commune(city).insee.as_str() {
+        "75056" => "751",
+        "69123" => "6938",
+        "13055" => "132",
+        _ => return None,
+    };
+    let mut districts = in_postal_code
+        .iter()
+        .copied()
+        .filter(|&id| gazetteer.commune(id).insee.starts_with(of));
+    match (districts.next(), districts.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    }
+}
+
 fn commune<'a>(
     fields: &'a Fields,
     said: &Said,
@@ -306,6 +325,17 @@ fn commune<'a>(
     });
     if let Some(city) = &said.city {
         let named = gazetteer.name(city);
+        // "69003 LYON": the code is that of one district of the city named.
+        if let Some(&city) = named.iter().find(|id| in_postal_code.contains(id))
+            && let Some(id) = district(city, in_postal_code)
+        {
+            return Some(Found {
+                id,
+                rule: "place.postal_code_of_district",
+                confidence: 0.97,
+                raw: main,
+            });
+        }
         // Code and name agree.
         if let Some(&id) = named.iter().find(|id| in_postal_code.contains(id)) {
             return Some(Found {
@@ -413,7 +443,13 @@ fn commune<'a>(
             return None;
         }
     }
-    if let [id] = in_postal_code[..] {
+    let in_code = match in_postal_code {
+        [_, _, ..] => in_postal_code
+            .iter()
+            .find_map(|&city| district(city, in_postal_code)),
+        _ => in_postal_code.first().copied(),
+    };
+    if let Some(id) = in_code {
         let confidence = if said.city.is_some() { 0.7 } else { 0.95 };
         return Some(Found {
             id,

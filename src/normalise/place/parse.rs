@@ -50,20 +50,29 @@ pub fn postal_code(text: &str) -> Option<String> {
 /// The towns of "Toulouse OU Auch OU Foix" or "Vesoul / Lure"; one where it is one.
 pub fn alternatives(text: &str) -> Vec<String> {
     let text = line(text);
+    let known = |part: &String| {
+        let city = place(part).city;
+        city.is_some_and(|city| !gazetteer().name(&city).is_empty())
+    };
+    // "Vesoul, Lure et Gray": a comma parts towns where an "et" ends the list.
+    let list = text.contains(" et ").then(|| text.replace(", ", " et "));
     for mark in [" OU ", " ou ", " / ", "; ", " | ", " et ", " ET "] {
-        if text.contains(mark) {
-            let parts: Vec<String> = text
-                .split(mark)
-                .map(|part| part.trim().to_owned())
-                .collect();
-            let known = |part: &String| {
-                place(part)
-                    .city
-                    .is_some_and(|city| !gazetteer().name(&city).is_empty())
-            };
-            if parts.len() > 1 && parts.iter().all(known) {
-                return parts;
-            }
+        let whole = match (&list, mark) {
+            (Some(list), " et ") => list,
+            _ => &text,
+        };
+        let mut parts: Vec<String> = whole
+            .split(mark)
+            .map(|part| part.trim().to_owned())
+            .collect();
+        if parts.len() < 2 {
+            continue;
+        }
+        // One town that is known makes a list of what such marks part; the known stand first.
+        let loose = matches!(mark, " / " | "; " | " | ") && parts.iter().any(known);
+        if loose || parts.iter().all(known) {
+            parts.sort_by_key(|part| !known(part));
+            return parts;
         }
     }
     vec![text]
@@ -104,6 +113,25 @@ pub fn place(text: &str) -> Said {
     if let Some((code, name)) = foreign(&text) {
         said.country = Some(code);
         said.country_name = Some(name);
+        return said;
+    }
+    // "Bâle (Suisse)", and the towns beyond the border that French ads name alone.
+    if let Some((code, name)) = parenthesised(&text)
+        .filter(|inner| inner.len() > 3)
+        .and_then(foreign)
+    {
+        said.country = Some(code);
+        said.country_name = Some(name);
+        said.city = Some(outside(&text)).filter(|city| !city.is_empty());
+        return said;
+    }
+    if let Some((code, _)) = BORDER
+        .iter()
+        .find(|(_, towns)| towns.contains(&key(&text).as_str()))
+        && gazetteer.name(&text).is_empty()
+    {
+        said.country = Some((*code).to_owned());
+        said.city = Some(text);
         return said;
     }
     if key(&text) == "france"
@@ -220,6 +248,22 @@ fn town(text: &str) -> Said {
             continue;
         }
         let last = index + 1 == words.len();
+        // "ST ETIENNE 42" is in the Loire; "Paris 12" is a district.
+        if last
+            && index > 0
+            && bare.len() >= 2
+            && bare.as_bytes()[0].is_ascii_digit()
+            && said.postal_code.is_none()
+            && gazetteer.name(&name).is_empty()
+            && let Some(department) = gazetteer.department(bare)
+            && gazetteer
+                .name(&kept.join(" "))
+                .iter()
+                .any(|id| gazetteer.commune(*id).department == department.code)
+        {
+            said.department = Some(department.code.clone());
+            continue;
+        }
         if last
             && index > 0
             && (word.starts_with('-') || words[index - 1] == "-")
@@ -231,6 +275,29 @@ fn town(text: &str) -> Said {
         kept.push(word);
     }
     let mut name = kept.join(" ");
+    // "Secteur de Lure": the sector's town, unless a commune has that very name.
+    if gazetteer.name(&name).is_empty() {
+        let folded = super::super::fold::fold(&name);
+        for sector in [
+            "secteur de ",
+            "secteur du ",
+            "secteur d'",
+            "secteur ",
+            "bassin de ",
+            "region de ",
+            "pays de ",
+            "agglomeration de ",
+            "canton de ",
+        ] {
+            if folded.starts_with(sector) {
+                let rest = super::super::fold::source_offset(&name, sector.len());
+                if !gazetteer.name(&name[rest..]).is_empty() {
+                    name.drain(..rest);
+                }
+                break;
+            }
+        }
+    }
     // "Saint-Péray et ses alentours": the town is the point of departure.
     for around in [
         " et alentour",
@@ -341,6 +408,58 @@ pub fn country(text: &str) -> Option<String> {
     (text.trim().len() == 2 && text.trim().bytes().all(|byte| byte.is_ascii_alphabetic()))
         .then(|| text.trim().to_ascii_uppercase())
 }
+
+/// Towns beyond the border that no commune of France is named like, folded.
+const BORDER: &[(&str, &[&str])] = &[
+    (
+        "CH",
+        &[
+            "geneve",
+            "lausanne",
+            "bale",
+            "neuchatel",
+            "la chaux de fonds",
+            "le locle",
+            "delemont",
+            "porrentruy",
+            "nyon",
+            "montreux",
+            "vevey",
+            "yverdon les bains",
+        ],
+    ),
+    (
+        "DE",
+        &[
+            "sarrebruck",
+            "kehl",
+            "fribourg en brisgau",
+            "offenbourg",
+            "karlsruhe",
+        ],
+    ),
+    (
+        "LU",
+        &[
+            "esch sur alzette",
+            "luxembourg ville",
+            "differdange",
+            "dudelange",
+        ],
+    ),
+    (
+        "BE",
+        &[
+            "tournai",
+            "mouscron",
+            "arlon",
+            "namur",
+            "charleroi",
+            "courtrai",
+            "bruxelles",
+        ],
+    ),
+];
 
 /// Countries that offers of French sources name: code, French name, folded names.
 const COUNTRIES: &[(&str, &str, &[&str])] = &[

@@ -16,7 +16,7 @@ static CIVILITY: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Words that follow a form of address and are no name.
-const TITLES: &str = " sante le la les l directeur directrice president presidente responsable maire drh rh chef cheffe cadre secretaire docteur docteure professeur professeure medecin monsieur madame ou et en a au aux conseiller conseillere inspecteur recruteur recruteuse coordinateur coordinatrice gouverneur prefet administrateur administratrice candidat tout toute votre notre junior senior ";
+const TITLES: &str = " sante le la les l directeur directrice president presidente responsable maire drh rh chef cheffe cadre secretaire docteur docteure professeur professeure medecin monsieur madame ou et en a au aux conseiller conseillere inspecteur recruteur recruteuse coordinateur coordinatrice gouverneur prefet administrateur administratrice candidat tout toute votre notre junior senior infirmier infirmiere aide soignant soignante auxiliaire educateur educatrice psychologue assistant assistante agent technicien technicienne pharmacien pharmacienne ";
 /// Words before a name that make it that of a place or an institution.
 const INSTITUTIONS: &str = " rue avenue av boulevard bd place allee allees chemin impasse quai cours square route esplanade passage hopital hopitaux clinique polyclinique centre residence residences ehpad ephad maison fondation institut college lycee ecole groupe pole site association ch chu chr gh foyer ime esat mas fam ssr usld cabinet pharmacie laboratoire creche villa domaine espace stade gymnase association parc pavillon unite saint sainte st ste epsm cmp cmpp mecs itep sessad batiment bat aile etage hotel chateau arret tour amphitheatre ";
 
