@@ -199,6 +199,36 @@ pub fn shared<T: Ord>(a: &[T], b: &[T]) -> usize {
     count
 }
 
+/// The smallest hashes of a set, each with its rarity; two sketches are comparable below the
+/// smaller limit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sketch {
+    /// Sorted.
+    pub values: Vec<u32>,
+    /// Rarity of each, in bits.
+    pub rarities: Vec<u8>,
+    /// The largest hash that it would hold.
+    pub limit: u32,
+}
+
+impl Sketch {
+    /// Of `values` the `keep` smallest.
+    pub fn of(values: Vec<u32>, keep: usize, rarity: impl Fn(u32) -> u8) -> Self {
+        let mut values = distinct(values);
+        let mut limit = u32::MAX;
+        if values.len() > keep {
+            values.truncate(keep);
+            limit = values.last().copied().unwrap_or(limit);
+        }
+        values.shrink_to_fit();
+        Self {
+            rarities: values.iter().map(|v| rarity(*v)).collect(),
+            values,
+            limit,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! `kill -9` at any moment, then `sync`: what is published is what a run without the kill gives.
 
-use crate::support::hub::{Hub, NOW, client};
-use crate::twice::demo_hub;
+use crate::support::hub::{Hub, NOW};
+use crate::twice::{demo_hub, happen};
 use passerelle::demo::{Demo, Folder};
 use passerelle::model::Stage;
 use passerelle::store::{PipelineLock, SqliteOptions, SqliteStore, Store};
@@ -122,32 +122,7 @@ async fn a_death_at_each_joint_is_made_good_by_the_next() {
     few(&whole);
     whole.sync();
     let before = copied(&demo, &whole);
-    // Something of each kind to do: filled posts, changed ads, a new one.
-    let references = |member: &str| {
-        let world = demo.server.world();
-        let of_member = world.openings.iter().filter(|one| one.member == member);
-        of_member.map(|one| one.reference()).collect::<Vec<_>>()
-    };
-    let centre = references("fondation-claire-fontaine");
-    let clinic = references("clinique-de-la-colline");
-    for path in [
-        format!("close/{}", centre[0]),
-        format!("close/{}", clinic[3]),
-        format!("change/{}", centre[7]),
-        format!("change/{}?title=Ergoth%C3%A9rapeute%20F/H", clinic[8]),
-        format!("add/{}", centre[2]),
-    ] {
-        let url = format!("{}/demo/{path}", demo.server.base());
-        assert!(
-            client()
-                .post(url)
-                .send()
-                .await
-                .unwrap()
-                .status()
-                .is_success()
-        );
-    }
+    happen(&demo).await;
     whole.sync();
     whole.sync();
     let wanted = Outputs::of(&whole).await;

@@ -2,8 +2,8 @@
 
 use crate::services::{BROKER, Broker, broker};
 use crate::store_contract::backend::Backend;
-use crate::support::hub::{Hub, Served, client};
-use crate::twice::demo_hub;
+use crate::support::hub::{Hub, Served};
+use crate::twice::{demo_hub, happen};
 use passerelle::demo::{Demo, Folder};
 use passerelle::store::ChangeOp;
 use serde_json::{Value, json};
@@ -63,28 +63,6 @@ async fn done(node: &Served, stage: &str) -> u64 {
     let metrics = node.text("/metrics").await;
     let line = metrics.lines().find_map(|line| line.strip_prefix(&wanted));
     line.map_or(0, |number| number.parse().unwrap())
-}
-
-/// Changes of each kind at the sources.
-async fn happen(demo: &Demo) {
-    let references = |member: &str| {
-        let world = demo.server.world();
-        let of_member = world.openings.iter().filter(|one| one.member == member);
-        of_member.map(|one| one.reference()).collect::<Vec<_>>()
-    };
-    let centre = references("fondation-claire-fontaine");
-    let clinic = references("clinique-de-la-colline");
-    for path in [
-        format!("close/{}", centre[0]),
-        format!("close/{}", clinic[3]),
-        format!("change/{}", centre[7]),
-        format!("change/{}?title=Ergoth%C3%A9rapeute%20F/H", clinic[8]),
-        format!("add/{}", centre[2]),
-    ] {
-        let url = format!("{}/demo/{path}", demo.server.base());
-        let answer = client().post(url).send().await.unwrap();
-        assert!(answer.status().is_success(), "{path}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! `sync` twice in a row: the second time nothing happens, and every output stays as it was.
 
-use crate::support::hub::{Hub, NOW};
+use crate::support::hub::{Hub, NOW, client};
 use passerelle::demo;
 use passerelle::model::Clock;
 
@@ -14,6 +14,28 @@ pub async fn demo_hub() -> (Hub, demo::Demo) {
     let more = "\n[server]\nlisten = \"127.0.0.1:0\"\npublic_url = \"https://hub.example\"\n";
     hub.write("passerelle.toml", &format!("{settings}{more}"));
     (hub, demo)
+}
+
+/// Changes of each kind at the sources: filled posts, changed ads, a new one.
+pub async fn happen(demo: &demo::Demo) {
+    let references = |member: &str| {
+        let world = demo.server.world();
+        let of_member = world.openings.iter().filter(|one| one.member == member);
+        of_member.map(|one| one.reference()).collect::<Vec<_>>()
+    };
+    let centre = references("fondation-claire-fontaine");
+    let clinic = references("clinique-de-la-colline");
+    for path in [
+        format!("close/{}", centre[0]),
+        format!("close/{}", clinic[3]),
+        format!("change/{}", centre[7]),
+        format!("change/{}?title=Ergoth%C3%A9rapeute%20F/H", clinic[8]),
+        format!("add/{}", centre[2]),
+    ] {
+        let url = format!("{}/demo/{path}", demo.server.base());
+        let answer = client().post(url).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
