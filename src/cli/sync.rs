@@ -160,9 +160,11 @@ pub async fn run(hub: &Arc<Hub>, args: &Args) -> anyhow::Result<Exit> {
         || !beside_a_daemon(hub, &wanted, &newest, args.timeout, &progress).await?;
     if here {
         let observer: Arc<dyn Observer> = Arc::clone(&progress) as _;
+        // What is asked for from now on may be newer than what this reads: it stays asked for.
+        let asked = hub.store.take_requests().await?;
         let drained = hub.sync_here(&wanted, &observer, args.timeout).await?;
         left = !drained.idle;
-        for name in &wanted {
+        for name in asked.iter().filter(|name| wanted.contains(name)) {
             hub.store.request_done(name).await?;
         }
     }

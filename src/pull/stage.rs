@@ -345,6 +345,8 @@ fn refused(
         Value::String(raw) => raw.clone(),
         _ => String::from_utf8_lossy(&payload[..payload.len().min(4096)]).into_owned(),
     });
+    // A null among records hides no offer: it must not hold absences for as long as it is sent.
+    let nameless = nameless.filter(|text| text.trim() != "null");
     ReadRecord {
         fields: Vec::new(),
         print: None,

@@ -230,6 +230,21 @@ async fn t04_letters_torn_apart_are_whole_again() {
 }
 
 #[tokio::test]
+async fn t05_a_null_among_records_holds_no_absence() {
+    let bench = Bench::json(20);
+    let mut document = offers::json(&bench.offers);
+    let jobs = document["jobs"].as_array_mut().unwrap();
+    jobs.pop();
+    jobs.push(serde_json::Value::Null);
+    bench.feeds.set(FEED, Answer::json(&document));
+    let sync = bench.hub.sync();
+    for (counter, wanted) in [("rejected", 1), ("missing", 1), ("held", 0)] {
+        assert_eq!(sync.count(SOURCE, counter), wanted, "{counter}");
+    }
+    assert_eq!(bench.hub.sync().count(SOURCE, "closed"), 1);
+}
+
+#[tokio::test]
 async fn t05_one_bad_record_among_many_is_its_own_problem() {
     let bench = Bench::json(300);
     let mut document = offers::json(&bench.offers);
