@@ -224,7 +224,8 @@ impl Preview<'_> {
                 raw,
                 why,
             } => Err((reference.clone(), vec![raw::unreadable(raw, why.clone())])),
-            SourceRecord::Tree(tree) => self
+            SourceRecord::Known(_) => return Ok(()),
+            SourceRecord::Tree(source::Record { tree, .. }) => self
                 .reading
                 .posting(tree)
                 .map_err(|problems| (self.reading.connector.reference(tree), problems)),

@@ -3,6 +3,7 @@
 
 use crate::model::{ConnectorName, Draft, Problem};
 use crate::pull::connector::Guards;
+use crate::pull::recall::{Memory, Recall};
 use crate::pull::run::{Map, Source};
 use crate::pull::source::{ReadEnd, RecordSink, SourceRecord};
 use crate::store::ConnectorState;
@@ -40,6 +41,11 @@ impl Source for Watched {
         self.inner.guards()
     }
 
+    fn memory(&self) -> Option<&Memory> {
+        // What was read in another way is not recalled either.
+        self.inner.memory().filter(|_| !self.forget_validators)
+    }
+
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd {
         let mut sink = Counting {
             sink,
@@ -74,5 +80,9 @@ impl RecordSink for Counting<'_> {
         self.count += records.len() as u64;
         (self.on_records)(self.name, self.count);
         self.sink.push(records).await
+    }
+
+    fn recall(&self) -> Option<Arc<Recall>> {
+        self.sink.recall()
     }
 }

@@ -15,6 +15,7 @@ pub mod guards;
 pub mod mapping;
 pub mod network;
 pub mod push;
+pub mod recall;
 pub mod removed;
 pub mod run;
 pub mod schedule;

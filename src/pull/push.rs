@@ -6,7 +6,7 @@
 use super::connector::{Connector, Guards};
 use super::run::{Map, Source};
 use super::source::parse::{self, Item, Plan, Wholeness};
-use super::source::{ReadEnd, RecordSink, SourceRecord};
+use super::source::{ReadEnd, Record, RecordSink, SourceRecord};
 use crate::model::{ConnectorName, Draft, Problem};
 use crate::store::{ConnectorState, SnapshotKind};
 use async_trait::async_trait;
@@ -63,13 +63,15 @@ impl Pushed {
             html: connector.source.html.clone(),
             encoding: connector.source.encoding.clone(),
             record_bytes: usize::try_from(connector.limits.record_kb << 10).unwrap_or(usize::MAX),
+            recall: None,
         };
         let mut records = Vec::new();
         // A single object is an offer, if a faulty one: it gets its reasons back.
         let is_record = |value: &Value| value.as_object().is_some_and(|map| !map.is_empty());
         let end = parse::parse(body, &plan, &is_record, &mut |item| {
             records.push(match item {
-                Item::Record(tree) => SourceRecord::Tree(tree),
+                Item::Record(record) => SourceRecord::Tree(record),
+                Item::Known(known) => SourceRecord::Known(known),
                 Item::Broken { raw, why } => SourceRecord::Broken {
                     reference: None,
                     raw,
@@ -97,7 +99,13 @@ impl Pushed {
             .iter()
             .enumerate()
             .map(|(index, record)| match record {
-                SourceRecord::Tree(tree) => match self.connector.map(tree) {
+                SourceRecord::Known(known) => ItemResult {
+                    index,
+                    reference: Some(known.reference.clone()),
+                    accepted: true,
+                    problems: Vec::new(),
+                },
+                SourceRecord::Tree(Record { tree, .. }) => match self.connector.map(tree) {
                     Ok(draft) => ItemResult {
                         index,
                         reference: Some(draft.reference),
@@ -152,8 +160,8 @@ impl Source for Pushed {
             .records
             .iter()
             .filter(|record| match record {
-                SourceRecord::Tree(tree) => self.connector.mapping().keeps(tree),
-                SourceRecord::Broken { .. } => true,
+                SourceRecord::Tree(record) => self.connector.mapping().keeps(&record.tree),
+                SourceRecord::Known(_) | SourceRecord::Broken { .. } => true,
             })
             .cloned()
             .collect();

@@ -439,6 +439,8 @@ impl Steps {
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod recalled;
+#[cfg(test)]
 pub(crate) mod support;
 #[cfg(test)]
 mod tests;

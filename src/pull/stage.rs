@@ -1,8 +1,9 @@
 //! Staging: each record is mapped once for what a run needs to know of it, and kept as it came.
 
 use super::guards::{Fill, Print};
+use super::recall::{Digest, Known, Recall};
 use super::run::{Map, Source};
-use super::source::{RecordSink, SourceRecord};
+use super::source::{Record, RecordSink, SourceRecord};
 use crate::model::{Draft, Field, PostingState, Problem, RunId};
 use crate::store::{RecordVerdict, Repeats, StagedRecord, StagedRow, Store, StoreError};
 use aho_corasick::AhoCorasick;
@@ -38,6 +39,9 @@ pub struct Stager<'a> {
     run: RunId,
     /// Reference → hash of the posting where it is live, empty where it is closed.
     known: Arc<HashMap<String, String>>,
+    /// Records that need not be read again, and those of this run for the next one.
+    recall: Option<Arc<Recall>>,
+    recalled: Recall,
     /// Staged references, and whether one of their records was usable.
     shown: HashMap<u128, bool>,
     nameless: Vec<Nameless>,
@@ -59,7 +63,7 @@ impl<'a> Stager<'a> {
         run: RunId,
         states: &[PostingState],
     ) -> Self {
-        let known = states
+        let known: HashMap<String, String> = states
             .iter()
             .map(|s| {
                 let hash = if s.is_live() {
@@ -70,8 +74,11 @@ impl<'a> Stager<'a> {
                 (s.reference.clone(), hash)
             })
             .collect();
+        let recall = source.memory().map(|memory| memory.holding(&known));
         Self {
             store,
+            recall: recall.map(Arc::new),
+            recalled: Recall::new(),
             source,
             run,
             known: Arc::new(known),
@@ -91,6 +98,9 @@ impl<'a> Stager<'a> {
         let nameless = std::mem::take(&mut self.nameless);
         if !nameless.is_empty() {
             self.name_the_nameless(nameless).await?;
+        }
+        if let Some(memory) = self.source.memory() {
+            memory.replace(std::mem::take(&mut self.recalled));
         }
         let filled = std::mem::take(&mut self.filled);
         self.seen.fill.filled = filled.iter().map(|(f, n)| (field_name(f), *n)).collect();
@@ -146,6 +156,9 @@ impl<'a> Stager<'a> {
             self.seen.fill.records += 1;
             for field in read.fields {
                 *self.filled.entry(field).or_default() += 1;
+            }
+            if let Some(known) = read.known {
+                self.recalled.insert(known.digest, known);
             }
         }
         if let Some(print) = read.print {
@@ -229,6 +242,10 @@ impl RecordSink for Stager<'_> {
         }
         Ok(())
     }
+
+    fn recall(&self) -> Option<Arc<Recall>> {
+        self.recall.clone()
+    }
 }
 
 /// One record, read.
@@ -237,6 +254,8 @@ struct ReadRecord {
     /// Mapped fields that have a value.
     fields: Vec<Field>,
     print: Option<Print>,
+    /// What to recall it by.
+    known: Option<Arc<Known>>,
     /// The text of a refused record whose reference could not be read.
     nameless: Option<String>,
 }
@@ -264,8 +283,9 @@ fn read_record(
     known: &HashMap<String, String>,
     record: SourceRecord,
 ) -> ReadRecord {
-    let (tree, mapped, told) = match record {
-        SourceRecord::Tree(tree) => {
+    let (tree, mapped, told, digest) = match record {
+        SourceRecord::Known(known) => return recalled(known),
+        SourceRecord::Tree(Record { tree, digest }) => {
             let mapped = catch_unwind(AssertUnwindSafe(|| source.map(&tree)));
             let mapped = mapped.unwrap_or_else(|_| {
                 Err(vec![problem(
@@ -274,7 +294,7 @@ fn read_record(
                     "the field map broke down on this record; please report it with the record",
                 )])
             });
-            (tree, mapped, None)
+            (tree, mapped, None, digest)
         }
         SourceRecord::Broken {
             reference,
@@ -282,17 +302,33 @@ fn read_record(
             why,
         } => {
             let problems = vec![problem("record.broken", &raw, &why)];
-            (Value::String(raw), Err(problems), reference)
+            (Value::String(raw), Err(problems), reference, None)
         }
     };
     let payload = Bytes::from(serde_json::to_vec(&tree).unwrap_or_default());
     let hash = blake3::hash(&payload).to_hex().to_string();
     match mapped {
-        Ok(draft) => usable(known, draft, hash, payload),
+        Ok(draft) => usable(known, draft, hash, payload, digest),
         Err(problems) => {
             let reference = told.or_else(|| reference(source, &tree));
             refused(reference, &tree, problems, hash, payload)
         }
+    }
+}
+
+/// A record of a live posting that has its payload already.
+fn recalled(known: Arc<Known>) -> ReadRecord {
+    ReadRecord {
+        record: StagedRecord {
+            reference: known.reference.clone(),
+            hash: known.hash.clone(),
+            payload: Bytes::new(),
+            verdict: RecordVerdict::Open,
+        },
+        fields: known.fields.clone(),
+        print: None,
+        known: Some(known),
+        nameless: None,
     }
 }
 
@@ -301,6 +337,7 @@ fn usable(
     draft: Draft,
     hash: String,
     payload: Bytes,
+    digest: Option<Digest>,
 ) -> ReadRecord {
     let before = known.get(&draft.reference);
     let verdict = if draft.value(Field::Status) == Some("closed") {
@@ -314,9 +351,18 @@ fn usable(
     } else {
         payload
     };
+    let fields = filled(&draft);
+    let known = digest.filter(|_| verdict == RecordVerdict::Open);
+    let known = known.map(|digest| Known {
+        digest,
+        reference: draft.reference.clone(),
+        hash: hash.clone(),
+        fields: fields.clone(),
+    });
     ReadRecord {
         print: before.is_none().then(|| print(&draft)),
-        fields: filled(&draft),
+        fields,
+        known: known.map(Arc::new),
         record: StagedRecord {
             reference: draft.reference,
             hash,
@@ -350,6 +396,7 @@ fn refused(
     ReadRecord {
         fields: Vec::new(),
         print: None,
+        known: None,
         nameless,
         record: StagedRecord {
             reference: reference.unwrap_or_else(|| synthetic(&hash)),

@@ -19,6 +19,7 @@ pub use secret::{Text, reference_forms};
 use super::mapping::{Mapping, Path};
 use crate::fetch::Limits;
 use crate::model::{ConnectorName, Draft, MemberId, Problem};
+use crate::pull::recall::Memory;
 use file::{LimitsTable, Semantics, Source};
 use jiff::SignedDuration;
 use schemars::JsonSchema;
@@ -50,6 +51,8 @@ pub struct Connector {
     pub(crate) relationships: bool,
     pub limits: LimitsTable,
     mapping: Mapping,
+    /// What its last run made of its records.
+    pub(crate) memory: Memory,
 }
 
 impl Connector {

@@ -596,8 +596,8 @@ struct Proof(Vec<Value>);
 impl RecordSink for Proof {
     async fn push(&mut self, records: Vec<SourceRecord>) -> anyhow::Result<()> {
         for record in records {
-            if let SourceRecord::Tree(tree) = record {
-                self.0.push(tree);
+            if let SourceRecord::Tree(record) = record {
+                self.0.push(record.tree);
             }
         }
         anyhow::ensure!(self.0.len() < PROOF, "enough was read");

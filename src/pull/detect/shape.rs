@@ -181,6 +181,7 @@ pub fn sample(connector: &Connector, bytes: &[u8]) -> (Vec<Value>, Value) {
         html: connector.source.html.clone(),
         encoding: None,
         record_bytes: 4 << 20,
+        recall: None,
     };
     let mut records = Vec::new();
     let is_record = |value: &Value| connector.map(value).is_ok();
@@ -188,7 +189,7 @@ pub fn sample(connector: &Connector, bytes: &[u8]) -> (Vec<Value>, Value) {
         if let Item::Record(record) = item
             && records.len() < SAMPLE
         {
-            records.push(record);
+            records.push(record.tree);
         }
         true
     });

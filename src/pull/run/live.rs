@@ -2,6 +2,7 @@
 
 use crate::model::{ConnectorName, Draft, Problem};
 use crate::pull::connector::{Connector, Guards};
+use crate::pull::recall::Memory;
 use crate::pull::source::{self, ReadEnd, RecordSink, SourceEnv};
 use crate::store::ConnectorState;
 use async_trait::async_trait;
@@ -27,6 +28,10 @@ pub trait Source: Map {
     /// Whether there is no source any more; see [`crate::pull::removed`].
     fn is_removed(&self) -> bool {
         false
+    }
+    /// What its last run made of its records, where that is remembered.
+    fn memory(&self) -> Option<&Memory> {
+        None
     }
     /// See [`source::read`].
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd;
@@ -67,6 +72,10 @@ impl Source for Live {
 
     fn guards(&self) -> &Guards {
         &self.connector.guards
+    }
+
+    fn memory(&self) -> Option<&Memory> {
+        Some(&self.connector.memory)
     }
 
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd {

@@ -26,7 +26,10 @@ pub struct Shot {
 impl Shot {
     pub fn complete(records: Vec<Value>) -> Self {
         Self {
-            records: records.into_iter().map(SourceRecord::Tree).collect(),
+            records: records
+                .into_iter()
+                .map(|tree| SourceRecord::Tree(tree.into()))
+                .collect(),
             kind: SnapshotKind::Complete,
             error: None,
             etag: None,

@@ -55,7 +55,7 @@ async fn failed_does_nothing() {
     hub.run(Shot::complete(offers(0..20)).etag("one")).await;
     let before = hub.states().await;
     let mut shot = Shot::of(SnapshotKind::Failed);
-    shot.records = vec![SourceRecord::Tree(offer(99))];
+    shot.records = vec![SourceRecord::Tree(offer(99).into())];
     let failed = hub.hourly(shot).await;
     assert_eq!(failed.snapshot, SnapshotKind::Failed);
     assert_eq!(failed.counts, Counts::default());

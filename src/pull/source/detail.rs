@@ -1,8 +1,8 @@
 //! A second request for each record, a few at a time.
 
-use super::SourceRecord;
 use super::outlet::shown;
 use super::session::{Ask, Session, broken};
+use super::{Record, SourceRecord};
 use crate::fetch::{FetchError, Fetcher, Request};
 use crate::pull::connector::file::{Detail, DetailKind};
 use crate::pull::mapping::Path;
@@ -30,7 +30,7 @@ pub async fn fetch(
     let mut prepared = Vec::with_capacity(batch.len());
     for record in batch {
         let asked = match &record {
-            SourceRecord::Tree(tree) => match address(session, detail, tree) {
+            SourceRecord::Tree(Record { tree, .. }) => match address(session, detail, tree) {
                 Ok(url) => {
                     let ask = Ask {
                         url: Some(url),
@@ -40,14 +40,14 @@ pub async fn fetch(
                 }
                 Err(why) => Some(Err(why)),
             },
-            SourceRecord::Broken { .. } => None,
+            SourceRecord::Known(_) | SourceRecord::Broken { .. } => None,
         };
         prepared.push((record, asked));
     }
     let connector = session.connector;
     let results: Vec<(Option<SourceRecord>, u64)> = futures::stream::iter(prepared)
         .map(|(record, asked)| async move {
-            let (SourceRecord::Tree(tree), Some(asked)) = (&record, asked) else {
+            let (SourceRecord::Tree(Record { tree, .. }), Some(asked)) = (&record, asked) else {
                 return (Some(record), 0);
             };
             let (fetched, bytes) = match asked {
@@ -55,7 +55,7 @@ pub async fn fetch(
                 Err(why) => (Fetched::Failed(why), 0),
             };
             let record = match fetched {
-                Fetched::Merged(merged) => Some(SourceRecord::Tree(merged)),
+                Fetched::Merged(merged) => Some(SourceRecord::Tree(merged.into())),
                 Fetched::Gone => None,
                 Fetched::Failed(why) => Some(broken(
                     connector.reference(tree),

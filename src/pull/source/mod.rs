@@ -20,24 +20,29 @@ mod text;
 #[cfg(test)]
 pub mod tests;
 
+pub use self::parse::Record;
 pub use json_ld::posting as json_ld_posting;
 pub use secrets::{SecretError, Secrets};
 pub use text::{document as text_of, html_entity};
 
 use super::connector::Connector;
 use super::connector::file::{Paging, Semantics};
+use super::recall::{Known, Recall};
 use crate::fetch::Fetcher;
 use crate::model::Clock;
 use crate::store::{ConnectorState, SnapshotKind};
 use async_trait::async_trait;
 use outlet::Outlet;
 use session::Session;
+use std::sync::Arc;
 
 /// One record as the source shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SourceRecord {
     /// The record's tree; XML, CSV and feeds become the same tree of maps as JSON.
-    Tree(serde_json::Value),
+    Tree(Record),
+    /// One that the sink knows already; only for one that has said what it recalls.
+    Known(Arc<Known>),
     /// A record that could not be parsed (or whose detail could not be fetched), while the rest
     /// could. Counted as pulled and rejected; `reference`, where it could be told, keeps its
     /// posting from being taken for missing.
@@ -77,6 +82,10 @@ pub struct SourceEnv {
 #[async_trait]
 pub trait RecordSink: Send {
     async fn push(&mut self, records: Vec<SourceRecord>) -> anyhow::Result<()>;
+    /// Records that it knows by their bytes and need not be read again.
+    fn recall(&self) -> Option<Arc<Recall>> {
+        None
+    }
 }
 
 /// What reading all pages came to.

@@ -5,9 +5,11 @@ use super::session::{Session, broken};
 use super::{RecordSink, SourceRecord, detail};
 use crate::pull::connector::Connector;
 use crate::pull::connector::file::Paging;
+use crate::pull::recall::Recall;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 /// Records that are handed over at a time.
 const BATCH: usize = 256;
@@ -68,6 +70,17 @@ impl<'a> Outlet<'a> {
         self.trouble.get_or_insert(why);
     }
 
+    /// What need not be read again: where a record is all that its offer is made of.
+    pub fn recall(&self) -> Option<Arc<Recall>> {
+        let alone = self.connector.source.detail.is_none() && !self.connector.relationships;
+        alone.then(|| self.sink.recall()).flatten()
+    }
+
+    /// Whether pages or slices may show one record twice.
+    fn overlaps(&self) -> bool {
+        !matches!(self.connector.source.paging, Paging::None)
+    }
+
     /// Takes one item. The very same record again is dropped where pages or slices may overlap;
     /// any other repeated reference is the source's fault, and the sink's to count.
     ///
@@ -75,18 +88,32 @@ impl<'a> Outlet<'a> {
     /// The sink refuses.
     pub async fn put(&mut self, item: Item, session: &mut Session<'_>) -> Result<(), String> {
         match item {
-            Item::Record(record) => {
-                let key = match self.connector.reference(&record) {
+            Item::Known(known) => {
+                let key = hash(&known.reference);
+                self.slice.insert(key);
+                let content = if self.overlaps() {
+                    hash(&known.hash)
+                } else {
+                    0
+                };
+                let before = self.seen.insert(key, content);
+                if !self.overlaps() || before != Some(content) {
+                    self.batch.push(SourceRecord::Known(known));
+                }
+            }
+            Item::Record(whole) => {
+                let record = &whole.tree;
+                let key = match self.connector.reference(record) {
                     Some(reference) => hash(&reference),
                     None => hash(&record.to_string()),
                 };
                 self.slice.insert(key);
-                let overlaps = !matches!(self.connector.source.paging, Paging::None);
-                let content = if overlaps { hash(&record) } else { 0 };
+                let overlaps = self.overlaps();
+                let content = if overlaps { hash(record) } else { 0 };
                 let before = self.seen.insert(key, content);
                 let again = overlaps && before == Some(content);
-                if !again && self.connector.mapping().keeps(&record) {
-                    self.batch.push(SourceRecord::Tree(record));
+                if !again && self.connector.mapping().keeps(record) {
+                    self.batch.push(SourceRecord::Tree(whole));
                 }
             }
             Item::Broken { raw, why } => {

@@ -298,6 +298,7 @@ impl<'a> Session<'a> {
             }),
             record_bytes: usize::try_from(self.connector.limits.record_kb << 10)
                 .unwrap_or(usize::MAX),
+            recall: outlet.recall(),
         };
         let (sender, mut receiver) = mpsc::channel::<Vec<Item>>(4);
         let connector = Arc::new(self.connector.clone());
@@ -322,8 +323,8 @@ impl<'a> Session<'a> {
             let included = Included::new(&end.envelope);
             for item in held {
                 let item = match item {
-                    Item::Record(record) => Item::Record(included.resolve(record)),
-                    broken => broken,
+                    Item::Record(record) => Item::Record(included.resolve(record.tree).into()),
+                    other => other,
                 };
                 outlet.put(item, self).await?;
             }

@@ -24,7 +24,8 @@ impl RecordSink for Basket {
     async fn push(&mut self, records: Vec<SourceRecord>) -> anyhow::Result<()> {
         for record in records {
             match record {
-                SourceRecord::Tree(tree) => self.records.push(tree),
+                SourceRecord::Tree(record) => self.records.push(record.tree),
+                SourceRecord::Known(known) => panic!("{known:?}"),
                 SourceRecord::Broken { reference, why, .. } => self.broken.push((reference, why)),
             }
         }

@@ -37,6 +37,11 @@ impl Decoding {
         Some(Self { fallback })
     }
 
+    /// The encoding of bytes that are not UTF-8.
+    pub fn name(self) -> &'static str {
+        self.fallback.name()
+    }
+
     /// The text of one record. Where most of it is UTF-8, only the bytes that are none are read
     /// otherwise: a text that was cut within a letter must not turn all others into `Ã©`.
     pub fn text<'b>(&self, bytes: &'b [u8]) -> Cow<'b, str> {

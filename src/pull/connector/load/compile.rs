@@ -8,6 +8,7 @@ use crate::pull::connector::file::{
 };
 use crate::pull::connector::problem::Level;
 use crate::pull::mapping::{Mapping, Path};
+use crate::pull::recall::Memory;
 use crate::pull::schedule::Schedule;
 use jiff::tz::TimeZone;
 
@@ -114,6 +115,7 @@ impl Builder<'_> {
             }
         };
         Some(Connector {
+            memory: Memory::default(),
             name: ConnectorName(name),
             title: file
                 .title

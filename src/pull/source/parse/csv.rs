@@ -135,7 +135,7 @@ fn rows<R: Read>(
                 names.len()
             )));
         } else {
-            Item::Record(record(&names, cells))
+            Item::Record(record(&names, cells).into())
         };
         *items += 1;
         if !take(item) {

@@ -56,7 +56,7 @@ fn page(
             continue;
         }
         *items += 1;
-        if !take(Item::Record(Value::Object(record))) {
+        if !take(Item::Record(Value::Object(record).into())) {
             return Wholeness::Cut("the reading was stopped".to_owned());
         }
     }

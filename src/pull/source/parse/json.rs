@@ -6,7 +6,8 @@ pub use scan::mended;
 
 use super::window::{Kept, Window};
 use super::{
-    Decoding, ENVELOPE_BYTES, IsRecord, Item, ParseEnd, Plan, Stop, Take, Wholeness, excerpt,
+    Decoding, ENVELOPE_BYTES, IsRecord, Item, ParseEnd, Plan, Record, Stop, Take, Wholeness,
+    excerpt,
 };
 use scan::{Ended, line, scan};
 use serde_json::{Map, Value};
@@ -24,6 +25,7 @@ pub fn parse<R: Read>(
 ) -> ParseEnd {
     let mut parser = Parser {
         window,
+        plan,
         cap: plan.record_bytes,
         decoding,
         is_record,
@@ -65,6 +67,7 @@ fn missing_list(paths: &[Vec<String>], envelope: &Map<String, Value>) -> String 
 
 struct Parser<'p, 't, R> {
     window: &'p mut Window<R>,
+    plan: &'p Plan,
     cap: usize,
     decoding: Decoding,
     is_record: &'p IsRecord<'p>,
@@ -120,7 +123,7 @@ impl<R: Read> Parser<'_, '_, R> {
             Some(b'{') if first == b'{' && !self.found && self.is_own(envelope) => {
                 self.found = true;
                 let record = Value::Object(std::mem::take(envelope));
-                self.give(Item::Record(record))?;
+                self.give(Item::Record(record.into()))?;
                 self.lines(false)
             }
             Some(_) => Err(Stop::Bad(
@@ -180,7 +183,7 @@ impl<R: Read> Parser<'_, '_, R> {
             for path in paths.iter().filter(|p| !p.is_empty()) {
                 if let Some(list) = path.iter().try_fold(&value, |at, key| at.get(key)) {
                     for record in list.as_array().into_iter().flatten() {
-                        self.give(Item::Record(record.clone()))?;
+                        self.give(Item::Record(record.clone().into()))?;
                     }
                     self.found = true;
                     if let Value::Object(map) = envelope_of(value.clone(), path) {
@@ -191,7 +194,7 @@ impl<R: Read> Parser<'_, '_, R> {
             }
             if (self.is_record)(&value) {
                 self.found = true;
-                self.give(Item::Record(value))?;
+                self.give(Item::Record(value.into()))?;
             } else if let Value::Object(map) = value {
                 *envelope = map;
             }
@@ -322,7 +325,7 @@ impl<R: Read> Parser<'_, '_, R> {
                 match self.read_record() {
                     Some(value) if (self.is_record)(&value) => {
                         self.found = true;
-                        self.give(Item::Record(value))
+                        self.give(Item::Record(value.into()))
                     }
                     Some(Value::Object(map)) if map.is_empty() => {
                         self.found = true;
@@ -360,7 +363,7 @@ impl<R: Read> Parser<'_, '_, R> {
     /// A record of a list that is written as an object.
     fn keyed(&mut self, value: Value) -> Result<(), Stop> {
         if value.is_object() {
-            return self.give(Item::Record(value));
+            return self.give(Item::Record(value.into()));
         }
         let raw = value.to_string();
         self.give(Item::Broken {
@@ -410,8 +413,12 @@ impl<R: Read> Parser<'_, '_, R> {
                 ),
             }
         } else {
+            let (digest, known) = self.plan.recalled(self.decoding, &self.record.bytes);
+            if let Some(known) = known {
+                return self.give(Item::Known(known));
+            }
             match self.read_record() {
-                Some(value @ Value::Object(_)) => Item::Record(value),
+                Some(tree @ Value::Object(_)) => Item::Record(Record { tree, digest }),
                 Some(_) => Item::Broken {
                     raw: excerpt(self.decoding, &self.record.bytes),
                     why: format!("the record at byte {start} is no object"),

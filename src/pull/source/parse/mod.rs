@@ -18,19 +18,37 @@ pub use self::xml::tree as xml_tree;
 
 use super::text::{Decoding, Plain};
 use crate::pull::connector::file::{CsvTable, HtmlTable, Kind};
+use crate::pull::recall::{Digest, Known, Recall, digest};
 use serde_json::Value;
 use std::io::{self, Read};
+use std::sync::Arc;
 use window::Window;
 
 /// What a parser hands over, one by one.
 #[derive(Debug)]
 pub enum Item {
-    Record(Value),
+    Record(Record),
+    /// One that [`Plan::recall`] knows.
+    Known(Arc<Known>),
     /// Raw text cut at 4 kB, and why it could not be read.
     Broken {
         raw: String,
         why: String,
     },
+}
+
+/// A record's tree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    pub tree: Value,
+    /// What it can be recalled by, where it stands in the document by itself.
+    pub digest: Option<Digest>,
+}
+
+impl From<Value> for Record {
+    fn from(tree: Value) -> Self {
+        Self { tree, digest: None }
+    }
 }
 
 /// What the end of the document proves.
@@ -65,6 +83,19 @@ pub struct Plan {
     pub encoding: Option<String>,
     /// Largest record, in bytes.
     pub record_bytes: usize,
+    /// Records that need not be read again.
+    pub recall: Option<Arc<Recall>>,
+}
+
+impl Plan {
+    /// The digest of a record's bytes, and what is known by it.
+    fn recalled(&self, decoding: Decoding, bytes: &[u8]) -> (Option<Digest>, Option<Arc<Known>>) {
+        let Some(recall) = &self.recall else {
+            return (None, None);
+        };
+        let digest = digest(decoding.name(), bytes);
+        (Some(digest), recall.get(&digest).cloned())
+    }
 }
 
 /// Takes items; `false` ends the parse.

@@ -105,7 +105,7 @@ fn rows(range: &Range<Data>, plan: &Plan, take: &mut Take<'_>, items: &mut u64) 
             continue;
         }
         *items += 1;
-        if !take(Item::Record(csv::record(&names, cells))) {
+        if !take(Item::Record(csv::record(&names, cells).into())) {
             return Wholeness::Cut("the reading was stopped".to_owned());
         }
     }

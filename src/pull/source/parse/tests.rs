@@ -19,6 +19,7 @@ fn plan(kind: Kind, path: &str) -> Plan {
         html: HtmlTable::default(),
         encoding: None,
         record_bytes: 4096,
+        recall: None,
     }
 }
 
@@ -34,7 +35,8 @@ fn run(bytes: &[u8], plan: &Plan) -> Got {
     let is_record = |value: &Value| value.get("id").is_some();
     let end = parse(bytes, plan, &is_record, &mut |item| {
         match item {
-            Item::Record(value) => records.push(value),
+            Item::Record(record) => records.push(record.tree),
+            Item::Known(known) => panic!("{known:?}"),
             Item::Broken { why, .. } => broken.push(why),
         }
         true
@@ -182,7 +184,7 @@ fn chunks_do_not_matter() {
                 &plan,
                 &|_| true,
                 &mut |item| {
-                    if let Item::Record(value) = item {
+                    if let Item::Record(Record { tree: value, .. }) = item {
                         records.push(value);
                     }
                     true

@@ -3,7 +3,9 @@
 //! No DTD is processed and no entity expanded but the five of XML and the names of HTML.
 
 use super::window::{Kept, Window};
-use super::{Decoding, ENVELOPE_BYTES, Item, ParseEnd, Plan, Stop, Take, Wholeness, excerpt};
+use super::{
+    Decoding, ENVELOPE_BYTES, Item, ParseEnd, Plan, Record, Stop, Take, Wholeness, excerpt,
+};
 use serde_json::{Map, Value};
 use std::io::Read;
 
@@ -22,6 +24,7 @@ pub fn parse<R: Read>(
 ) -> ParseEnd {
     let mut parser = Parser {
         window,
+        plan,
         paths: &plan.paths,
         cap: plan.record_bytes,
         decoding,
@@ -58,6 +61,7 @@ pub fn parse<R: Read>(
 
 struct Parser<'p, 't, R> {
     window: &'p mut Window<R>,
+    plan: &'p Plan,
     paths: &'p [Vec<String>],
     cap: usize,
     decoding: Decoding,
@@ -430,11 +434,23 @@ impl<R: Read> Parser<'_, '_, R> {
                 ),
             }
         } else {
+            let (digest, known) = self.plan.recalled(self.decoding, &self.record.bytes);
+            if let Some(known) = known {
+                self.items += 1;
+                return if (self.take)(Item::Known(known)) {
+                    Ok(())
+                } else {
+                    Err(Stop::Enough)
+                };
+            }
             match tree(&self.decoding.text(&self.record.bytes)) {
-                Ok(value) => Item::Record(match name.split_once(':') {
-                    // The record's own prefix is only how this document abbreviates.
-                    Some((prefix, _)) => unprefixed(value, prefix),
-                    None => value,
+                Ok(value) => Item::Record(Record {
+                    tree: match name.split_once(':') {
+                        // The record's own prefix is only how this document abbreviates.
+                        Some((prefix, _)) => unprefixed(value, prefix),
+                        None => value,
+                    },
+                    digest,
                 }),
                 Err(why) => Item::Broken {
                     raw: excerpt(self.decoding, &self.record.bytes),

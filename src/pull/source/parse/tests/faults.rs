@@ -180,7 +180,7 @@ fn torn_feeds_in_small_pieces_read_alike() {
                 &plan,
                 &|_| true,
                 &mut |item| {
-                    if let Item::Record(value) = item {
+                    if let Item::Record(Record { tree: value, .. }) = item {
                         records.push(value);
                     }
                     true
