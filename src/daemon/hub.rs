@@ -160,6 +160,7 @@ impl Hub {
             synthetic: settings.territory.notice.clone(),
             admin_key: settings.admin_key(),
             own_hosts: settings.fetch.allow_hosts.clone(),
+            index: bound.map(|_| settings.paths.data.join("index")),
             ..defaults
         };
         let store = Arc::clone(&self.store);

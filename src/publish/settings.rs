@@ -1,6 +1,6 @@
 //! What the operator decides about publishing.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// Settings of the publishing side; the assembly fills them from the settings file.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub struct PublishSettings {
     pub cursor_key: String,
     /// blake3 of the key that administers webhooks; without it nobody does.
     pub admin_key: Option<blake3::Hash>,
+    /// Folder of the search index; without one it lives in memory.
+    pub index: Option<PathBuf>,
     /// Hosts of the operator's own network, which may be told without TLS: `fetch.allow_hosts`.
     pub own_hosts: Vec<String>,
 }
@@ -37,6 +39,7 @@ impl Default for PublishSettings {
             freshness: Duration::from_millis(100),
             cursor_key: "passerelle".into(),
             admin_key: None,
+            index: None,
             own_hosts: Vec::new(),
         }
     }

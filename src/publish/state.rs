@@ -4,7 +4,7 @@ use super::{
     PublishSettings,
     api::Codec,
     export::{ExportError, Profiles},
-    index::Index,
+    index::{Address, Index, Page, Search, Tombstone},
     portal::Templates,
     respond::Document,
 };
@@ -15,6 +15,7 @@ use crate::{
         StoredVacancy,
     },
 };
+use anyhow::Context as _;
 use async_trait::async_trait;
 use std::{
     collections::HashMap,
@@ -109,14 +110,28 @@ struct Inner {
     profiles: Profiles,
     templates: Templates,
     codec: Codec,
-    index: RwLock<Index>,
-    /// Held while the index catches up, with the time of its last look at the store.
-    looked: tokio::sync::Mutex<Option<Instant>>,
+    /// What is searched.
+    index: RwLock<Option<Arc<Index>>>,
+    /// Held while the index catches up.
+    keeping: tokio::sync::Mutex<Keeping>,
+    /// A search found the index damaged: it is looked at again before the next one.
+    doubtful: AtomicBool,
+    /// Searches at a time: more wait, each takes a core.
+    searches: tokio::sync::Semaphore,
     renders: Mutex<HashMap<String, (Vintage, Rendered)>>,
     /// One whole document is rendered at a time: who waits finds it on the shelf.
     rendering: tokio::sync::Mutex<()>,
     /// Set at shutdown: whoever waits for a change answers at once.
     stopping: AtomicBool,
+}
+
+/// How the index is kept.
+#[derive(Default)]
+struct Keeping {
+    /// When the store was looked at last.
+    looked: Option<Instant>,
+    /// The index that follows the store; what is searched is one that has caught up.
+    index: Option<Arc<Index>>,
 }
 
 /// What a rendered document was made from: change number, network files, mandates in force.
@@ -140,6 +155,11 @@ pub(super) type Rendered = Arc<Document>;
 
 /// Rendered documents that are kept at most; one more empties the shelf.
 const RENDERS: usize = 256;
+/// Changes that the index takes over at a time, and between two commits of one that is far behind.
+const BATCH: usize = 1_000;
+const COMMIT: usize = 50_000;
+/// Where the store keeps the name that tells it from any other.
+const STORE: &str = "store.id";
 
 impl Publish {
     pub fn new(
@@ -173,8 +193,12 @@ impl Publish {
             settings,
             profiles,
             templates: Templates::new(),
-            index: RwLock::new(Index::new()),
-            looked: tokio::sync::Mutex::new(None),
+            index: RwLock::new(None),
+            keeping: tokio::sync::Mutex::default(),
+            doubtful: AtomicBool::new(false),
+            searches: tokio::sync::Semaphore::new(
+                2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            ),
             renders: Mutex::new(HashMap::new()),
             rendering: tokio::sync::Mutex::new(()),
             stopping: AtomicBool::new(false),
@@ -209,54 +233,175 @@ impl Publish {
         &self.0.codec
     }
 
-    /// Reads the index; no await may happen inside.
-    pub(super) fn index<T>(&self, read: impl FnOnce(&Index) -> T) -> T {
-        // A panic while the index was written cannot leave it half-written: `apply` replaces rows.
-        let guard = self.0.index.read().unwrap_or_else(|e| e.into_inner());
-        read(&guard)
+    /// The index as it was when it had last caught up; none before the first time.
+    fn index(&self) -> Option<Arc<Index>> {
+        self.0
+            .index
+            .read()
+            .unwrap_or_else(|e| e.into_inner())
+            .clone()
+    }
+
+    /// The newest closings, oldest first, as the index knows them.
+    pub(super) fn tombstones(&self) -> Vec<Tombstone> {
+        self.index()
+            .map(|index| index.tombstones())
+            .unwrap_or_default()
+    }
+
+    /// The page of `search` in an index that is fresh.
+    pub(super) async fn search(&self, search: Search) -> Result<Page, PublishError> {
+        self.refresh().await?;
+        self.read_index(move |index| index.search(&search)).await
+    }
+
+    /// The address of every live vacancy.
+    pub(super) async fn addresses(&self) -> Result<Vec<Address>, PublishError> {
+        self.refresh().await?;
+        self.read_index(|index| index.addresses()).await
+    }
+
+    async fn read_index<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Index) -> anyhow::Result<T> + Send + 'static,
+    ) -> Result<T, PublishError> {
+        // The semaphore is never closed.
+        let _permit = self.0.searches.acquire().await;
+        let index = self.index();
+        let done = tokio::task::spawn_blocking(move || {
+            read(&*index.context("the index has never caught up")?)
+        });
+        let done = done.await;
+        let outcome = done.map_err(anyhow::Error::from).flatten();
+        outcome.map_err(|error| {
+            self.0.doubtful.store(true, Ordering::Relaxed);
+            PublishError::Index(error)
+        })
     }
 
     /// Brings the search index to the store's head, unless it was there a moment ago.
     pub async fn refresh(&self) -> Result<(), PublishError> {
-        let mut looked = self.0.looked.lock().await;
-        if looked.is_some_and(|at| at.elapsed() < self.0.settings.freshness) {
+        let mut keeping = self.0.keeping.lock().await;
+        let fresh = |at: Instant| at.elapsed() < self.0.settings.freshness;
+        if keeping.looked.is_some_and(fresh) && !self.0.doubtful.load(Ordering::Relaxed) {
             return Ok(());
         }
-        self.catch_up_locked().await?;
-        *looked = Some(Instant::now());
+        self.catch_up(&mut keeping).await?;
+        keeping.looked = Some(Instant::now());
         Ok(())
     }
 
-    /// Brings the search index to the store's head now.
-    pub async fn catch_up(&self) -> Result<(), PublishError> {
-        let _looked = self.0.looked.lock().await;
-        self.catch_up_locked().await
-    }
-
-    async fn catch_up_locked(&self) -> Result<(), PublishError> {
-        loop {
-            let after = self.index(Index::head);
-            let head = self.0.store.head().await?;
-            if head < after {
-                // The store was restored from an older copy: what was indexed is of no use.
-                *self.write_index() = Index::new();
-                continue;
+    async fn catch_up(&self, keeping: &mut Keeping) -> Result<(), PublishError> {
+        if self.0.doubtful.swap(false, Ordering::Relaxed) {
+            self.let_go(keeping).await;
+        }
+        let index = match &keeping.index {
+            Some(index) => index.clone(),
+            None => {
+                let store = self.store_name().await?;
+                let base = self.0.settings.index.clone();
+                let open = move || match base {
+                    Some(base) => Index::open(&base, &store),
+                    None => Index::in_memory(&store),
+                };
+                let index = Arc::new(blocking(open).await?);
+                keeping.index.insert(index).clone()
             }
-            if head == after {
-                return Ok(());
+        };
+        let outcome = self.follow_changes(&index).await;
+        match outcome {
+            Ok(true) => {
+                let mut current = self.0.index.write().unwrap_or_else(|e| e.into_inner());
+                if !current.as_ref().is_some_and(|own| Arc::ptr_eq(own, &index)) {
+                    *current = Some(index);
+                }
+                Ok(())
             }
-            let changes = self.0.store.changes(after, 1000).await?;
-            if changes.is_empty() {
-                // Numbers that no longer have a row: their vacancies have a later one.
-                self.write_index().set_head(head);
-                return Ok(());
+            // The store was restored from an older copy: what was indexed is of no use.
+            Ok(false) => {
+                let cleared = blocking(move || index.discard()).await;
+                self.let_go(keeping).await;
+                cleared?;
+                Box::pin(self.catch_up(keeping)).await
             }
-            self.write_index().apply(&changes);
+            Err(error) => {
+                // The index goes on from its last commit, if that is sound.
+                if matches!(error, PublishError::Index(_)) {
+                    self.let_go(keeping).await;
+                }
+                Err(error)
+            }
         }
     }
 
-    fn write_index(&self) -> std::sync::RwLockWriteGuard<'_, Index> {
-        self.0.index.write().unwrap_or_else(|e| e.into_inner())
+    /// Drops the index that follows the store; what is searched stays until there is another.
+    async fn let_go(&self, keeping: &mut Keeping) {
+        keeping.looked = None;
+        if let Some(index) = keeping.index.take() {
+            // Ending its threads takes a moment. That it cannot be ended changes nothing here.
+            let _ = tokio::task::spawn_blocking(move || index.close()).await;
+        }
+    }
+
+    /// Takes over what the store has and `index` has not; `false` where it has what the store never
+    /// had.
+    async fn follow_changes(&self, index: &Arc<Index>) -> Result<bool, PublishError> {
+        let begun = Instant::now();
+        let mut at = index.head();
+        let head = self.0.store.head().await?;
+        if head < at || (at > 0 && at < super::api::floor(&*self.0.store).await?) {
+            return Ok(false);
+        }
+        if head == at && !index.is_purging() {
+            return Ok(true);
+        }
+        let (mut whole, mut pending) = (0, 0);
+        let mut next = self.0.store.changes(at, BATCH).await?;
+        while let Some(last) = next.last() {
+            at = last.seq;
+            pending += next.len();
+            whole += next.len();
+            let commit = pending >= COMMIT;
+            if commit {
+                pending = 0;
+            }
+            let taking = index.clone();
+            let changes = std::mem::take(&mut next);
+            let taken = blocking(move || {
+                taking.apply(&changes)?;
+                if commit { taking.commit(at) } else { Ok(()) }
+            });
+            // The store is read while the index works.
+            let (taken, read) = tokio::join!(taken, self.0.store.changes(at, BATCH));
+            taken?;
+            next = read?;
+        }
+        // Numbers that no longer have a row: their vacancies have a later one.
+        let done = index.clone();
+        blocking(move || done.commit(at.max(head))).await?;
+        if whole > COMMIT {
+            tracing::info!(
+                vacancies = whole,
+                seconds = begun.elapsed().as_secs(),
+                "search index built"
+            );
+        }
+        Ok(true)
+    }
+
+    /// The name of the store, given to it by whoever asks first.
+    async fn store_name(&self) -> Result<String, PublishError> {
+        if let Some(name) = self.0.store.meta(STORE).await? {
+            return Ok(name);
+        }
+        let name = uuid::Uuid::from_bytes(rand::random()).to_string();
+        self.0
+            .store
+            .write_notes(vec![(STORE.into(), Some(name))])
+            .await?;
+        // Of two that ask at a time, one is right.
+        let name = self.0.store.meta(STORE).await?;
+        Ok(name.unwrap_or_default())
     }
 
     /// Follows the store until `stop`, so that requests find the index fresh.
@@ -333,4 +478,14 @@ impl Publish {
         }
         renders.insert(key, (vintage, document));
     }
+}
+
+/// Work that takes a core or waits for a disk.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> Result<T, PublishError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(anyhow::Error::from)
+        .flatten()
+        .map_err(PublishError::Index)
 }

@@ -49,6 +49,20 @@ fn stems(pattern: &str) -> String {
         .join(" ")
 }
 
+/// The names of the occupation that `phrase` names, itself included: as the table writes them, in
+/// folded letters. `None` where it names none.
+pub fn names(phrase: &str) -> Option<Vec<&'static str>> {
+    let table = &*TABLE;
+    let row = *table.patterns.get(&stems(phrase))?;
+    let mut names = table.rows[row].patterns.split('|');
+    // So short a word has no stem: "ase" is another abbreviation than "as".
+    let sure = phrase.len() > SHORT || names.clone().any(|name| name == phrase);
+    sure.then(|| names.by_ref().collect())
+}
+
+/// Letters of an abbreviation, at most.
+const SHORT: usize = 4;
+
 /// Confidence of a pattern whose words had to be put right, against that of one well spelt.
 const MISSPELT: f64 = 0.9;
 

@@ -30,6 +30,12 @@ pub fn classify(title: &str) -> Option<Verdict> {
     curated::find(&tokens).or_else(|| labels::find(&tokens))
 }
 
+/// The other names under which people look for the occupation that `phrase` names: for "ide" also
+/// "infirmier". Folded words; `None` where the phrase names no occupation of the trade.
+pub fn trade_names(phrase: &str) -> Option<Vec<&'static str>> {
+    curated::names(phrase)
+}
+
 /// Below this the title's verdict is no answer.
 const LEAST: f64 = 0.38;
 /// From here on a title contradicts its source's code.

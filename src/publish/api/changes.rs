@@ -3,7 +3,7 @@
 use super::Params;
 use crate::{
     publish::{
-        Publish,
+        PublicState, Publish,
         respond::{Document, NDJSON, Problem, json},
     },
     store::{Change, ChangeOp},
@@ -120,13 +120,14 @@ pub async fn list(
 /// Whether something that a reader at `after` must hear of is no longer kept: tombstones dropped by
 /// retention, or a store that was restored from before the cursor.
 pub async fn expired(publish: &Publish, after: u64) -> Result<bool, crate::publish::PublishError> {
-    let floor: u64 = publish
-        .store()
-        .meta(FLOOR)
-        .await?
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0);
+    let floor = floor(publish.store()).await?;
     Ok((after > 0 && after < floor) || after > publish.store().head().await?)
+}
+
+/// Below this change number something may be missing from the changes that are kept.
+pub async fn floor(store: &dyn PublicState) -> Result<u64, crate::store::StoreError> {
+    let floor = store.meta(FLOOR).await?;
+    Ok(floor.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
 pub fn too_old(publish: &Publish) -> Problem {

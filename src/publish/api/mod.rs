@@ -9,7 +9,7 @@ mod snapshot;
 mod stream;
 mod vacancies;
 
-pub(super) use changes::{Item, item};
+pub(super) use changes::{Item, floor, item};
 pub(super) use cursor::Codec;
 pub(super) use params::{MOST_Q, Params, filter};
 pub(super) use vacancies::{Found, find, moved};

@@ -3,7 +3,7 @@
 use super::Params;
 use crate::publish::{
     Publish,
-    index::{Filter, Search, Sort, vocabulary},
+    index::{Dimension, Filter, Search, Sort, vocabulary},
     respond::{Document, json},
 };
 use axum::{
@@ -39,21 +39,19 @@ pub async fn members(
     Params::new(query.as_deref())
         .finish()
         .map_err(IntoResponse::into_response)?;
-    publish
-        .refresh()
-        .await
-        .map_err(IntoResponse::into_response)?;
     let everything = Search {
         filter: Filter::default(),
         sort: Sort::Published,
         after: None,
         skip: 0,
         limit: 0,
+        facets: &[Dimension::Member],
     };
-    let counts = publish
-        .index(|index| index.search(&everything))
-        .facets
-        .member;
+    let page = publish
+        .search(everything)
+        .await
+        .map_err(IntoResponse::into_response)?;
+    let counts = page.facets.of(Dimension::Member);
     let items = publish
         .network()
         .members
@@ -76,7 +74,7 @@ pub async fn vocabularies(RawQuery(query): RawQuery) -> Result<Document, Respons
         .map_err(IntoResponse::into_response)?;
     let all: BTreeMap<&str, BTreeMap<String, &str>> = vocabulary()
         .into_iter()
-        .map(|(name, words)| (name, words.into_iter().collect()))
+        .map(|(dimension, words)| (dimension.name(), words.into_iter().collect()))
         .collect();
     Ok(json(&all))
 }

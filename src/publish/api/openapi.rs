@@ -55,7 +55,37 @@ pub fn filters() -> Vec<Parameter> {
             "cdi",
             "Forms of contract.",
         ),
-        ("time", words(&["full", "part"]), "full", "Working time."),
+        (
+            "status",
+            words(&params::STATUSES),
+            "titulaire",
+            "Statuses of the public service that the post is open to.",
+        ),
+        ("time", words(&params::TIMES), "full", "Working time."),
+        (
+            "shift",
+            words(&params::SHIFTS),
+            "night",
+            "When the work is done.",
+        ),
+        (
+            "remote",
+            words(&params::REMOTES),
+            "partial",
+            "Work away from the employer's sites.",
+        ),
+        (
+            "pay_period",
+            words(&params::PERIODS),
+            "month",
+            "What the pay is given for.",
+        ),
+        (
+            "agreement",
+            list(text()),
+            "CCN51",
+            "Collective agreements, as `employer.agreement` has them.",
+        ),
         ("department", list(text()), "70", "Codes of départements."),
         (
             "commune",

@@ -2,7 +2,7 @@
 //! names all that is wrong.
 
 use crate::{
-    model::{ContractForm, Family, MemberId, Time},
+    model::{ContractForm, Family, MemberId, Period, PublicStatus, Remote, Shift, Time},
     publish::{
         index::{Area, Filter, Sort},
         respond::{ParameterError, Problem},
@@ -121,7 +121,6 @@ impl Params {
         }
     }
 
-    /// A day or an instant.
     /// `true` or `false`; absent counts as `false`, empty is neither.
     pub fn flag(&mut self, name: &str) -> bool {
         match self.take(name).as_slice() {
@@ -136,6 +135,7 @@ impl Params {
         }
     }
 
+    /// A day or an instant.
     pub fn instant(&mut self, name: &str) -> Option<Timestamp> {
         let text = self.one(name)?;
         // In a query string, the plus of an offset reads as a space.
@@ -207,6 +207,18 @@ pub const CONTRACTS: [&str; 10] = [
     "other",
 ];
 
+pub const STATUSES: [&str; 5] = [
+    "titulaire",
+    "stagiaire",
+    "contractuel",
+    "praticien_hospitalier",
+    "vacataire",
+];
+pub const TIMES: [&str; 2] = ["full", "part"];
+pub const SHIFTS: [&str; 6] = ["day", "night", "alternating", "12h", "on_call", "split"];
+pub const REMOTES: [&str; 3] = ["none", "partial", "full"];
+pub const PERIODS: [&str; 5] = ["hour", "day", "week", "month", "year"];
+
 /// The filter parameters, shared by API, feeds and exports.
 pub fn filter(params: &mut Params) -> Filter {
     let q = params.one("q").unwrap_or_default();
@@ -218,7 +230,12 @@ pub fn filter(params: &mut Params) -> Filter {
         members: params.list("member").into_iter().map(MemberId).collect(),
         families: params.words::<Family>("family", &FAMILIES),
         contracts: params.words::<ContractForm>("contract", &CONTRACTS),
-        times: params.words::<Time>("time", &["full", "part"]),
+        statuses: params.words::<PublicStatus>("status", &STATUSES),
+        times: params.words::<Time>("time", &TIMES),
+        shifts: params.words::<Shift>("shift", &SHIFTS),
+        remotes: params.words::<Remote>("remote", &REMOTES),
+        pay_periods: params.words::<Period>("pay_period", &PERIODS),
+        agreements: params.list("agreement"),
         departments: params
             .list("department")
             .into_iter()
@@ -304,4 +321,23 @@ pub fn fingerprint(filter: &Filter, sort: Sort) -> u64 {
     // Derived `Debug` spells every field: a new one cannot be forgotten here.
     let hash = blake3::hash(format!("{filter:?}{sort:?}").as_bytes());
     u64::from_be_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::publish::index::vocabulary;
+
+    #[test]
+    fn every_vocabulary_can_be_filtered() {
+        for (dimension, words) in vocabulary() {
+            let name = dimension.name();
+            let words: Vec<String> = words.into_iter().map(|(code, _)| code).collect();
+            let query = format!("{name}={}", words.join(","));
+            let mut params = Params::new(Some(&query));
+            let filter = filter(&mut params);
+            assert!(params.finish().is_ok(), "{query}");
+            assert_ne!(filter, Filter::default(), "{query}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use crate::{
     model::{TombstoneReason, VacancyId, VacancyStatus},
     publish::{
         Publish, PublishError,
-        index::{Facets, Page, Search},
+        index::{Dimension, Facets, Page, Search},
         labels,
         respond::{Document, JSON, ParameterError, Problem, json},
     },
@@ -59,21 +59,18 @@ pub async fn list(
     });
     params.finish().map_err(IntoResponse::into_response)?;
 
-    publish
-        .refresh()
-        .await
-        .map_err(IntoResponse::into_response)?;
     let search = Search {
         filter,
         sort,
         after,
         skip: 0,
         limit,
+        facets: if facets { &Dimension::ALL } else { &[] },
     };
-    let searching = publish.clone();
-    let page = tokio::task::spawn_blocking(move || searching.index(|index| index.search(&search)))
+    let page = publish
+        .search(search)
         .await
-        .unwrap_or_default();
+        .map_err(IntoResponse::into_response)?;
     Ok(answer(&publish, &page, question, &fields, facets))
 }
 

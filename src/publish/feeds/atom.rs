@@ -98,9 +98,8 @@ fn categories(doc: &super::Doc) -> Vec<(&'static str, String, &'static str)> {
 /// The newest tombstones, the latest first. What a closed offer was is no longer known here, so a
 /// filtered feed has those of all offers: a reader ignores the ids that it never had.
 fn tombstones(feed: &Feed) -> Vec<Tombstone> {
-    let mut found: Vec<Tombstone> = feed
-        .publish
-        .index(|index| index.tombstones().rev().copied().collect());
+    let mut found: Vec<Tombstone> = feed.publish.tombstones();
+    found.reverse();
     let newest = found.iter().map(|gone| gone.at).max();
     found.retain(|gone| newest.is_some_and(|newest| newest.duration_since(gone.at) <= REMEMBERED));
     found

@@ -80,10 +80,6 @@ async fn gather(publish: &Publish, path: &str, query: Option<&str>) -> Result<Fe
     let filter = filter(&mut params);
     let limit = params.whole("limit", 1, MOST, LIMIT);
     params.finish().map_err(IntoResponse::into_response)?;
-    publish
-        .refresh()
-        .await
-        .map_err(IntoResponse::into_response)?;
     let member = match filter.members.as_slice() {
         [id] => publish.network().member(id).map(|m| m.name.clone()),
         _ => None,
@@ -94,11 +90,12 @@ async fn gather(publish: &Publish, path: &str, query: Option<&str>) -> Result<Fe
         after: None,
         skip: 0,
         limit,
+        facets: &[],
     };
-    let searching = publish.clone();
-    let page = tokio::task::spawn_blocking(move || searching.index(|index| index.search(&search)))
+    let page = publish
+        .search(search)
         .await
-        .unwrap_or_default();
+        .map_err(IntoResponse::into_response)?;
     Ok(Feed {
         publish: publish.clone(),
         entries: page.hits,

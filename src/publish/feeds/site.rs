@@ -3,7 +3,7 @@
 use crate::publish::{
     Publish, PublishError,
     export::escape,
-    portal::offer_path,
+    portal::path_of,
     respond::{Document, Problem},
 };
 use axum::{
@@ -60,18 +60,8 @@ type Row = (String, Option<jiff::Timestamp>);
 
 /// Every page of an offer by id, after the pages that are always there.
 async fn rows(publish: &Publish) -> Result<Vec<Row>, PublishError> {
-    publish.refresh().await?;
+    let addresses = publish.addresses().await?;
     let settings = publish.settings();
-    let mut rows: Vec<(crate::model::VacancyId, Row)> = publish.index(|index| {
-        index
-            .docs()
-            .map(|doc| {
-                let url = settings.url(&offer_path(&doc.vacancy));
-                (doc.id(), (url, doc.updated()))
-            })
-            .collect()
-    });
-    rows.sort_unstable_by_key(|(id, _)| *id);
     let mut all: Vec<Row> = vec![
         (settings.url("/"), None),
         (settings.url("/structures"), None),
@@ -83,7 +73,10 @@ async fn rows(publish: &Publish) -> Result<Vec<Row>, PublishError> {
             .keys()
             .map(|id| (settings.url(&format!("/structures/{id}")), None)),
     );
-    all.extend(rows.into_iter().map(|(_, row)| row));
+    all.extend(addresses.into_iter().map(|address| {
+        let url = settings.url(&path_of(address.id, &address.slug));
+        (url, address.updated)
+    }));
     Ok(all)
 }
 

@@ -1,7 +1,9 @@
 //! What is searched, in what order, and where a page begins.
 
-use super::facet::Dimension;
-use crate::model::{ContractForm, Family, MemberId, Time, Vacancy, VacancyId};
+use super::Dimension;
+use crate::model::{
+    ContractForm, Family, MemberId, Period, PublicStatus, Remote, Shift, Time, VacancyId,
+};
 use jiff::Timestamp;
 
 /// A circle around a point (WGS 84 degrees).
@@ -19,7 +21,13 @@ pub struct Filter {
     pub families: Vec<Family>,
     pub romes: Vec<String>,
     pub contracts: Vec<ContractForm>,
+    pub statuses: Vec<PublicStatus>,
     pub times: Vec<Time>,
+    pub shifts: Vec<Shift>,
+    pub remotes: Vec<Remote>,
+    pub pay_periods: Vec<Period>,
+    /// Collective agreements: "CCN51".
+    pub agreements: Vec<String>,
     pub departments: Vec<String>,
     /// INSEE codes.
     pub communes: Vec<String>,
@@ -65,65 +73,6 @@ pub struct Search {
     /// Vacancies left out before the page: for pages by number.
     pub skip: usize,
     pub limit: usize,
-}
-
-impl Filter {
-    /// The dimensions whose filter `vacancy` does not pass.
-    pub(super) fn failed_dimensions(&self, vacancy: &Vacancy) -> Vec<Dimension> {
-        let offer = &vacancy.offer;
-        let mut failed = Vec::new();
-        let mut check = |dimension, wanted: bool, passes: bool| {
-            if wanted && !passes {
-                failed.push(dimension);
-            }
-        };
-        check(
-            Dimension::Member,
-            !self.members.is_empty(),
-            vacancy
-                .member
-                .as_ref()
-                .is_some_and(|m| self.members.contains(m)),
-        );
-        let family = offer.occupation.as_ref().and_then(|o| o.family);
-        check(
-            Dimension::Family,
-            !self.families.is_empty(),
-            family.is_some_and(|f| self.families.contains(&f)),
-        );
-        let form = offer.contract.as_ref().and_then(|c| c.form);
-        check(
-            Dimension::Contract,
-            !self.contracts.is_empty(),
-            form.is_some_and(|f| self.contracts.contains(&f)),
-        );
-        let time = offer.working_time.as_ref().and_then(|w| w.time);
-        check(
-            Dimension::Time,
-            !self.times.is_empty(),
-            time.is_some_and(|t| self.times.contains(&t)),
-        );
-        check(
-            Dimension::Department,
-            !self.departments.is_empty(),
-            offer.places.iter().any(|place| {
-                place
-                    .department
-                    .as_ref()
-                    .is_some_and(|d| self.departments.contains(d))
-            }),
-        );
-        failed
-    }
-}
-
-/// Whether `own` is the commune `wanted`, or a district of it (Paris, Lyon, Marseille).
-pub(super) fn same_commune(own: &str, wanted: &str) -> bool {
-    own == wanted
-        || match wanted {
-            "75056" => own.starts_with("751"),
-            "69123" => own.starts_with("6938"),
-            "13055" => own.starts_with("132"),
-            _ => false,
-        }
+    /// What to count; each counts what would remain if its own dimension were not filtered.
+    pub facets: &'static [Dimension],
 }

@@ -6,7 +6,7 @@ use crate::{
     publish::{
         Publish, PublishError,
         api::{Params, moved},
-        index::{Area, Doc, Filter, Page, Search, Sort, Tally, vocabulary},
+        index::{Area, Dimension, Doc, Filter, Page, Search, Sort, Tally, vocabulary},
         labels,
         respond::Document,
         territory::{self, Wanted},
@@ -188,7 +188,6 @@ pub async fn page(State(publish): State<Publish>, RawQuery(query): RawQuery) -> 
 }
 
 async fn show(publish: &Publish, asked: Asked) -> Result<Document, PublishError> {
-    publish.refresh().await?;
     let (filter, place) = asked.filter(&publish.settings().departments);
     let sort = match asked.tri.as_str() {
         "date" => Sort::Published,
@@ -204,11 +203,9 @@ async fn show(publish: &Publish, asked: Asked) -> Result<Document, PublishError>
         after: None,
         skip: (asked.page - 1) * PER_PAGE,
         limit: PER_PAGE,
+        facets: &SHOWN,
     };
-    let searching = publish.clone();
-    let page = tokio::task::spawn_blocking(move || searching.index(|index| index.search(&search)))
-        .await
-        .unwrap_or_default();
+    let page = publish.search(search).await?;
     let network = publish.network();
     let pages = page.total.div_ceil(PER_PAGE).clamp(1, LAST_PAGE);
     let title = heading(
@@ -312,12 +309,23 @@ fn card(doc: &Doc, network: &Network) -> Value {
     }
 }
 
+/// What the list offers as filters.
+const SHOWN: [Dimension; 5] = [
+    Dimension::Family,
+    Dimension::Contract,
+    Dimension::Time,
+    Dimension::Department,
+    Dimension::Member,
+];
+
 /// A group of filter boxes: name of the parameter, its legend, its boxes.
 fn groups(asked: &Asked, page: &Page, network: &Network) -> Vec<Value> {
-    let [families, contracts, times] = vocabulary();
-    let words = |(_, words): (&str, Vec<(String, &'static str)>)| -> Vec<(String, String)> {
-        words
-            .into_iter()
+    let mut vocabulary = vocabulary();
+    let mut words = |dimension| -> Vec<(String, String)> {
+        vocabulary
+            .iter_mut()
+            .filter(|(own, _)| *own == dimension)
+            .flat_map(|(_, words)| words.drain(..))
             .map(|(code, label)| (code, label.to_owned()))
             .collect()
     };
@@ -329,10 +337,10 @@ fn groups(asked: &Asked, page: &Page, network: &Network) -> Vec<Value> {
             .collect()
     };
     let facets = &page.facets;
-    let departments = by_count(&facets.department, &|code| {
+    let departments = by_count(facets.of(Dimension::Department), &|code| {
         territory::department(code).map_or(code.to_owned(), |name| format!("{name} ({code})"))
     });
-    let members = by_count(&facets.member, &|id| {
+    let members = by_count(facets.of(Dimension::Member), &|id| {
         network
             .member(&MemberId::from(id))
             .map_or(id.to_owned(), |m| m.name.clone())
@@ -341,36 +349,36 @@ fn groups(asked: &Asked, page: &Page, network: &Network) -> Vec<Value> {
         (
             "famille",
             "Métiers",
-            words(families),
-            &facets.family,
+            words(Dimension::Family),
+            facets.of(Dimension::Family),
             &asked.famille,
         ),
         (
             "contrat",
             "Contrat",
-            words(contracts),
-            &facets.contract,
+            words(Dimension::Contract),
+            facets.of(Dimension::Contract),
             &asked.contrat,
         ),
         (
             "temps",
             "Temps de travail",
-            words(times),
-            &facets.time,
+            words(Dimension::Time),
+            facets.of(Dimension::Time),
             &asked.temps,
         ),
         (
             "departement",
             "Département",
             departments,
-            &facets.department,
+            facets.of(Dimension::Department),
             &asked.departement,
         ),
         (
             "structure",
             "Structure",
             members,
-            &facets.member,
+            facets.of(Dimension::Member),
             &asked.structure,
         ),
     ]

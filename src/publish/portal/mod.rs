@@ -10,7 +10,7 @@ mod pages;
 mod structures;
 
 pub use jsonld::job_posting;
-pub use offer::{offer_path, safe_html};
+pub use offer::{offer_path, offer_slug, path_of, safe_html};
 
 use super::{
     Publish, PublishError, labels,

@@ -19,12 +19,22 @@ use std::sync::LazyLock;
 
 /// The path of an offer's page.
 pub fn offer_path(vacancy: &Vacancy) -> String {
+    path_of(vacancy.id, &offer_slug(vacancy))
+}
+
+/// The path of the page of `id`, under the words of its offer.
+pub fn path_of(id: crate::model::VacancyId, slug: &str) -> String {
+    format!("/offres/{id}/{slug}")
+}
+
+/// The words of an offer in its address.
+pub fn offer_slug(vacancy: &Vacancy) -> String {
     let place = vacancy.offer.places.first().and_then(|p| p.name.as_deref());
     let words = match place {
         Some(place) => format!("{} {place}", vacancy.offer.title),
         None => vacancy.offer.title.clone(),
     };
-    format!("/offres/{}/{}", vacancy.id, text::slug(&words))
+    text::slug(&words)
 }
 
 /// Descriptions were cleaned when they were normalised; what leaves is cleaned by what the page

@@ -5,7 +5,7 @@ use crate::{
     model::MemberId,
     publish::{
         Publish, PublishError,
-        index::{Filter, Search, Sort},
+        index::{Dimension, Filter, Search, Sort},
         respond::Document,
     },
 };
@@ -26,19 +26,16 @@ pub async fn index(State(publish): State<Publish>) -> Response {
 }
 
 async fn all(publish: &Publish) -> Result<Document, PublishError> {
-    publish.refresh().await?;
-    let counts = publish
-        .index(|index| {
-            index.search(&Search {
-                filter: Filter::default(),
-                sort: Sort::Published,
-                after: None,
-                skip: 0,
-                limit: 0,
-            })
-        })
-        .facets
-        .member;
+    let everything = Search {
+        filter: Filter::default(),
+        sort: Sort::Published,
+        after: None,
+        skip: 0,
+        limit: 0,
+        facets: &[Dimension::Member],
+    };
+    let page = publish.search(everything).await?;
+    let counts = page.facets.of(Dimension::Member);
     let network = publish.network();
     let mut members: Vec<_> = network.members.values().collect();
     members.sort_by_key(|member| crate::publish::text::fold(&member.name));
@@ -76,7 +73,6 @@ async fn one(publish: &Publish, slug: &str) -> Result<Option<Document>, PublishE
     let Some(member) = network.member(&id) else {
         return Ok(None);
     };
-    publish.refresh().await?;
     let search = Search {
         filter: Filter {
             members: vec![id],
@@ -86,8 +82,9 @@ async fn one(publish: &Publish, slug: &str) -> Result<Option<Document>, PublishE
         after: None,
         skip: 0,
         limit: MOST,
+        facets: &[],
     };
-    let page = publish.index(|index| index.search(&search));
+    let page = publish.search(search).await?;
     let path = format!("/structures/{}", member.id);
     let description = format!("Les offres d’emploi de {}.", member.name);
     let head = Head {

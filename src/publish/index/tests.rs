@@ -1,0 +1,501 @@
+use super::*;
+use crate::publish::testing::vacancy;
+use proptest::prelude::*;
+use serde_json::json;
+
+fn upsert(seq: u64, vacancy: &Vacancy) -> Change {
+    Change {
+        seq,
+        id: vacancy.id,
+        changed_at: "2026-11-22T12:00:00Z".parse().unwrap(),
+        op: ChangeOp::Upsert {
+            body: crate::model::canonical_json(vacancy).unwrap().into(),
+        },
+    }
+}
+
+fn gone(seq: u64, vacancy: &Vacancy, reason: TombstoneReason) -> Change {
+    Change {
+        op: ChangeOp::Delete { reason, into: None },
+        ..upsert(seq, vacancy)
+    }
+}
+
+fn ask(index: &Index, edit: impl FnOnce(&mut Search)) -> Page {
+    let mut search = Search {
+        filter: Filter::default(),
+        sort: Sort::Relevance,
+        after: None,
+        skip: 0,
+        limit: 100,
+        facets: &Dimension::ALL,
+    };
+    edit(&mut search);
+    index.search(&search).unwrap()
+}
+
+fn titles(page: &Page) -> Vec<&str> {
+    let titles = page.hits.iter().map(|doc| doc.vacancy.offer.title.as_str());
+    titles.collect()
+}
+
+fn titled(n: u128, title: &str, canonical: Option<&str>, text: &str) -> Vacancy {
+    vacancy(n, "ch-exemple", |v| {
+        v["title"] = title.into();
+        v["title_canonical"] = canonical.into();
+        v["description"]["text"] = text.into();
+        v["working_time"] = json!({ "time": "full" });
+    })
+}
+
+fn indexed(vacancies: &[Vacancy]) -> Index {
+    let index = Index::in_memory("store").unwrap();
+    let changes: Vec<_> = (1..).zip(vacancies).map(|(n, v)| upsert(n, v)).collect();
+    index.apply(&changes).unwrap();
+    index.commit(changes.len() as u64).unwrap();
+    index
+}
+
+#[test]
+fn what_people_type_finds_what_they_mean() {
+    let index = indexed(&[
+        titled(
+            1,
+            "IDE de nuit",
+            Some("Infirmier / Infirmière (IDE)"),
+            "En EHPAD.",
+        ),
+        titled(
+            2,
+            "AS de nuit",
+            Some("Aide-soignant / Aide-soignante (AS)"),
+            "Tu as de l’expérience, avec une IDE.",
+        ),
+        titled(
+            3,
+            "Masseur-kinésithérapeute",
+            None,
+            "Rééducation en SSR, temps plein.",
+        ),
+        titled(
+            4,
+            "Infirmière de bloc opératoire",
+            Some("Infirmier / Infirmière de bloc opératoire (IBODE)"),
+            "Bloc.",
+        ),
+        titled(5, "Éducatrice spécialisée", None, "Es-tu prêt ? IME."),
+        titled(
+            6,
+            "Agent des services hospitaliers",
+            None,
+            "Entretien des hôpitaux.",
+        ),
+        vacancy(7, "ch-exemple", |v| {
+            v["title"] = "Infirmier de nuit".into();
+            v["places"][0]["name"] = "Besançon".into();
+            v["places"][0]["department"] = "25".into();
+            v["places"][0]["postal_code"] = "25000".into();
+        }),
+    ]);
+    for (q, expected) in [
+        ("ide nuit vesoul", vec!["IDE de nuit"]),
+        ("IDE NUIT VÉSOUL", vec!["IDE de nuit"]),
+        ("infirmiere nuit vesoul", vec!["IDE de nuit"]),
+        // A typing error, an unfinished word.
+        ("infirmer nuit besanson", vec!["Infirmier de nuit"]),
+        ("infrimière nui besa", vec!["Infirmier de nuit"]),
+        ("as", vec!["AS de nuit"]),
+        ("aides soignantes", vec!["AS de nuit"]),
+        ("kine", vec!["Masseur-kinésithérapeute"]),
+        ("mk", vec!["Masseur-kinésithérapeute"]),
+        (
+            "kinesitherapeute soins de suite",
+            vec!["Masseur-kinésithérapeute"],
+        ),
+        ("ibode", vec!["Infirmière de bloc opératoire"]),
+        ("es", vec!["Éducatrice spécialisée"]),
+        ("ash", vec!["Agent des services hospitaliers"]),
+        ("hopital", vec!["Agent des services hospitaliers"]),
+        ("doubs", vec!["Infirmier de nuit"]),
+        ("astronaute", vec![]),
+        ("ide astronaute", vec![]),
+    ] {
+        let page = ask(&index, |s| s.filter.q = q.into());
+        let mut found = titles(&page);
+        if q != "es" && !expected.is_empty() {
+            // Who is merely spoken of comes later.
+            found.truncate(1);
+        }
+        assert_eq!(found, expected, "{q}");
+    }
+    assert!(!titles(&ask(&index, |s| s.filter.q = "ide".into())).contains(&"AS de nuit"));
+    // Words that say nothing are no question.
+    assert_eq!(ask(&index, |s| s.filter.q = "de la (H/F)".into()).total, 7);
+    let hostile = [
+        "\"",
+        "+-&|!(){}[]^~*?:\\/",
+        "a:b",
+        "AND OR NOT",
+        &"é".repeat(200),
+        "\u{202e}",
+        "💉",
+    ];
+    for q in hostile {
+        ask(&index, |s| s.filter.q = q.into());
+    }
+}
+
+#[test]
+fn an_index_goes_on_from_its_folder_and_is_rebuilt_when_it_is_doubtful() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (titled(1, "Un", None, ""), titled(2, "Deux", None, ""));
+    let fill = |index: &Index| {
+        index.apply(&[upsert(1, &one), upsert(2, &two)]).unwrap();
+        index
+            .apply(&[gone(3, &two, TombstoneReason::Filled)])
+            .unwrap();
+        index.commit(3).unwrap();
+        // Not committed: a crash takes it away.
+        index.apply(&[upsert(4, &two)]).unwrap();
+    };
+    let index = Index::open(folder.path(), "here").unwrap();
+    fill(&index);
+    // A second process gets a folder of its own.
+    let other = Index::open(folder.path(), "here").unwrap();
+    assert_eq!(other.head(), 0);
+    for index in [index, other] {
+        index.close();
+    }
+
+    let index = Index::open(folder.path(), "here").unwrap();
+    assert_eq!((index.head(), index.tombstones().len()), (3, 1));
+    assert_eq!(titles(&ask(&index, |_| {})), ["Un"]);
+    assert_eq!(index.addresses().unwrap()[0].slug, "un-vesoul");
+    index.close();
+
+    let index = Index::open(folder.path(), "elsewhere").unwrap();
+    assert_eq!(index.head(), 0, "another store");
+    fill(&index);
+    index.close();
+
+    // Whichever file is damaged or gone, the index is either whole or empty.
+    let at = folder.path().join("0");
+    let files: Vec<_> = std::fs::read_dir(&at)
+        .unwrap()
+        .map(|f| f.unwrap().path())
+        .collect();
+    let kept: Vec<_> = files.iter().map(|f| std::fs::read(f).unwrap()).collect();
+    let mut rebuilt = 0;
+    for damaged in 0..files.len() {
+        for how in 0..4 {
+            std::fs::remove_dir_all(&at).unwrap();
+            std::fs::create_dir_all(&at).unwrap();
+            for (file, bytes) in files.iter().zip(&kept) {
+                std::fs::write(file, bytes).unwrap();
+            }
+            let bytes = &kept[damaged];
+            match how {
+                0 => std::fs::remove_file(&files[damaged]).unwrap(),
+                1 => std::fs::write(&files[damaged], &bytes[..bytes.len() / 2]).unwrap(),
+                2 => std::fs::write(&files[damaged], b"").unwrap(),
+                _ => {
+                    let mut bytes = bytes.clone();
+                    let middle = bytes.len() / 2;
+                    bytes.get_mut(middle).into_iter().for_each(|b| *b ^= 0xff);
+                    std::fs::write(&files[damaged], bytes).unwrap();
+                }
+            }
+            let index = Index::open(folder.path(), "elsewhere").unwrap();
+            match index.head() {
+                0 => {
+                    rebuilt += 1;
+                    fill(&index);
+                }
+                head => assert_eq!(head, 3, "{:?} {how}", files[damaged]),
+            }
+            assert_eq!(
+                titles(&ask(&index, |_| {})),
+                ["Un"],
+                "{:?} {how}",
+                files[damaged]
+            );
+            index.close();
+        }
+    }
+    assert!(rebuilt > 8, "{rebuilt}");
+}
+
+#[test]
+fn what_is_erased_leaves_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = Index::open(folder.path(), "here").unwrap();
+    let secret = titled(1, "Zorglub", None, "zorglubescence");
+    index
+        .apply(&[upsert(1, &secret), upsert(2, &titled(2, "Deux", None, ""))])
+        .unwrap();
+    index.commit(2).unwrap();
+    let holds = || {
+        let files = std::fs::read_dir(folder.path().join("0")).unwrap();
+        files
+            .map(|f| std::fs::read(f.unwrap().path()).unwrap_or_default())
+            .any(|bytes| bytes.windows(12).any(|window| window == b"zorglubescen"))
+    };
+    assert!(holds());
+    index
+        .apply(&[gone(3, &secret, TombstoneReason::Erased)])
+        .unwrap();
+    index.commit(3).unwrap();
+    let begun = std::time::Instant::now();
+    while index.is_purging() && begun.elapsed().as_secs() < 60 {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        index.commit(3).unwrap();
+    }
+    assert!(!index.is_purging());
+    index.sweep().unwrap();
+    assert!(!holds());
+    assert_eq!(titles(&ask(&index, |_| {})), ["Deux"]);
+}
+
+/// A vacancy in which everything that a filter asks for may or may not be.
+fn any_vacancy() -> impl Strategy<Value = Vacancy> {
+    let member = prop::sample::select(vec!["ch-exemple", "aide-domicile"]);
+    let family = prop::option::of(prop::sample::select(vec!["nursing", "care", "medical"]));
+    let form = prop::option::of(prop::sample::select(vec!["cdi", "cdd", "interim"]));
+    let shifts = prop::sample::subsequence(vec!["day", "night", "12h"], 0..=3);
+    let places = prop::collection::vec((0..5usize, any::<bool>()), 0..3);
+    let title = prop::sample::select(vec![
+        "Infirmier",
+        "Aide-soignante",
+        "Infirmière",
+        "Cadre",
+        "",
+    ]);
+    let at = prop::option::of(1..5u8);
+    (0..24u128, member, family, form, shifts, places, title, at).prop_map(
+        |(n, member, family, form, shifts, places, title, at)| {
+            vacancy(n, member, |v| {
+                v["title"] = title.into();
+                v["occupation"] = json!({ "family": family });
+                v["contract"] = json!({ "form": form });
+                v["working_time"] = json!({ "shifts": shifts });
+                let places: Vec<_> = places
+                    .into_iter()
+                    .map(|(which, exact)| {
+                        let (insee, department, lat, lon) = PLACES[which];
+                        match exact {
+                            true => json!({ "insee": insee, "department": department, "lat": lat, "lon": lon, "precision": "address" }),
+                            false => json!({ "insee": insee, "department": department, "precision": "commune" }),
+                        }
+                    })
+                    .collect();
+                v["places"] = places.into();
+                let at = at.map(|day| format!("2026-11-0{day}T08:00:00Z"));
+                v["published"] = at.clone().into();
+                v["updated"] = at.into();
+            })
+        },
+    )
+}
+
+const PLACES: [(&str, &str, f64, f64); 5] = [
+    ("70550", "70", 47.6198, 6.1545),
+    ("25056", "25", 47.2378, 6.0241),
+    ("70310", "70", 47.683, 6.495),
+    ("75101", "75", 48.862, 2.336),
+    ("97411", "974", -20.88, 55.45),
+];
+
+fn any_search() -> impl Strategy<Value = Search> {
+    let families = prop::sample::subsequence(
+        vec![crate::model::Family::Nursing, crate::model::Family::Care],
+        0..=2,
+    );
+    let contracts = prop::sample::subsequence(
+        vec![
+            crate::model::ContractForm::Cdi,
+            crate::model::ContractForm::Cdd,
+        ],
+        0..=2,
+    );
+    let shifts = prop::sample::subsequence(vec![crate::model::Shift::Night], 0..=1);
+    let departments = prop::sample::subsequence(vec!["70".to_owned(), "974".to_owned()], 0..=2);
+    let areas = prop::sample::subsequence(vec!["25".to_owned()], 0..=1);
+    let communes = prop::sample::subsequence(vec!["75056".to_owned(), "70550".to_owned()], 0..=2);
+    let area = prop::option::of((0..5usize, 0.0..500.0f64));
+    let since = prop::option::of(1..5u8);
+    let sort = prop::sample::select(vec![
+        Sort::Published,
+        Sort::Updated,
+        Sort::Title,
+        Sort::Relevance,
+        Sort::Distance,
+    ]);
+    (
+        families,
+        contracts,
+        shifts,
+        departments,
+        areas,
+        communes,
+        area,
+        since,
+        sort,
+    )
+        .prop_map(
+            |(families, contracts, shifts, departments, areas, communes, area, since, sort)| {
+                Search {
+                    filter: Filter {
+                        families,
+                        contracts,
+                        shifts,
+                        departments,
+                        areas,
+                        communes,
+                        area: area.map(|(at, km)| Area {
+                            centre: (PLACES[at].2, PLACES[at].3),
+                            km,
+                        }),
+                        since: since
+                            .and_then(|day| format!("2026-11-0{day}T08:00:00Z").parse().ok()),
+                        ..Filter::default()
+                    },
+                    sort,
+                    after: None,
+                    skip: 0,
+                    limit: 100,
+                    facets: &Dimension::ALL,
+                }
+            },
+        )
+}
+
+/// The slow and plain way to the same answer.
+fn plainly(live: &[Vacancy], search: &Search) -> (Vec<VacancyId>, Facets) {
+    let filter = &search.filter;
+    let mut found = Vec::new();
+    let mut facets = Facets::default();
+    for dimension in Dimension::ALL {
+        facets.tally(dimension);
+    }
+    for vacancy in live {
+        let places = &vacancy.offer.places;
+        let distance = filter.area.map(|area| {
+            let points = places.iter().filter_map(|p| {
+                p.lat
+                    .zip(p.lon)
+                    .or_else(|| crate::publish::territory::centre(p.insee.as_deref()?))
+            });
+            points
+                .map(|point| crate::publish::territory::distance(area.centre, point))
+                .min_by(f64::total_cmp)
+                .unwrap_or(f64::INFINITY)
+        });
+        let in_commune = |code: &String| {
+            places.iter().any(|p| {
+                p.insee.as_ref() == Some(code)
+                    || (code == "75056" && p.insee.as_deref() == Some("75101"))
+            })
+        };
+        let in_area = |p: &crate::model::Place| {
+            p.department
+                .as_ref()
+                .is_some_and(|d| filter.areas.contains(d))
+        };
+        if distance
+            .zip(filter.area)
+            .is_some_and(|(km, area)| km > area.km)
+            || (!filter.communes.is_empty() && !filter.communes.iter().any(in_commune))
+            || (!filter.areas.is_empty() && !places.iter().any(in_area))
+            || filter
+                .since
+                .is_some_and(|since| updated(vacancy).is_none_or(|at| at < since))
+        {
+            continue;
+        }
+        let fails = |d: &Dimension| {
+            let wanted = d.wanted(filter);
+            !wanted.is_empty() && !d.words(vacancy).iter().any(|w| wanted.contains(w))
+        };
+        let failed: Vec<Dimension> = Dimension::ALL.into_iter().filter(|d| fails(d)).collect();
+        for dimension in Dimension::ALL {
+            if failed.iter().all(|f| *f == dimension) {
+                for word in dimension.words(vacancy) {
+                    *facets.tally(dimension).entry(word).or_default() += 1;
+                }
+            }
+        }
+        if failed.is_empty() {
+            let newest =
+                |at: Option<Timestamp>| Key::Number(at.map_or(i64::MAX, |at| -at.as_microsecond()));
+            let key = match search.sort {
+                Sort::Published => newest(vacancy.offer.published),
+                Sort::Updated => newest(updated(vacancy)),
+                Sort::Title => Key::Text(schema::title_key(&vacancy.offer.title)),
+                // Nothing was asked for: all are as relevant.
+                Sort::Relevance => Key::Number(0),
+                Sort::Distance => Key::Number(distance.map_or(i64::MAX, |km| (km * 1000.0) as i64)),
+            };
+            found.push(Mark {
+                key,
+                id: vacancy.id,
+            });
+        }
+    }
+    found.sort();
+    (found.into_iter().map(|mark| mark.id).collect(), facets)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Whatever came and went, in however many commits: the index finds, orders, counts and pages
+    /// as a look at every vacancy would.
+    #[test]
+    fn the_index_agrees_with_a_look_at_every_vacancy(
+        batches in prop::collection::vec(prop::collection::vec((any_vacancy(), 0..5u8), 0..12), 1..5),
+        searches in prop::collection::vec(any_search(), 8),
+    ) {
+        let index = Index::in_memory("store").unwrap();
+        let mut live = std::collections::BTreeMap::new();
+        let mut seq = 0;
+        for batch in batches {
+            let mut changes = Vec::new();
+            for (vacancy, fate) in batch {
+                seq += 1;
+                if fate == 0 {
+                    changes.push(gone(seq, &vacancy, TombstoneReason::Filled));
+                    live.remove(&vacancy.id);
+                } else {
+                    changes.push(upsert(seq, &vacancy));
+                    live.insert(vacancy.id, vacancy);
+                }
+            }
+            index.apply(&changes).unwrap();
+            index.commit(seq).unwrap();
+        }
+        let live: Vec<_> = live.into_values().collect();
+        for search in searches {
+            let (expected, facets) = plainly(&live, &search);
+            let page = index.search(&search).unwrap();
+            let found: Vec<_> = page.hits.iter().map(|doc| doc.id()).collect();
+            prop_assert_eq!(&found, &expected, "{:?}", search);
+            prop_assert_eq!(&page.facets, &facets, "{:?}", search);
+            prop_assert_eq!(page.total, expected.len());
+            // The same by pages of three, by cursor and by number.
+            let mut paged = Vec::new();
+            let mut after = None;
+            loop {
+                let part = index.search(&Search { after, limit: 3, ..search.clone() }).unwrap();
+                let by_number = Search { skip: paged.len(), limit: 3, ..search.clone() };
+                let by_number = index.search(&by_number).unwrap();
+                let ids: Vec<_> = part.hits.iter().map(|doc| doc.id()).collect();
+                prop_assert_eq!(&ids, &by_number.hits.iter().map(|doc| doc.id()).collect::<Vec<_>>());
+                paged.extend(ids);
+                after = part.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            prop_assert_eq!(&paged, &expected);
+        }
+    }
+}
