@@ -1,11 +1,12 @@
 """Independent tools judge what the hub publishes.
 
-usage: judge.py PROGRAM
+usage: judge.py PROGRAM [FOLDER]
 
 Starts the demo with PROGRAM, and asks: openapi-spec-validator and schemathesis about the API,
-feedparser about the feeds, extruct and a JSON Schema about the offers' pages, xmllint about the
-LinkedIn export, the standard's own library about webhooks, and a consumer written from the
-documentation alone, with only `requests`, about the delta feed.
+feedparser and atoma about the feeds, extruct and a JSON Schema about the offers' pages, xmllint about
+the LinkedIn export, the standard's own library about webhooks, and a consumer written from the
+documentation alone, with only `requests`, about the delta feed. With a FOLDER of npm packages, those
+of judge.mjs too: ajv, html-validate, the AsyncAPI parser, a second webhook library, and Chromium.
 """
 
 import json
@@ -22,6 +23,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import atoma
 import extruct
 import feedparser
 import jsonschema
@@ -115,6 +117,15 @@ def feeds(demo):
         assert len(read.entries) > 10, path
         for entry in read.entries:
             assert entry.id and entry.title and entry.link, (path, entry)
+    # A second reader, stricter than the first; JSON Feed is its own too.
+    for path, read in (
+        ("atom.xml", atoma.parse_atom_bytes),
+        ("rss.xml", atoma.parse_rss_bytes),
+        ("jobs.json", atoma.parse_json_feed_bytes),
+    ):
+        parsed = read(requests.get(f"{demo.base}/feeds/{path}", timeout=30).content)
+        entries = getattr(parsed, "entries", None) or parsed.items
+        assert len(entries) > 10, path
     feed = requests.get(demo.base + "/feeds/jobs.json", timeout=30).json()
     assert feed["version"] == "https://jsonfeed.org/version/1.1" and feed["items"]
 
@@ -247,12 +258,45 @@ def webhooks(demo):
         assert event["type"].startswith("vacancy."), event
         assert len(body) < 20_000
     server.shutdown()
+    demo.secret = made.json()["secret"]
+    demo.deliveries = [
+        {"headers": {k.lower(): v for k, v in headers.items()}, "body": body.decode()}
+        for headers, body in got[:20]
+    ]
+
+
+def javascript(demo):
+    """The judges of judge.mjs, about what the others have left behind."""
+    if len(sys.argv) < 3:
+        print("skipped: the JavaScript judges are not installed (node and npm)")
+        return
+    folder = pathlib.Path(sys.argv[2])
+    changes = requests.get(demo.base + "/api/v1/changes?limit=1000", timeout=30).json()["items"]
+    gone = [item["id"] for item in changes if item["op"] == "delete" and item["reason"] != "merged"]
+    assert gone, "nothing was closed"
+    asyncapi = subprocess.run(
+        [demo.program, "schema", "asyncapi"], check=True, capture_output=True, text=True
+    )
+    case = {
+        "base": demo.base,
+        "gone": gone[:2],
+        "secret": demo.secret,
+        "deliveries": demo.deliveries,
+        "asyncapi": asyncapi.stdout,
+        "jsonFeed": json.loads((ROOT / "schemas/jsonfeed.schema.json").read_text()),
+        "chromium": shutil.which("chromium") or shutil.which("chromium-browser"),
+    }
+    file = pathlib.Path(demo.folder) / "case.json"
+    file.write_text(json.dumps(case))
+    # Packages are looked for beside the program.
+    shutil.copy(ROOT / "tests/judges/judge.mjs", folder)
+    subprocess.run(["node", folder / "judge.mjs", file], check=True)
 
 
 def main():
     demo = Demo(sys.argv[1])
     try:
-        for judge in (api, feeds, pages, exports, webhooks, mirror):
+        for judge in (api, feeds, pages, exports, webhooks, mirror, javascript):
             started = time.monotonic()
             judge(demo)
             print(f"judge {judge.__name__}: sound, {time.monotonic() - started:.1f} s", flush=True)
