@@ -47,6 +47,7 @@ embedded![
     "france-travail",
     "greenhouse",
     "hellowork",
+    "hellowork-buddi",
     "hr-xml",
     "icims",
     "indeed-xml",
@@ -78,6 +79,8 @@ embedded![
     "welcomekit",
     "welcomekit-embed",
     "workable",
+    "workable-api",
+    "workable-v3",
     "workday",
     "xlsx",
 ];

@@ -108,6 +108,7 @@ const ADDRESSES: &[(&str, &str)] = &[
     ("talentplug", "/xml.aspx?jbID=Qw3"),
     ("talentsoft-rss", "/handlers/offerRss.ashx?LCID=1036"),
     ("teamtailor-rss", "/jobs.rss"),
+    ("workable-v3", "/api/v3/accounts/clinique/jobs"),
     ("workday", "/wday/cxs/groupe/Carrieres/jobs"),
     ("atom", "/offres.atom"),
     ("hr-xml", "/positions.xml"),

@@ -29,6 +29,7 @@ pub const PRESETS: &[(&str, &str, &str)] = &[
         "base_url = \"BASE\"\ncompany = \"clinique-des-pres\"",
         "",
     ),
+    ("hellowork-buddi", "base_url = \"BASE/flux.xml\"", ""),
     ("hr-xml", "base_url = \"BASE/positions.xml\"", ""),
     ("icims", "base_url = \"BASE\"", "/orthophoniste/"),
     (
@@ -54,6 +55,16 @@ pub const PRESETS: &[(&str, &str, &str)] = &[
     ("talentplug", "base_url = \"BASE\"\nid = \"Qw3\"", ""),
     ("talentsoft-rss", "base_url = \"BASE\"", ""),
     ("teamtailor-rss", "base_url = \"BASE\"", ""),
+    (
+        "workable-api",
+        "base_url = \"BASE\"\ntoken = { env = \"SECRET\" }",
+        "",
+    ),
+    (
+        "workable-v3",
+        "base_url = \"BASE\"\naccount = \"clinique\"",
+        "/v2/",
+    ),
     (
         "workday",
         "base_url = \"BASE\"\ntenant = \"groupe\"\nsite = \"Carrieres\"",
