@@ -7,6 +7,7 @@ use super::body::{Body, BodyReader, Limits};
 use super::error::{FetchError, chain_of, public_url, readable};
 use super::pace::Pace;
 use super::request::{FetchSettings, Method, Request};
+use super::robots::{self, Robots};
 use bytes::Bytes;
 use futures::StreamExt;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -31,6 +32,7 @@ struct Inner {
     allow: AllowList,
     pins: Pins,
     pace: Pace,
+    robots: robots::Known,
     settings: FetchSettings,
 }
 
@@ -86,6 +88,7 @@ impl Fetcher {
                 allow: AllowList::parse(&settings.allow_hosts)?,
                 pins,
                 pace: Pace::default(),
+                robots: robots::Known::default(),
                 settings,
             }),
         })
@@ -164,6 +167,9 @@ impl Fetcher {
         let mut method = request.method;
         let mut hops = 0;
         loop {
+            if request.robots {
+                self.heed_robots(&url).await?;
+            }
             let response = self
                 .send(request, method, &url, &first, limits, deadline)
                 .await?;
@@ -197,6 +203,54 @@ impl Fetcher {
                 method = Method::Get;
             }
             url = next;
+        }
+    }
+
+    /// Refuses an address that its site's `robots.txt` forbids, or that cannot be asked for one.
+    async fn heed_robots(&self, url: &Url) -> Result<(), FetchError> {
+        let origin = url.origin().ascii_serialization();
+        let robots = match self.inner.robots.get(&origin) {
+            Some(known) => known,
+            None => {
+                let asked = self.ask_robots(&origin).await;
+                self.inner.robots.put(origin, asked.clone());
+                asked
+            }
+        };
+        let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        match robots.forbids(path) {
+            None => Ok(()),
+            Some(why) => Err(FetchError::Robots {
+                url: public_url(url.as_str()),
+                why,
+            }),
+        }
+    }
+
+    async fn ask_robots(&self, origin: &str) -> Robots {
+        let request = Request {
+            limits: Some(Limits {
+                total: Duration::from_secs(30),
+                idle: Duration::from_secs(10),
+                ..Limits::default()
+            }),
+            ..Request::get(format!("{origin}/robots.txt"))
+        };
+        // A site without the file, or one that keeps it to itself, forbids nothing.
+        let answer = match Box::pin(self.open(&request)).await {
+            Ok(answer) => answer.bytes(robots::MOST_BYTES).await,
+            Err(error) if error.status().is_some_and(|s| (400..500).contains(&s)) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(bytes) => {
+                let agent = &self.inner.settings.user_agent;
+                let agent = agent.split(['/', ' ']).next().unwrap_or_default();
+                Robots::parse(&String::from_utf8_lossy(&bytes), agent)
+            }
+            Err(error) => {
+                Robots::Silent(format!("its robots.txt cannot be read ({})", error.chain()))
+            }
         }
     }
 

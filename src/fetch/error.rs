@@ -36,6 +36,8 @@ pub enum FetchError {
         text: String,
         retry_after: Option<Duration>,
     },
+    #[error("{url}: must be left alone, {why}; ask the site for leave, or for a feed")]
+    Robots { url: String, why: String },
     #[error("{url}: redirected more than {limit} times")]
     Redirects { url: String, limit: u32 },
     #[error("{url}: the body broke off")]

@@ -10,6 +10,7 @@ mod client;
 mod error;
 mod pace;
 mod request;
+mod robots;
 
 pub use address::{AllowList, AllowRuleError};
 pub use body::{Body, BodyReader, Limits};

@@ -68,6 +68,10 @@ pub struct Request {
     pub limits: Option<Limits>,
     /// Statuses besides 2xx and 304 that are answers, not errors.
     pub accept: Vec<u16>,
+    /// Of the files that a pattern matches the one that was written last, not the last by name.
+    pub last_written: bool,
+    /// A page that was made for people: the site's `robots.txt` is heeded, redirects included.
+    pub robots: bool,
 }
 
 impl Request {

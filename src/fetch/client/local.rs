@@ -5,6 +5,7 @@ use crate::fetch::body::{Body, BodyReader};
 use crate::fetch::{FetchError, Request};
 use std::io;
 use std::path::PathBuf;
+use std::time::SystemTime;
 use url::Url;
 
 impl Fetcher {
@@ -45,7 +46,7 @@ impl Fetcher {
                 reader: BodyReader::from_reader(io::stdin(), limits),
             });
         }
-        let path = newest(path).map_err(refuse)?;
+        let path = newest(path, request.last_written).map_err(refuse)?;
         let shown = path.display().to_string();
         let file = tokio::fs::File::open(&path).await.map_err(refuse)?;
         let meta = file.metadata().await.map_err(refuse)?;
@@ -61,9 +62,10 @@ impl Fetcher {
     }
 }
 
-/// The last file by name that a pattern with `*` in its file name matches; a path without one is
-/// itself. The file of the day may not be there yet: then yesterday's is the last.
-fn newest(path: PathBuf) -> io::Result<PathBuf> {
+/// Of the files that a pattern with `*` in its file name matches, the last by name, or the one that
+/// was written last; a path without one is itself. The file of the day may not be there yet: then
+/// yesterday's is the last.
+fn newest(path: PathBuf, last_written: bool) -> io::Result<PathBuf> {
     let pattern = path
         .file_name()
         .and_then(|name| name.to_str())
@@ -72,21 +74,27 @@ fn newest(path: PathBuf) -> io::Result<PathBuf> {
         return Ok(path);
     }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-    let mut best: Option<String> = None;
+    let mut best: Option<(Option<SystemTime>, String)> = None;
     for entry in std::fs::read_dir(folder.unwrap_or_else(|| std::path::Path::new(".")))? {
-        let Ok(name) = entry?.file_name().into_string() else {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        if matches_pattern(&name, pattern) && best.as_ref().is_none_or(|known| *known < name) {
-            best = Some(name);
+        if !matches_pattern(&name, pattern) {
+            continue;
         }
+        let written = match last_written {
+            true => Some(entry.metadata()?.modified()?),
+            false => None,
+        };
+        best = best.max(Some((written, name)));
     }
-    best.map(|name| path.with_file_name(name))
+    best.map(|(_, name)| path.with_file_name(name))
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no file matches the pattern"))
 }
 
 /// Whether `name` has the parts of `pattern` between its stars, in order.
-fn matches_pattern(name: &str, pattern: &str) -> bool {
+pub(super) fn matches_pattern(name: &str, pattern: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
         return false;
@@ -124,8 +132,13 @@ mod tests {
         for day in ["01", "03", "02"] {
             std::fs::write(folder.path().join(format!("offres-{day}.csv")), day).expect("written");
         }
-        let found = newest(folder.path().join("offres-*.csv")).expect("a file");
+        let pattern = folder.path().join("offres-*.csv");
+        let found = newest(pattern.clone(), false).expect("a file");
         assert!(found.ends_with("offres-03.csv"));
-        assert!(newest(folder.path().join("autres-*.csv")).is_err());
+        let older = std::fs::File::open(folder.path().join("offres-03.csv")).expect("a file");
+        older.set_modified(SystemTime::UNIX_EPOCH).expect("set");
+        let found = newest(pattern, true).expect("a file");
+        assert!(!found.ends_with("offres-03.csv"), "{}", found.display());
+        assert!(newest(folder.path().join("autres-*.csv"), true).is_err());
     }
 }

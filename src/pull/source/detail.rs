@@ -14,10 +14,21 @@ const DETAIL_BYTES: u64 = 16 << 20;
 
 /// What became of one record's detail.
 enum Fetched {
+    /// It has none.
+    Nothing,
     Merged(Value),
     /// The offer went while the list was read.
     Gone,
+    /// The site's `robots.txt` says so.
+    Forbidden(String),
     Failed(String),
+}
+
+/// What became of a batch.
+pub struct Details {
+    pub records: Vec<SourceRecord>,
+    /// Why the site wants its pages left alone.
+    pub forbidden: Option<String>,
 }
 
 /// The records of `batch` with their details. One that is gone is left out; one whose detail
@@ -26,7 +37,7 @@ pub async fn fetch(
     session: &mut Session<'_>,
     detail: &Detail,
     batch: Vec<SourceRecord>,
-) -> Vec<SourceRecord> {
+) -> Details {
     let mut prepared = Vec::with_capacity(batch.len());
     for record in batch {
         let asked = match &record {
@@ -45,34 +56,49 @@ pub async fn fetch(
         prepared.push((record, asked));
     }
     let connector = session.connector;
-    let results: Vec<(Option<SourceRecord>, u64)> = futures::stream::iter(prepared)
+    let results: Vec<(SourceRecord, Fetched, u64)> = futures::stream::iter(prepared)
         .map(|(record, asked)| async move {
             let (SourceRecord::Tree(Record { tree, .. }), Some(asked)) = (&record, asked) else {
-                return (Some(record), 0);
+                return (record, Fetched::Nothing, 0);
             };
             let (fetched, bytes) = match asked {
                 Ok((fetcher, request)) => one(&fetcher, &request, detail, tree).await,
                 Err(why) => (Fetched::Failed(why), 0),
             };
-            let record = match fetched {
-                Fetched::Merged(merged) => Some(SourceRecord::Tree(merged.into())),
-                Fetched::Gone => None,
-                Fetched::Failed(why) => Some(broken(
-                    connector.reference(tree),
-                    &shown(tree),
-                    format!("its detail cannot be read: {why}"),
-                )),
-            };
-            (record, bytes)
+            (record, fetched, bytes)
         })
         .buffered(detail.concurrency.clamp(1, 32))
         .collect()
         .await;
-    session.add_bytes(results.iter().map(|(_, bytes)| bytes).sum());
-    results
-        .into_iter()
-        .filter_map(|(record, _)| record)
-        .collect()
+    let mut details = Details {
+        records: Vec::with_capacity(results.len()),
+        forbidden: None,
+    };
+    for (record, fetched, bytes) in results {
+        session.add_bytes(bytes);
+        let why = match fetched {
+            Fetched::Merged(merged) => {
+                details.records.push(SourceRecord::Tree(merged.into()));
+                continue;
+            }
+            Fetched::Gone => continue,
+            Fetched::Nothing => {
+                details.records.push(record);
+                continue;
+            }
+            Fetched::Failed(why) => why,
+            Fetched::Forbidden(why) => {
+                details.forbidden.get_or_insert_with(|| why.clone());
+                why
+            }
+        };
+        if let SourceRecord::Tree(Record { tree, .. }) = &record {
+            let reference = connector.reference(tree);
+            let why = format!("its detail cannot be read: {why}");
+            details.records.push(broken(reference, &shown(tree), why));
+        }
+    }
+    details
 }
 
 fn address(session: &Session<'_>, detail: &Detail, record: &Value) -> Result<String, String> {
@@ -98,6 +124,7 @@ async fn one(
         Err(FetchError::Status { status, .. }) if detail.gone.contains(&status) => {
             return (Fetched::Gone, 0);
         }
+        Err(error @ FetchError::Robots { .. }) => return (Fetched::Forbidden(error.chain()), 0),
         Err(error) => return (Fetched::Failed(error.chain()), 0),
     };
     if detail.gone.contains(&answer.status) {
