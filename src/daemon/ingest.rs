@@ -66,7 +66,12 @@ async fn ingest(
         }
         Err(why) => {
             tracing::error!(connector = %name, why, "the push secret cannot be read");
-            return refuse(StatusCode::SERVICE_UNAVAILABLE, "the key is not set up");
+            return refuse(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "nothing was taken: the hub cannot read the key of this connector; its operator \
+                 finds the reason in the hub's log, sets the secret that [push] names, and you send \
+                 it again",
+            );
         }
     }
     let once = Once::new(&name, &headers, &query, &body);
@@ -85,6 +90,9 @@ async fn ingest(
         && let Err(error) = once.remember(&hub, answer.0, &answer.1).await
     {
         return failed(&name, &error);
+    }
+    if !answer.0.is_success() {
+        return told(answer.0, &answer.1);
     }
     (answer.0, axum::Json(answer.1)).into_response()
 }
@@ -115,7 +123,12 @@ async fn take(
             let status = StatusCode::UNPROCESSABLE_ENTITY;
             return Ok((
                 status,
-                problem(status, &format!("nothing was taken: {why}")),
+                problem(
+                    status,
+                    &format!(
+                        "nothing was taken: {why}; mend the body and send the whole of it again"
+                    ),
+                ),
             ));
         }
     };
@@ -227,7 +240,8 @@ impl Once {
         if known["body"] != self.body.as_str() {
             return Ok(Some(refuse(
                 StatusCode::UNPROCESSABLE_ENTITY,
-                "this Idempotency-Key was used for another request",
+                "nothing was taken: this Idempotency-Key was used for another request; give each \
+                 request a key of its own, and only a repetition the same",
             )));
         }
         let status = known["status"].as_u64().and_then(|s| u16::try_from(s).ok());
@@ -254,15 +268,20 @@ fn problem(status: StatusCode, detail: &str) -> Value {
 }
 
 fn refuse(status: StatusCode, detail: &str) -> Response {
+    told(status, &problem(status, detail))
+}
+
+fn told(status: StatusCode, problem: &Value) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-    (status, kind, problem(status, detail).to_string()).into_response()
+    (status, kind, problem.to_string()).into_response()
 }
 
 fn failed(name: &ConnectorName, error: &anyhow::Error) -> Response {
     tracing::error!(connector = %name, error = format!("{error:#}"), "a pushed body could not be applied");
     refuse(
         StatusCode::SERVICE_UNAVAILABLE,
-        "it could not be applied: send it again",
+        "nothing of it is lost or half done, but the store does not answer: send it again in a \
+         moment with the same Idempotency-Key; if this lasts, the hub's log says why",
     )
 }
 

@@ -53,13 +53,12 @@ impl Pushed {
                 paths.push(more);
             }
         }
-        let mut csv = connector.source.csv.clone();
-        // The length of a request is known: a last line without its end is whole.
-        csv.final_newline = Some(false);
         let plan = Plan {
             kind: connector.source.kind,
             paths,
-            csv,
+            // A request that came whole may carry a file that was cut: the same rule for its last
+            // row as for a pulled file.
+            csv: connector.source.csv.clone(),
             html: connector.source.html.clone(),
             encoding: connector.source.encoding.clone(),
             record_bytes: usize::try_from(connector.limits.record_kb << 10).unwrap_or(usize::MAX),

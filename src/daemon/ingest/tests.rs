@@ -17,6 +17,10 @@ struct Bench {
 
 impl Bench {
     async fn new() -> Self {
+        Self::of(FILE).await
+    }
+
+    async fn of(file: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let root = folder.path();
         std::fs::create_dir_all(root.join("connectors")).expect("a folder");
@@ -24,7 +28,7 @@ impl Bench {
         std::fs::write(&key, "la-clef").expect("written");
         std::fs::write(
             root.join("connectors/essai.toml"),
-            FILE.replace("KEY", &key),
+            file.replace("KEY", &key),
         )
         .expect("written");
         let text = format!(
@@ -165,4 +169,46 @@ async fn a_signature_is_as_good_as_a_key() {
     );
     // There is nothing to ask of a connector that is only sent to.
     assert_eq!(bench.post("essai?changed", &[KEY], "").await.0, 409);
+}
+
+/// A row that may be half a row would change a known offer: it is a pulled file's rule, and the
+/// connector's to loosen.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_whose_last_row_may_be_cut_is_not_taken() {
+    let source = "[source]\nkind = \"csv\"\nurl = \"push:\"\n[guards]";
+    let file = FILE.replace("[guards]", source);
+    let bench = Bench::of(&file).await;
+    let whole = "id;titre;ville\nA;Infirmier;Vesoul\nB;Aide-soignant;Lure\n";
+    let (status, answer) = bench.post("essai", &[KEY], whole.trim_end()).await;
+    assert_eq!(status, 422, "{answer}");
+    let detail = answer["detail"].as_str().unwrap_or_default();
+    assert!(
+        detail.contains("final_newline") && detail.contains("send the whole"),
+        "{detail}"
+    );
+    let (status, answer) = bench.post("essai", &[KEY], whole).await;
+    assert_eq!((status, &answer["new"]), (200, &json!(2)), "{answer}");
+
+    let loose = file.replace("[guards]", "csv = { final_newline = false }\n[guards]");
+    let bench = Bench::of(&loose).await;
+    let (status, answer) = bench.post("essai", &[KEY], whole.trim_end()).await;
+    assert_eq!((status, &answer["new"]), (200, &json!(2)), "{answer}");
+}
+
+/// Who is refused learns what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_say_how_to_mend() {
+    let bench = Bench::of(&FILE.replace("hmac = { file = \"KEY\" }\n", "").replace(
+        "key = { file = \"KEY\" }",
+        "key = { env = \"PASSERELLE_NO_SUCH_KEY\" }",
+    ))
+    .await;
+    let (status, answer) = bench.post("essai", &[KEY], "[]").await;
+    let detail = answer["detail"].as_str().unwrap_or_default();
+    assert_eq!(status, 503);
+    assert!(detail.contains("sets the secret"), "{detail}");
+    assert!(
+        !detail.contains("NO_SUCH_KEY"),
+        "a sender learns no names: {detail}"
+    );
 }

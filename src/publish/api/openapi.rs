@@ -1,5 +1,7 @@
 //! The API's own description: OpenAPI 3.1 made from the types, and a page for people.
 
+mod writing;
+
 use super::{network::Member, params};
 use crate::{
     model::{TombstoneReason, Vacancy},
@@ -275,7 +277,8 @@ pub fn description(publish: &Publish) -> Value {
             value!({ "get": operation(&endpoint) }),
         );
     }
-    paths.extend(webhook_paths());
+    paths.extend(writing::webhook_paths());
+    paths.extend(writing::push_path());
     let settings = publish.settings();
     value!({
         "openapi": "3.1.0",
@@ -294,84 +297,9 @@ pub fn description(publish: &Publish) -> Value {
         } } },
         "components": {
             "schemas": schemas(),
-            "securitySchemes": { "admin": {
-                "type": "http", "scheme": "bearer", "description": "The hub's administration key.",
-            } },
+            "securitySchemes": writing::security(),
         },
     })
-}
-
-/// The administration of webhooks.
-fn webhook_paths() -> Map<String, Value> {
-    let id =
-        value!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } });
-    let problem = value!({
-        "description": "Refused; the problem says why.",
-        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
-    });
-    let operation = |name: &str, summary: &str, status: &str, body: Option<Value>, of_one: bool| {
-        let mut responses = value!({
-            status: { "description": "Done." },
-            "400": problem, "401": problem, "403": problem, "404": problem, "409": problem,
-        });
-        if status != "204" {
-            responses[status]["content"] =
-                value!({ "application/json": { "schema": { "type": "object" } } });
-        }
-        let mut operation = value!({
-            "operationId": name, "summary": summary, "responses": responses,
-            "security": [{ "admin": [] }],
-        });
-        if of_one {
-            operation["parameters"] = value!([id]);
-        }
-        if let Some(properties) = body {
-            operation["requestBody"] = value!({ "content": { "application/json": { "schema": {
-                "type": "object", "properties": properties, "additionalProperties": false,
-            } } } });
-        }
-        operation
-    };
-    let text = value!({ "type": "string" });
-    let secret = value!({ "type": "string", "pattern": "^whsec_" });
-    let mut paths = Map::new();
-    paths.insert("/api/v1/webhooks".into(), value!({
-        "get": operation("listWebhooks", "All webhooks, without their secrets.", "200", None, false),
-        "post": operation(
-            "createWebhook",
-            "A webhook: its `url`, from `cursor` on (from now without one). The answer alone shows the secret.",
-            "201",
-            Some(value!({ "url": { "type": "string", "format": "uri" }, "description": text, "secret": secret, "cursor": text })),
-            false,
-        ),
-    }));
-    paths.insert("/api/v1/webhooks/{id}".into(), value!({
-        "get": operation("getWebhook", "One webhook, and how far it is.", "200", None, true),
-        "patch": operation(
-            "changeWebhook",
-            "Another address, or `enabled`: the next message is tried at once.",
-            "200",
-            Some(value!({ "url": { "type": "string", "format": "uri" }, "description": text, "enabled": { "type": "boolean" } })),
-            true,
-        ),
-        "delete": operation("deleteWebhook", "No more messages.", "204", None, true),
-    }));
-    paths.insert("/api/v1/webhooks/{id}/rotate".into(), value!({
-        "post": operation("rotateWebhook", "A new secret; the old one signs beside it for 24 hours.", "200", Some(value!({ "secret": secret })), true),
-    }));
-    paths.insert("/api/v1/webhooks/{id}/deliveries".into(), value!({
-        "get": operation("listDeliveries", "The newest attempts, newest first.", "200", None, true),
-    }));
-    paths.insert("/api/v1/webhooks/{id}/replay".into(), value!({
-        "post": operation(
-            "replayWebhook",
-            "Sends again everything behind a `cursor` of the delta feed, or from a `message` on.",
-            "200",
-            Some(value!({ "cursor": text, "message": { "type": "string", "pattern": "^chg_[0-9]+$" } })),
-            true,
-        ),
-    }));
-    paths
 }
 
 fn operation(endpoint: &Endpoint) -> Value {

@@ -1,0 +1,164 @@
+//! What the API takes: offers that sources send, and the administration of webhooks.
+
+use serde_json::{Map, Value, json as value};
+
+/// Who may write.
+pub fn security() -> Value {
+    value!({
+        "admin": {
+            "type": "http", "scheme": "bearer", "description": "The hub's administration key.",
+        },
+        "push": {
+            "type": "http", "scheme": "bearer",
+            "description": "The key of the connector, `[push] key` of its file; the header `X-Passerelle-Key` holds it as well.",
+        },
+        "signature": {
+            "type": "apiKey", "in": "header", "name": "X-Passerelle-Signature",
+            "description": "HMAC-SHA256 of the body with `[push] hmac` of the connector's file, in hexadecimal, `sha256=` before it or not; `[push] signature_header` names another header.",
+        },
+    })
+}
+
+/// Offers that a source sends.
+pub fn push_path() -> Map<String, Value> {
+    let problem = |text: &str| {
+        value!({
+            "description": text,
+            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+        })
+    };
+    let count = value!({ "type": "integer", "minimum": 0 });
+    let flag = |name: &str, text: &str| {
+        value!({
+            "name": name, "in": "query", "description": text, "allowEmptyValue": true,
+            "schema": { "type": "string", "enum": ["", "true", "false"] },
+        })
+    };
+    let run = value!({
+        "type": "object",
+        "required": ["run", "snapshot", "pulled", "results"],
+        "properties": {
+            "run": { "type": "integer" },
+            "snapshot": { "type": "string", "enum": ["complete", "partial", "empty"] },
+            "pulled": count, "rejected": count, "new": count, "changed": count,
+            "unchanged": count, "missing": count, "closed": count, "held": count,
+            "results": { "type": "array", "items": {
+                "type": "object",
+                "required": ["index", "accepted"],
+                "properties": {
+                    "index": count,
+                    "reference": { "type": "string" },
+                    "accepted": { "type": "boolean" },
+                    "problems": { "type": "array", "items": { "type": "object" } },
+                },
+            } },
+        },
+    });
+    let json = |schema: Value| value!({ "application/json": { "schema": schema } });
+    let mut paths = Map::new();
+    paths.insert("/api/v1/ingest/{connector}".into(), value!({ "post": {
+        "operationId": "pushOffers",
+        "summary": "One offer, a list of offers, or all that a source has, in the format that the connector's file describes; each gets its own result.",
+        "security": [{ "push": [] }, { "signature": [] }],
+        "parameters": [
+            { "name": "connector", "in": "path", "required": true, "schema": { "type": "string" } },
+            flag("snapshot", "The body is everything that the source has: absence counts as in a pull."),
+            flag("changed", "Something changed, whatever the body says: the connector is run at once."),
+            {
+                "name": "Idempotency-Key", "in": "header", "schema": { "type": "string" },
+                "description": "A request that is sent again under its key gets the answer of the first time and does nothing.",
+            },
+        ],
+        "requestBody": { "required": true, "content": {
+            "application/json": { "schema": {} },
+            "application/xml": { "schema": { "type": "string" } },
+            "text/csv": { "schema": { "type": "string" } },
+        } },
+        "responses": {
+            "200": { "description": "Applied, what the guards hold excepted.", "content": json(run) },
+            "202": { "description": "A run was asked for.", "content": json(value!({
+                "type": "object", "properties": { "requested": { "type": "string" } },
+            })) },
+            "401": problem("The key or the signature is missing or wrong."),
+            "404": problem("There is no such connector, or it takes no offers."),
+            "409": problem("A run of the connector is under way, or there is no source to ask."),
+            "413": { "description": "The body has more than 64 MB." },
+            "422": problem("The body cannot be read to its end, or the `Idempotency-Key` was used for another one: nothing was taken."),
+            "503": problem("The store or the key cannot be read: nothing was taken, send it again."),
+        },
+    } }));
+    paths
+}
+
+/// The administration of webhooks.
+pub fn webhook_paths() -> Map<String, Value> {
+    let id =
+        value!({ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } });
+    let problem = value!({
+        "description": "Refused; the problem says why.",
+        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    });
+    let operation = |name: &str, summary: &str, status: &str, body: Option<Value>, of_one: bool| {
+        let mut responses = value!({
+            status: { "description": "Done." },
+            "400": problem, "401": problem, "403": problem, "404": problem, "409": problem,
+        });
+        if status != "204" {
+            responses[status]["content"] =
+                value!({ "application/json": { "schema": { "type": "object" } } });
+        }
+        let mut operation = value!({
+            "operationId": name, "summary": summary, "responses": responses,
+            "security": [{ "admin": [] }],
+        });
+        if of_one {
+            operation["parameters"] = value!([id]);
+        }
+        if let Some(properties) = body {
+            operation["requestBody"] = value!({ "content": { "application/json": { "schema": {
+                "type": "object", "properties": properties, "additionalProperties": false,
+            } } } });
+        }
+        operation
+    };
+    let text = value!({ "type": "string" });
+    let secret = value!({ "type": "string", "pattern": "^whsec_" });
+    let mut paths = Map::new();
+    paths.insert("/api/v1/webhooks".into(), value!({
+        "get": operation("listWebhooks", "All webhooks, without their secrets.", "200", None, false),
+        "post": operation(
+            "createWebhook",
+            "A webhook: its `url`, from `cursor` on (from now without one). The answer alone shows the secret.",
+            "201",
+            Some(value!({ "url": { "type": "string", "format": "uri" }, "description": text, "secret": secret, "cursor": text })),
+            false,
+        ),
+    }));
+    paths.insert("/api/v1/webhooks/{id}".into(), value!({
+        "get": operation("getWebhook", "One webhook, and how far it is.", "200", None, true),
+        "patch": operation(
+            "changeWebhook",
+            "Another address, or `enabled`: the next message is tried at once.",
+            "200",
+            Some(value!({ "url": { "type": "string", "format": "uri" }, "description": text, "enabled": { "type": "boolean" } })),
+            true,
+        ),
+        "delete": operation("deleteWebhook", "No more messages.", "204", None, true),
+    }));
+    paths.insert("/api/v1/webhooks/{id}/rotate".into(), value!({
+        "post": operation("rotateWebhook", "A new secret; the old one signs beside it for 24 hours.", "200", Some(value!({ "secret": secret })), true),
+    }));
+    paths.insert("/api/v1/webhooks/{id}/deliveries".into(), value!({
+        "get": operation("listDeliveries", "The newest attempts, newest first.", "200", None, true),
+    }));
+    paths.insert("/api/v1/webhooks/{id}/replay".into(), value!({
+        "post": operation(
+            "replayWebhook",
+            "Sends again everything behind a `cursor` of the delta feed, or from a `message` on.",
+            "200",
+            Some(value!({ "cursor": text, "message": { "type": "string", "pattern": "^chg_[0-9]+$" } })),
+            true,
+        ),
+    }));
+    paths
+}
