@@ -2,26 +2,15 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use passerelle::model::{ConnectorName, Draft, Field, Network, Raw};
-use passerelle::normalise::{Context, normalise};
+use passerelle::model::{Draft, Field, Raw};
+use passerelle_fuzz::normalised;
 
 fn html(source: &str) -> String {
     let mut draft = Draft::default();
-    draft
-        .fields
-        .insert(Field::Description, Raw::new(source, "description"));
-    let connector = ConnectorName::from("fuzz");
-    let network = Network::default();
-    let context = Context {
-        connector: &connector,
-        member: None,
-        network: &network,
-        first_seen: jiff::Timestamp::UNIX_EPOCH,
-    };
-    let posting = normalise(&draft, &context);
-    posting
-        .offer
-        .description
+    let raw = Raw::new(source, "description");
+    draft.fields.insert(Field::Description, raw);
+    let description = normalised(&draft).description;
+    description
         .map(|description| description.html)
         .unwrap_or_default()
 }

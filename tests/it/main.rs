@@ -7,6 +7,7 @@ mod authority;
 mod bad_feeds;
 mod bus_contract;
 mod cli;
+mod connectors;
 mod crash;
 mod demo;
 mod duplicates;
