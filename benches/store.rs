@@ -90,9 +90,16 @@ async fn pull(store: &DynStore, records: Vec<StagedRecord>, observation: Option<
     for batch in records.chunks(BATCH) {
         store.stage(run, batch.to_vec()).await.unwrap();
     }
-    let states = store.posting_states(&connector()).await.unwrap();
-    let staged = store.staged(run).await.unwrap();
-    assert!(staged.len() == RECORDS && states.len() <= RECORDS);
+    let mut compared = 0;
+    let mut after: Option<String> = None;
+    loop {
+        let page = store.compare(run, after.as_deref(), BATCH).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = Some(last.row.reference.clone());
+        compared += page.len();
+    }
+    let absent = store.absent(run, None, BATCH).await.unwrap();
+    assert!(compared == RECORDS && absent.is_empty());
     let plan = Plan {
         snapshot: SnapshotKind::Complete,
         counts: Counts::default(),
@@ -103,6 +110,7 @@ async fn pull(store: &DynStore, records: Vec<StagedRecord>, observation: Option<
         doubt: None,
         state: ConnectorState::default(),
         releases: None,
+        gone: Default::default(),
         close_now: false,
         rekey: Vec::new(),
         repeats: passerelle::store::Repeats::default(),

@@ -361,7 +361,8 @@ async fn preview(
     let would = match known_store(&loaded.settings).await {
         Some(store) if end.snapshot != SnapshotKind::Failed => {
             let (name, guards) = (&connector.name, &connector.guards);
-            Some(forecast.conclude(&*store, name, guards, &end, now).await?)
+            let would = forecast.conclude(&*store, &*connector, name, guards, &end, now);
+            Some(would.await?)
         }
         _ => None,
     };

@@ -4,7 +4,7 @@
 use crate::model::{ConnectorName, Draft, Problem};
 use crate::pull::connector::Guards;
 use crate::pull::recall::{Memory, Recall};
-use crate::pull::run::{Map, Source};
+use crate::pull::run::{Map, Page, Source};
 use crate::pull::source::{ReadEnd, RecordSink, SourceRecord};
 use crate::store::ConnectorState;
 use async_trait::async_trait;
@@ -44,6 +44,18 @@ impl Source for Watched {
     fn memory(&self) -> Option<&Memory> {
         // What was read in another way is not recalled either.
         self.inner.memory().filter(|_| !self.forget_validators)
+    }
+
+    fn is_removed(&self) -> bool {
+        self.inner.is_removed()
+    }
+
+    fn probes(&self) -> usize {
+        self.inner.probes()
+    }
+
+    async fn probe(&self, records: &[Value]) -> Vec<Page> {
+        self.inner.probe(records).await
     }
 
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd {

@@ -2,47 +2,40 @@
 //! here again with the states as they are now, and does what is left.
 
 use super::connector::Guards;
-use super::diff::{Diff, Pair};
+use super::diff::{Change, change};
 use super::guards::{Closing, Miss, miss};
-use super::stage::chunks;
 use crate::model::{
     CloseReason, ConnectorName, Event, EventKind, PostingId, PostingState, RULES, Revision,
 };
-use crate::store::{Plan, PostingChange, StagedRow};
+use crate::store::{Compared, Plan, PostingChange, StagedRow};
 use jiff::Timestamp;
 
-/// Posting changes in one transaction.
-pub const BATCH: usize = 500;
-
-/// What is to be written before the last transaction, in batches.
-pub fn batches(
-    connector: &ConnectorName,
-    diff: &Diff<'_>,
+/// What the plan does with a staged record.
+pub fn of_record(
+    compared: Compared,
     plan: &Plan,
+    connector: &ConnectorName,
     now: Timestamp,
-) -> impl Iterator<Item = Vec<PostingChange>> {
-    let mut changes = Vec::new();
-    if plan.apply_new {
-        changes.extend(diff.new.iter().map(|row| found(connector, row, now)));
+) -> Option<PostingChange> {
+    let change = change(&compared);
+    let Compared { row, known } = compared;
+    match (change, known) {
+        (Change::New, None) if plan.apply_new => Some(found(connector, row, now)),
+        (Change::Changed, Some(state)) if plan.apply_changed => Some(shown_again(state, row, now)),
+        (Change::Closed, Some(state)) if plan.apply_closed => {
+            Some(closing(state, CloseReason::Explicit, now))
+        }
+        _ => None,
     }
-    if plan.apply_changed {
-        let pairs = diff.changed.iter().chain(&diff.reopened);
-        changes.extend(pairs.map(|pair| shown_again(pair, now)));
-    }
-    if plan.apply_closed {
-        let closed = diff.closed.iter();
-        changes.extend(closed.map(|(state, _)| closing(state, CloseReason::Explicit, now)));
-    }
-    chunks(changes, BATCH)
 }
 
-fn found(connector: &ConnectorName, row: &StagedRow, now: Timestamp) -> PostingChange {
-    change(
+fn found(connector: &ConnectorName, row: StagedRow, now: Timestamp) -> PostingChange {
+    announced(
         PostingState {
             id: PostingId::new(connector, &row.reference),
             connector: connector.clone(),
-            reference: row.reference.clone(),
-            hash: row.hash.clone(),
+            reference: row.reference,
+            hash: row.hash,
             observation: 1,
             first_seen: now,
             closed: None,
@@ -54,33 +47,33 @@ fn found(connector: &ConnectorName, row: &StagedRow, now: Timestamp) -> PostingC
 }
 
 /// New bytes, or live again under its old id.
-fn shown_again((state, row): &Pair<'_>, now: Timestamp) -> PostingChange {
-    change(
+fn shown_again(state: PostingState, row: StagedRow, now: Timestamp) -> PostingChange {
+    announced(
         PostingState {
-            hash: row.hash.clone(),
+            hash: row.hash,
             observation: state.observation + 1,
             closed: None,
             misses: 0,
             last_miss: None,
-            ..(*state).clone()
+            ..state
         },
         now,
     )
 }
 
 /// A closing keeps the last open content: the record that announces it may be bare.
-fn closing(state: &PostingState, reason: CloseReason, now: Timestamp) -> PostingChange {
-    change(
+fn closing(state: PostingState, reason: CloseReason, now: Timestamp) -> PostingChange {
+    announced(
         PostingState {
             observation: state.observation + 1,
             closed: Some((now, reason)),
-            ..state.clone()
+            ..state
         },
         now,
     )
 }
 
-fn change(state: PostingState, now: Timestamp) -> PostingChange {
+fn announced(state: PostingState, now: Timestamp) -> PostingChange {
     let revision = Revision {
         observation: state.observation,
         rules: RULES,
@@ -93,54 +86,34 @@ fn change(state: PostingState, now: Timestamp) -> PostingChange {
     }
 }
 
-/// What the last transaction says of the postings that the run did not touch.
+/// What the last transaction says of the postings that were missing.
 #[derive(Debug, Default)]
 pub struct Absences {
     /// New miss counts.
     pub misses: Vec<PostingState>,
     pub closings: Vec<PostingChange>,
-    /// Seen again without another change.
-    pub seen: Vec<PostingId>,
 }
 
-/// The effect of a plan on absent postings and on those that came back from a miss.
-pub fn absences(
-    diff: &Diff<'_>,
-    plan: &Plan,
-    guards: &Guards,
-    may_close: bool,
-    now: Timestamp,
-) -> Absences {
-    let mut result = Absences {
-        seen: diff.seen.iter().map(|s| s.id).collect(),
-        ..Absences::default()
-    };
-    if !plan.apply_absences {
-        return result;
+impl Absences {
+    /// Takes a posting whose own page is gone.
+    pub fn page_gone(&mut self, state: PostingState, now: Timestamp) {
+        self.closings.push(closing(state, CloseReason::Gone, now));
     }
-    let rule = Closing {
-        now: plan.close_now,
-        allowed: may_close,
-    };
-    for state in &diff.missing {
-        match miss(state, now, guards, &rule) {
+
+    /// Takes one missing posting.
+    pub fn take(&mut self, state: PostingState, guards: &Guards, rule: &Closing, now: Timestamp) {
+        let counted = |misses| PostingState {
+            misses,
+            last_miss: Some(now),
+            ..state.clone()
+        };
+        match miss(&state, now, guards, rule) {
             Miss::InsideGap => {}
-            Miss::Counted(misses) => result.misses.push(PostingState {
-                misses,
-                last_miss: Some(now),
-                ..(*state).clone()
-            }),
+            Miss::Counted(misses) => self.misses.push(counted(misses)),
             Miss::Closes(misses) => {
-                let counted = PostingState {
-                    misses,
-                    last_miss: Some(now),
-                    ..(*state).clone()
-                };
-                result
-                    .closings
-                    .push(closing(&counted, CloseReason::Absent, now));
+                self.closings
+                    .push(closing(counted(misses), CloseReason::Absent, now));
             }
         }
     }
-    result
 }

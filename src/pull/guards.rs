@@ -15,14 +15,12 @@ const SMALL: u64 = 3;
 const EMPTIES: usize = 3;
 /// … that lie at least this far apart.
 const EMPTY_SPAN: SignedDuration = SignedDuration::from_hours(24);
-/// References listed in a hold, by kind of change.
-const LISTED: usize = 200;
 /// Fewer filled records than this, by its history, and a field's rate says nothing.
 const MIN_FILLED: f64 = 3.0;
 /// A partial snapshot of fewer records says nothing of fill rates.
 const MIN_PARTIAL: u64 = 20;
 /// Fewer equal texts than this are re-issues, not a re-key.
-const MIN_REKEYED: usize = 3;
+const MIN_REKEYED: u64 = 3;
 
 /// How many of a run's open records have each field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,6 +89,8 @@ pub struct Evidence<'a> {
     pub rekeyed: &'a [(String, String)],
     /// Rejected records of which not even the reference could be read.
     pub nameless: u64,
+    /// Those of the last complete run that was applied.
+    pub nameless_before: u64,
     /// Starts of the empty snapshots right before this run, newest first.
     pub empties: &'a [Timestamp],
     /// The connector's file is gone.
@@ -120,7 +120,7 @@ pub struct Ruling {
 }
 
 /// Weighs a run's difference.
-pub fn rule(diff: &Diff<'_>, evidence: &Evidence<'_>, guards: &Guards) -> Ruling {
+pub fn rule(diff: &Diff, evidence: &Evidence<'_>, guards: &Guards) -> Ruling {
     let kind = evidence.kind;
     let mut ruling = Ruling {
         apply_new: kind != SnapshotKind::Failed,
@@ -187,7 +187,7 @@ fn ruling_absences_known(kind: SnapshotKind) -> bool {
 }
 
 /// Every doubt of a run, whether or not a person has released it.
-fn find(diff: &Diff<'_>, evidence: &Evidence<'_>, guards: &Guards) -> Vec<Doubt> {
+fn find(diff: &Diff, evidence: &Evidence<'_>, guards: &Guards) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     let complete = evidence.kind == SnapshotKind::Complete;
     if complete && let Some(doubt) = rekey(diff, evidence) {
@@ -197,27 +197,26 @@ fn find(diff: &Diff<'_>, evidence: &Evidence<'_>, guards: &Guards) -> Vec<Doubt>
     } else if complete && let Some(doubt) = volume(diff, evidence, guards) {
         doubts.push(doubt);
     }
-    if over_limit(diff.closed.len() as u64, diff.live, guards) {
+    if over_limit(diff.closed.count, diff.live, guards) {
         let mut doubt = doubt(
             "closings",
             format!(
-                "the source closes {} of {} live offers in one run",
-                diff.closed.len(),
-                diff.live
+                "the source, or the pages of its offers, close {} of {} live offers in one run",
+                diff.closed.count, diff.live
             ),
         );
-        doubt.closed = listed(diff.closed.iter().map(|(s, _)| &s.reference));
-        doubt.postings = diff.closed.len() as u64;
+        doubt.closed = diff.closed.references();
+        doubt.postings = diff.closed.count;
         doubts.push(doubt);
     }
     doubts.extend(fill(diff, evidence, guards));
     doubts
 }
 
-fn rekey(diff: &Diff<'_>, evidence: &Evidence<'_>) -> Option<Doubt> {
+fn rekey(diff: &Diff, evidence: &Evidence<'_>) -> Option<Doubt> {
     let pairs = evidence.rekeyed;
     let suspects = rekey_suspected(diff);
-    if !suspects || pairs.len() < MIN_REKEYED || pairs.len() * 2 < diff.new.len() {
+    if !suspects || (pairs.len() as u64) < MIN_REKEYED || pairs.len() as u64 * 2 < diff.new.count {
         return None;
     }
     let mut doubt = doubt(
@@ -225,28 +224,30 @@ fn rekey(diff: &Diff<'_>, evidence: &Evidence<'_>) -> Option<Doubt> {
         format!(
             "{} of {} offers have a new reference, and {} of them the text of an offer that is \
              missing: the source seems to have renumbered its offers",
-            diff.new.len(),
+            diff.new.count,
             diff.counts.pulled,
             pairs.len()
         ),
     );
-    doubt.new = listed(diff.new.iter().map(|r| &r.reference));
-    doubt.missing = listed(diff.missing.iter().map(|s| &s.reference));
-    doubt.postings = (diff.new.len() + diff.missing.len()) as u64;
+    doubt.new = diff.new.references();
+    doubt.missing = diff.missing.references();
+    doubt.postings = diff.new.count + diff.missing.count;
     doubt.rekey = pairs.to_vec();
     Some(doubt)
 }
 
 /// Whether the numbers alone look like a re-key, so that comparing texts is worth the reading.
-pub fn rekey_suspected(diff: &Diff<'_>) -> bool {
+pub fn rekey_suspected(diff: &Diff) -> bool {
     let open = diff.counts.pulled - diff.counts.rejected;
-    diff.new.len() >= MIN_REKEYED
-        && diff.missing.len() >= MIN_REKEYED
-        && diff.new.len() as u64 * 2 > open
+    diff.new.count >= MIN_REKEYED
+        && diff.missing.count >= MIN_REKEYED
+        && diff.new.count * 2 > open
+        // A pair takes one of each: more than twice as many new ones are no re-key.
+        && diff.new.count <= diff.missing.count * 2
 }
 
-fn empty(diff: &Diff<'_>, evidence: &Evidence<'_>, guards: &Guards) -> Option<Doubt> {
-    if diff.missing.is_empty() {
+fn empty(diff: &Diff, evidence: &Evidence<'_>, guards: &Guards) -> Option<Doubt> {
+    if diff.missing.count == 0 {
         return None;
     }
     if evidence.removed {
@@ -266,14 +267,13 @@ fn empty(diff: &Diff<'_>, evidence: &Evidence<'_>, guards: &Guards) -> Option<Do
             format!("the source shows no offer where {} were live", diff.live)
         }
         // Records without a reference may be the very offers that seem to be missing: a person
-        // says which, for neither a live offer may close nor a filled one stay (law 7).
-        SnapshotKind::Complete if evidence.nameless > 0 => {
+        // says which, for neither a live offer may close nor a filled one stay (law 7). As many as
+        // a source always sends hide none of what it showed beside them.
+        SnapshotKind::Complete if evidence.nameless > evidence.nameless_before => {
             format!(
                 "{} of {} records have no reference that could be read, and {} live offers are \
                  missing",
-                evidence.nameless,
-                diff.counts.pulled,
-                diff.missing.len()
+                evidence.nameless, diff.counts.pulled, diff.missing.count
             )
         }
         _ => return None,
@@ -284,8 +284,8 @@ fn empty(diff: &Diff<'_>, evidence: &Evidence<'_>, guards: &Guards) -> Option<Do
 /// Complete runs before which their median says nothing.
 const MIN_HISTORY: usize = 3;
 
-fn volume(diff: &Diff<'_>, evidence: &Evidence<'_>, guards: &Guards) -> Option<Doubt> {
-    let missing = diff.missing.len() as u64;
+fn volume(diff: &Diff, evidence: &Evidence<'_>, guards: &Guards) -> Option<Doubt> {
+    let missing = diff.missing.count;
     let usual = median(evidence.history).filter(|_| evidence.history.len() >= MIN_HISTORY);
     if !over_limit(missing, diff.live, guards) {
         // A feed that is cut a little more each time stays below the limit of each run.
@@ -315,14 +315,13 @@ fn volume(diff: &Diff<'_>, evidence: &Evidence<'_>, guards: &Guards) -> Option<D
     Some(absences("volume", why, diff))
 }
 
-fn fill(diff: &Diff<'_>, evidence: &Evidence<'_>, guards: &Guards) -> Option<Doubt> {
+fn fill(diff: &Diff, evidence: &Evidence<'_>, guards: &Guards) -> Option<Doubt> {
     let judged = match evidence.kind {
         SnapshotKind::Complete => true,
         SnapshotKind::Partial => evidence.fill.records >= MIN_PARTIAL,
         _ => false,
     };
-    let changed = diff.changed.len() + diff.reopened.len();
-    if !judged || changed == 0 {
+    if !judged || diff.changed.count == 0 {
         return None;
     }
     let fallen = evidence
@@ -348,9 +347,8 @@ fn fill(diff: &Diff<'_>, evidence: &Evidence<'_>, guards: &Guards) -> Option<Dou
             fields.join(", ")
         ),
     );
-    let pairs = diff.changed.iter().chain(&diff.reopened);
-    doubt.changed = listed(pairs.map(|(s, _)| &s.reference));
-    doubt.postings = changed as u64;
+    doubt.changed = diff.changed.references();
+    doubt.postings = diff.changed.count;
     Some(doubt)
 }
 
@@ -365,11 +363,11 @@ fn small_source_emptied(live: u64, empties: &[Timestamp], now: Timestamp) -> boo
     live <= SMALL && empties.len() + 1 >= EMPTIES && now.duration_since(first) >= EMPTY_SPAN
 }
 
-/// As [`Ruling::may_close`], for a plan that is being applied.
-pub fn may_close(diff: &Diff<'_>, plan: &Plan, empties: &[Timestamp], now: Timestamp) -> bool {
+/// As [`Ruling::may_close`], for a plan that is being applied; `live` matters to an empty snapshot.
+pub fn may_close(live: u64, plan: &Plan, empties: &[Timestamp], now: Timestamp) -> bool {
     plan.close_now
         || plan.snapshot != SnapshotKind::Empty
-        || small_source_emptied(diff.live, empties, now)
+        || small_source_emptied(live, empties, now)
 }
 
 /// Whether a person's release of `hold` speaks for `doubt` as it is now: the same guard, and not
@@ -383,10 +381,10 @@ fn covers(hold: &Hold, doubt: &Doubt, guards: &Guards) -> bool {
     named && doubt.postings <= hold.doubt.postings.saturating_add(guards.min_drop)
 }
 
-fn absences(guard: &str, why: String, diff: &Diff<'_>) -> Doubt {
+fn absences(guard: &str, why: String, diff: &Diff) -> Doubt {
     let mut doubt = doubt(guard, why);
-    doubt.missing = listed(diff.missing.iter().map(|s| &s.reference));
-    doubt.postings = diff.missing.len() as u64;
+    doubt.missing = diff.missing.references();
+    doubt.postings = diff.missing.count;
     doubt
 }
 
@@ -401,13 +399,6 @@ fn doubt(guard: &str, why: String) -> Doubt {
         postings: 0,
         rekey: Vec::new(),
     }
-}
-
-fn listed<'a>(references: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let mut list: Vec<String> = references.cloned().collect();
-    list.sort_unstable();
-    list.truncate(LISTED);
-    list
 }
 
 /// One hold a connector: several doubts of one run are one, its guards joined by `+`.

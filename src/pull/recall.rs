@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Records of one source that are remembered; about 300 bytes each. A larger source is read in full
 /// each time.
-const LIMIT: usize = 100_000;
+pub const LIMIT: usize = 100_000;
 
 /// Digest of a record's bytes, and of how they become text.
 pub type Digest = u128;
@@ -43,13 +43,16 @@ impl Memory {
             .collect()
     }
 
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+
     /// Puts what a run has seen in the place of what was known before it.
     pub fn replace(&self, seen: Recall) {
-        let seen = if seen.len() > LIMIT {
-            Recall::new()
-        } else {
-            seen
-        };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(seen);
     }
 }

@@ -6,22 +6,30 @@
 
 mod live;
 mod memory;
+mod probing;
+mod walk;
 
-pub use live::{Live, Map, Source};
+pub use live::{Live, Map, Page, Source};
+pub use walk::Absent;
 
-use super::apply::{absences, batches};
-use super::diff::Diff;
-use super::guards::{Evidence, Print, may_close, rekey_pairs, rekey_suspected, rule};
+use super::apply::{Absences, of_record};
+use super::diff::{Change, Diff, came_back, change, is_missing};
+use super::guards::{
+    Closing, Evidence, Miss, Print, Ruling, may_close, miss, rekey_pairs, rekey_suspected, rule,
+};
 use super::source::ReadEnd;
-use super::stage::{Seen, Stager, print};
-use crate::model::{Clock, ConnectorName, Decision, DecisionKind, PostingId, PostingState, RunId};
+use super::stage::{Seen, Stager, prints};
+use crate::model::{Clock, ConnectorName, Decision, DecisionKind, PostingId, RunId};
 use crate::store::{
     ConnectorState, Counts, Doubt, Hold, HoldStatus, NewRun, Plan, Repeats, Run, RunEnd, RunStatus,
-    SnapshotKind, StagedRow, Store, StoreError,
+    SnapshotKind, Store, StoreError,
 };
+use bytes::Bytes;
 use jiff::Timestamp;
 use memory::{Ended, next_state};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use walk::Records;
 
 /// Runs looked back for a row of empty snapshots.
 const LOOK_BACK: usize = 50;
@@ -75,11 +83,9 @@ pub async fn run(
     let Some(_lock) = lock.map_err(step.failed("take its lock"))? else {
         return Ok(Outcome::Busy);
     };
-    resume(store, &*source, clock).await?;
+    resume(store, &source, clock).await?;
     let before = store.connector_state(&name).await;
     let before = before.map_err(step.failed("read its state"))?;
-    let states = store.posting_states(&name).await;
-    let states = states.map_err(step.failed("read its postings"))?;
     let started = clock.now();
     let new = NewRun {
         connector: name.clone(),
@@ -88,7 +94,8 @@ pub async fn run(
     };
     let id = store.start_run(new).await;
     let id = id.map_err(step.failed("open the run"))?;
-    let mut stager = Stager::new(store, source.clone(), id, &states);
+    let stager = Stager::new(store, source.clone(), id).await;
+    let mut stager = stager.map_err(step.failed("read what it knows"))?;
     let end = source.read(&before, &mut stager).await;
     if let Some(error) = stager.failed.take() {
         return Err(step.failed("stage records")(error));
@@ -97,20 +104,24 @@ pub async fn run(
     let seen = seen.map_err(step.failed("stage records"))?;
     let report = Running {
         store,
-        source: &*source,
+        source,
         id,
         started,
         before,
         step,
     }
-    .conclude(end, seen, states, clock)
+    .conclude(end, seen, clock)
     .await?;
     log(&report);
     Ok(Outcome::Ran(report))
 }
 
 /// Carries through the run that crashed while its plan was being applied, if there is one.
-async fn resume(store: &dyn Store, source: &dyn Source, clock: &Clock) -> Result<(), RunError> {
+async fn resume(
+    store: &dyn Store,
+    source: &Arc<dyn Source>,
+    clock: &Clock,
+) -> Result<(), RunError> {
     let step = Steps(source.name().clone());
     let crashed = store.applying_run(source.name()).await;
     let crashed = crashed.map_err(step.failed("look for an unfinished run"))?;
@@ -126,20 +137,20 @@ async fn resume(store: &dyn Store, source: &dyn Source, clock: &Clock) -> Result
     tracing::info!(connector = %source.name(), run = %id, "resuming the run that was interrupted");
     Running {
         store,
-        source,
+        source: source.clone(),
         id,
         started,
         before: ConnectorState::default(),
         step,
     }
-    .resume(&plan, clock)
+    .apply(&plan, clock)
     .await
 }
 
 /// A run under way.
 struct Running<'a> {
     store: &'a dyn Store,
-    source: &'a dyn Source,
+    source: Arc<dyn Source>,
     id: RunId,
     started: Timestamp,
     before: ConnectorState,
@@ -147,15 +158,10 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    /// From what was read to the end of the run. `states` are those of its start: whatever closed
-    /// a posting since then has taken its next observation, so what is planned for it is skipped.
-    async fn conclude(
-        self,
-        end: ReadEnd,
-        seen: Seen,
-        states: Vec<PostingState>,
-        clock: &Clock,
-    ) -> Result<Report, RunError> {
+    /// From what was read to the end of the run. It is compared with the postings as they are now,
+    /// and once more when the plan is applied: whatever closed a posting meanwhile has taken its
+    /// next observation, so what comes too late for it is skipped.
+    async fn conclude(self, end: ReadEnd, seen: Seen, clock: &Clock) -> Result<Report, RunError> {
         let mut report = Report {
             run: self.id,
             connector: self.source.name().clone(),
@@ -174,33 +180,26 @@ impl Running<'_> {
             failed.await.map_err(self.step.failed("note its failure"))?;
             return Ok(report);
         }
-        let staged = self.store.staged(self.id).await;
-        let staged = staged.map_err(self.step.failed("read what was staged"))?;
-        let plan = self.plan(&end, &seen, &states, &staged).await?;
+        let plan = self.plan(&end, &seen).await?;
         report.snapshot = plan.snapshot;
         report.counts = plan.counts;
         report.doubt.clone_from(&plan.doubt);
         let planned = self.store.plan_run(self.id, plan.clone()).await;
         planned.map_err(self.step.failed("freeze its plan"))?;
-        self.apply(&plan, &states, &staged, clock).await?;
+        self.apply(&plan, clock).await?;
         Ok(report)
     }
 
     /// Compares, weighs and decides.
-    async fn plan(
-        &self,
-        end: &ReadEnd,
-        seen: &Seen,
-        states: &[PostingState],
-        staged: &[StagedRow],
-    ) -> Result<Plan, RunError> {
-        let kind = match end.snapshot {
-            SnapshotKind::Complete if staged.is_empty() => SnapshotKind::Empty,
-            kind => kind,
-        };
+    async fn plan(&self, end: &ReadEnd, seen: &Seen) -> Result<Plan, RunError> {
+        let (mut diff, kind) = self.compare(end).await?;
         let guards = self.source.guards();
-        let diff = Diff::new(states, staged, kind, end.error.is_some());
-        let rekeyed = self.rekeyed(&diff, seen, kind).await?;
+        let probed = self.probe(end, kind).await?;
+        for state in &probed.gone {
+            diff.gone(state, kind);
+        }
+        let gone: BTreeSet<String> = probed.gone.into_iter().map(|s| s.reference).collect();
+        let rekeyed = self.rekeyed(&diff, kind).await?;
         let empties = self.empties(kind).await?;
         let released = self.released().await?;
         let ruling = rule(
@@ -213,15 +212,19 @@ impl Running<'_> {
                 history: &self.before.history,
                 rekeyed: &rekeyed,
                 nameless: seen.nameless,
+                nameless_before: self.before.nameless,
                 empties: &empties,
                 removed: self.source.is_removed(),
                 released: released.as_ref(),
             },
             guards,
         );
-        let mut plan = Plan {
+        let mut counts = diff.counts;
+        counts.held = ruling.doubt.as_ref().map_or(0, |d| d.postings);
+        counts.closed = self.closings(&diff, &ruling, kind, &gone).await?;
+        Ok(Plan {
             snapshot: kind,
-            counts: diff.counts,
+            counts,
             apply_new: ruling.apply_new,
             apply_changed: ruling.apply_changed,
             apply_closed: ruling.apply_closed,
@@ -234,74 +237,127 @@ impl Running<'_> {
                     kind,
                     ruling: &ruling,
                     pulled: diff.counts.pulled,
+                    probed: probed.cursor,
                     started: self.started,
                 },
                 guards,
             ),
             releases: released.filter(|_| ruling.answers).map(|hold| hold.id),
             close_now: ruling.close_now,
+            gone,
             rekey: ruling.rekey,
             repeats: seen.repeats.clone(),
             doubt: ruling.doubt,
+        })
+    }
+
+    /// The difference with what is known, and what the snapshot turned out to be.
+    async fn compare(&self, end: &ReadEnd) -> Result<(Diff, SnapshotKind), RunError> {
+        let mut diff = Diff::default();
+        let mut records = Records::new(self.store, self.id);
+        while let Some(page) = self.staged(records.next().await)? {
+            page.iter().for_each(|compared| diff.shown(compared));
+        }
+        let kind = match end.snapshot {
+            SnapshotKind::Complete if diff.counts.pulled == 0 => SnapshotKind::Empty,
+            kind => kind,
         };
-        plan.counts.held = plan.doubt.as_ref().map_or(0, |d| d.postings);
-        let gone = absences(&diff, &plan, guards, ruling.may_close, self.started);
-        let explicit = if plan.apply_closed {
-            diff.closed.len()
-        } else {
-            0
+        let mut absent = Absent::new(self.store, self.id);
+        while let Some(page) = self.missing(absent.next().await)? {
+            for state in &page {
+                diff.absent(state, kind, end.error.is_some());
+            }
+        }
+        Ok((diff, kind))
+    }
+
+    /// How many postings the ruling closes.
+    async fn closings(
+        &self,
+        diff: &Diff,
+        ruling: &Ruling,
+        kind: SnapshotKind,
+        gone: &BTreeSet<String>,
+    ) -> Result<u64, RunError> {
+        let mut closings = match ruling.apply_closed {
+            true => diff.closed.count,
+            false => 0,
         };
-        plan.counts.closed = (gone.closings.len() + explicit) as u64;
-        Ok(plan)
+        if !ruling.apply_absences || diff.missing.count == 0 {
+            return Ok(closings);
+        }
+        let rule = Closing {
+            now: ruling.close_now,
+            allowed: ruling.may_close,
+        };
+        let mut absent = Absent::new(self.store, self.id);
+        while let Some(page) = self.missing(absent.next().await)? {
+            let missing = page
+                .iter()
+                .filter(|state| is_missing(state, kind) && !gone.contains(&state.reference));
+            for state in missing {
+                let miss = miss(state, self.started, self.source.guards(), &rule);
+                closings += u64::from(matches!(miss, Miss::Closes(_)));
+            }
+        }
+        Ok(closings)
+    }
+
+    fn staged<T>(&self, page: Result<T, StoreError>) -> Result<T, RunError> {
+        page.map_err(self.step.failed("read what was staged"))
+    }
+
+    fn missing<T>(&self, page: Result<T, StoreError>) -> Result<T, RunError> {
+        page.map_err(self.step.failed("look for missing postings"))
     }
 
     /// Pairs of missing and new references with the same text, where the numbers raise the
     /// suspicion.
     async fn rekeyed(
         &self,
-        diff: &Diff<'_>,
-        seen: &Seen,
+        diff: &Diff,
         kind: SnapshotKind,
     ) -> Result<Vec<(String, String)>, RunError> {
         if kind != SnapshotKind::Complete || !rekey_suspected(diff) {
             return Ok(Vec::new());
         }
-        let ids: Vec<PostingId> = diff.missing.iter().map(|s| s.id).collect();
-        let mut missing: Vec<(String, Print)> = Vec::with_capacity(ids.len());
-        for part in ids.chunks(super::apply::BATCH) {
-            let pulled = self.store.load_pulled(part).await;
-            for pulled in pulled.map_err(self.step.failed("read missing postings"))? {
-                let tree = pulled.payload.as_deref().map(serde_json::from_slice);
-                if let Some(Ok(tree)) = tree
-                    && let Ok(draft) = self.source.map(&tree)
-                {
-                    missing.push((pulled.state.reference, print(&draft)));
-                }
-            }
+        let mut missing = Vec::new();
+        let mut absent = Absent::new(self.store, self.id);
+        while let Some(page) = self.missing(absent.next().await)? {
+            let ids: Vec<PostingId> = page.iter().map(|state| state.id).collect();
+            let pulled = self.missing(self.store.load_pulled(&ids).await)?;
+            let payloads = pulled
+                .into_iter()
+                .filter_map(|pulled| Some((pulled.state.reference, pulled.payload?)));
+            missing.extend(self.prints(payloads.collect()).await?);
         }
-        let new = diff.new.iter().map(|row| &row.reference);
-        let new: Vec<(String, Print)> = new
-            .filter_map(|r| seen.prints.get(r).map(|print| (r.clone(), *print)))
-            .collect();
+        let mut new = Vec::new();
+        let mut records = Records::new(self.store, self.id);
+        while let Some(page) = self.staged(records.next().await)? {
+            let fresh = page.into_iter().filter(|c| change(c) == Change::New);
+            let references: Vec<String> = fresh.map(|c| c.row.reference).collect();
+            let payloads = self.store.staged_payloads(self.id, &references).await;
+            new.extend(self.prints(self.staged(payloads)?).await?);
+        }
         Ok(rekey_pairs(&missing, &new))
     }
 
-    /// Starts of the empty snapshots in a row right before this run, newest first; failed and
-    /// partial runs in between say nothing.
+    async fn prints(
+        &self,
+        payloads: Vec<(String, Bytes)>,
+    ) -> Result<Vec<(String, Print)>, RunError> {
+        let source = self.source.clone();
+        let mapped = tokio::task::spawn_blocking(move || prints(&*source, &payloads));
+        let died = |error: tokio::task::JoinError| StoreError::Permanent {
+            doing: "compare texts".to_owned(),
+            why: error.to_string(),
+        };
+        self.staged(mapped.await.map_err(died))
+    }
+
     async fn empties(&self, kind: SnapshotKind) -> Result<Vec<Timestamp>, RunError> {
-        if kind != SnapshotKind::Empty {
-            return Ok(Vec::new());
-        }
-        let runs = self.store.runs(Some(self.source.name()), LOOK_BACK).await;
-        let runs = runs.map_err(self.step.failed("read its run log"))?;
-        let before = runs.into_iter().filter(|run| run.id < self.id);
-        Ok(before
-            .filter(|run| {
-                run.status == RunStatus::Applied && run.snapshot != Some(SnapshotKind::Partial)
-            })
-            .take_while(|run| run.snapshot == Some(SnapshotKind::Empty))
-            .map(|run| run.started)
-            .collect())
+        let found = empties(self.store, self.source.name(), kind, Some(self.id)).await;
+        found.map_err(self.step.failed("read its run log"))
     }
 
     async fn released(&self) -> Result<Option<Hold>, RunError> {
@@ -313,38 +369,27 @@ impl Running<'_> {
         Ok(own.max_by_key(|h| h.id))
     }
 
-    /// Does what is left of a frozen plan.
-    async fn resume(&self, plan: &Plan, clock: &Clock) -> Result<(), RunError> {
-        let staged = self.store.staged(self.id).await;
-        let staged = staged.map_err(self.step.failed("read what was staged"))?;
-        let states = self.store.posting_states(self.source.name()).await;
-        let states = states.map_err(self.step.failed("read its postings"))?;
-        self.apply(plan, &states, &staged, clock).await
-    }
-
-    /// Does what the plan says.
-    async fn apply(
-        &self,
-        plan: &Plan,
-        states: &[PostingState],
-        staged: &[StagedRow],
-        clock: &Clock,
-    ) -> Result<(), RunError> {
-        let diff = Diff::new(states, staged, plan.snapshot, false);
+    /// Does what the plan says, or what is left of it.
+    async fn apply(&self, plan: &Plan, clock: &Clock) -> Result<(), RunError> {
         crate::fault::point("pull.planned");
-        for batch in batches(self.source.name(), &diff, plan, self.started) {
-            let applied = self.store.apply(self.id, batch).await;
-            applied.map_err(self.step.failed("apply a batch"))?;
-            crate::fault::point("pull.batch");
+        let mut seen = Vec::new();
+        let mut records = Records::new(self.store, self.id);
+        while let Some(page) = self.staged(records.next().await)? {
+            seen.extend(page.iter().filter_map(came_back).map(|state| state.id));
+            let of = |c| of_record(c, plan, self.source.name(), self.started);
+            let batch: Vec<_> = page.into_iter().filter_map(of).collect();
+            if !batch.is_empty() {
+                let applied = self.store.apply(self.id, batch).await;
+                applied.map_err(self.step.failed("apply a batch"))?;
+                crate::fault::point("pull.batch");
+            }
         }
-        let empties = self.empties(plan.snapshot).await?;
-        let may_close = may_close(&diff, plan, &empties, self.started);
-        let gone = absences(&diff, plan, self.source.guards(), may_close, self.started);
+        let gone = self.gone(plan).await?;
         let rejected_before = self.rejected_alike(plan).await?;
         let end = RunEnd {
             ended: Some(clock.now()),
             misses: gone.misses,
-            seen: gone.seen,
+            seen,
             closings: gone.closings,
             hold: plan.doubt.clone().filter(|_| !rejected_before),
             clear_hold: plan.doubt.is_none() && plan.snapshot != SnapshotKind::Partial,
@@ -354,6 +399,47 @@ impl Running<'_> {
         let finished = self.store.finish_run(self.id, end).await;
         crate::fault::point("pull.finished");
         finished.map_err(self.step.failed("finish"))
+    }
+
+    /// The effect of a plan on the postings that were missing.
+    async fn gone(&self, plan: &Plan) -> Result<Absences, RunError> {
+        let mut gone = Absences::default();
+        if !plan.apply_absences && plan.gone.is_empty() {
+            return Ok(gone);
+        }
+        let empties = self.empties(plan.snapshot).await?;
+        let live = match plan.snapshot {
+            SnapshotKind::Empty => self.live().await?,
+            _ => 0,
+        };
+        let rule = Closing {
+            now: plan.close_now,
+            allowed: may_close(live, plan, &empties, self.started),
+        };
+        let mut absent = Absent::new(self.store, self.id);
+        while let Some(page) = self.missing(absent.next().await)? {
+            for state in page {
+                if plan.gone.contains(&state.reference) {
+                    // A closing that a guard holds is no miss either.
+                    if plan.apply_closed {
+                        gone.page_gone(state, self.started);
+                    }
+                } else if plan.apply_absences && is_missing(&state, plan.snapshot) {
+                    gone.take(state, self.source.guards(), &rule, self.started);
+                }
+            }
+        }
+        Ok(gone)
+    }
+
+    /// Live postings of a run that saw none.
+    async fn live(&self) -> Result<u64, RunError> {
+        let mut live = 0;
+        let mut absent = Absent::new(self.store, self.id);
+        while let Some(page) = self.missing(absent.next().await)? {
+            live += page.len() as u64;
+        }
+        Ok(live)
     }
 
     /// Whether a person has rejected the very same doubt last: it stays kept back unasked.
@@ -422,6 +508,31 @@ fn log(report: &Report) {
     }
 }
 
+/// Starts of the empty snapshots of `connector` in a row right before `run`, newest first; failed
+/// and partial runs in between say nothing. They matter to another empty one.
+///
+/// # Errors
+/// The store's own.
+pub async fn empties(
+    store: &dyn Store,
+    connector: &ConnectorName,
+    kind: SnapshotKind,
+    run: Option<RunId>,
+) -> Result<Vec<Timestamp>, StoreError> {
+    if kind != SnapshotKind::Empty {
+        return Ok(Vec::new());
+    }
+    let runs = store.runs(Some(connector), LOOK_BACK).await?.into_iter();
+    Ok(runs
+        .filter(|before| run.is_none_or(|run| before.id < run))
+        .filter(|run| {
+            run.status == RunStatus::Applied && run.snapshot != Some(SnapshotKind::Partial)
+        })
+        .take_while(|run| run.snapshot == Some(SnapshotKind::Empty))
+        .map(|run| run.started)
+        .collect())
+}
+
 /// Names the step that failed.
 struct Steps(ConnectorName);
 
@@ -437,9 +548,15 @@ impl Steps {
 }
 
 #[cfg(test)]
+mod cuts;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod pages;
+#[cfg(test)]
 mod recalled;
+#[cfg(test)]
+mod records;
 #[cfg(test)]
 pub(crate) mod support;
 #[cfg(test)]

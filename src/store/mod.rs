@@ -20,6 +20,7 @@ use crate::model::{
     Register, RegisterEntry, RegisterState, RunId, Stage, StoredPosting, VacancyId,
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -56,8 +57,24 @@ pub trait Store: Send + Sync + 'static {
     async fn applying_run(&self, connector: &ConnectorName) -> Result<Option<Run>>;
     /// Appends records to the run's staging table; a repeated reference replaces the earlier row.
     async fn stage(&self, run: RunId, records: Vec<StagedRecord>) -> Result<()>;
-    /// The narrow part of what was staged, in order of staging.
-    async fn staged(&self, run: RunId) -> Result<Vec<StagedRow>>;
+    /// The narrow part of what was staged beside the posting of each reference, by reference, at
+    /// most `limit` after the reference `after`.
+    async fn compare(&self, run: RunId, after: Option<&str>, limit: usize)
+    -> Result<Vec<Compared>>;
+    /// Live postings of the run's connector that staging lacks, by reference, at most `limit`
+    /// after the reference `after`.
+    async fn absent(
+        &self,
+        run: RunId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<PostingState>>;
+    /// Payloads of staged records with their references; what is not staged is left out.
+    async fn staged_payloads(
+        &self,
+        run: RunId,
+        references: &[String],
+    ) -> Result<Vec<(String, Bytes)>>;
     /// Freezes the plan and marks the run `applying`: from here on it is resumed, not repeated.
     async fn plan_run(&self, run: RunId, plan: Plan) -> Result<()>;
     /// One idempotent batch: posting states, payloads taken over from staging, events. A change

@@ -73,8 +73,14 @@ pub struct ConnectorState {
     pub watermark: Option<String>,
     /// Records of the last complete runs, oldest first, at most 10.
     pub history: Vec<u64>,
+    /// Records of the last complete run of which not even the reference could be read.
+    #[serde(default)]
+    pub nameless: u64,
     /// Fill rate of each mapped field in the last complete run, per mille.
     pub fill: BTreeMap<String, u32>,
+    /// The missing posting whose page was asked for last, where more are to be asked.
+    #[serde(default)]
+    pub probed: Option<String>,
     /// Error of the last run; cleared by the next good one.
     pub error: Option<String>,
     /// Whether the last applied complete snapshot had absences that a guard holds.
@@ -204,6 +210,13 @@ pub struct StagedRow {
     pub verdict: RecordVerdict,
 }
 
+/// A staged record beside the posting of its reference, if there ever was one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    pub row: StagedRow,
+    pub known: Option<PostingState>,
+}
+
 /// What a run will do, frozen before it does anything, so that a resumed run does the same.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -219,6 +232,9 @@ pub struct Plan {
     pub state: ConnectorState,
     /// The released hold that this run answers: marked applied with the last batch.
     pub releases: Option<HoldId>,
+    /// References of missing postings whose own pages are gone.
+    #[serde(default)]
+    pub gone: BTreeSet<String>,
     /// A person released the absences: they close with the last batch, whatever their miss count.
     #[serde(default)]
     pub close_now: bool,

@@ -91,7 +91,7 @@ async fn a_lock_goes_with_its_session_and_the_dead_run_is_fenced() {
     assert!(next > dead);
     // The first worker does not know yet: the store does.
     assert!(one.stage(dead, vec![record("B", "")]).await.is_err());
-    assert!(one.staged(dead).await.unwrap().is_empty());
+    assert!(staged(&one, dead).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

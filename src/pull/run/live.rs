@@ -20,11 +20,29 @@ pub trait Map: Send + Sync + 'static {
     fn reference(&self, record: &Value) -> Option<String>;
 }
 
+/// What the page of an offer says of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    There,
+    /// In so many words: 404 or 410.
+    Gone,
+    /// It could not be asked, or gave an answer that says nothing.
+    Silent,
+}
+
 /// What a run needs of a connector: reading its source and mapping its records.
 #[async_trait]
 pub trait Source: Map {
     fn name(&self) -> &ConnectorName;
     fn guards(&self) -> &Guards;
+    /// Pages of missing offers that one run may ask for; 0 where the source gives none.
+    fn probes(&self) -> usize {
+        0
+    }
+    /// What the pages of these records say, in their order.
+    async fn probe(&self, records: &[Value]) -> Vec<Page> {
+        vec![Page::Silent; records.len()]
+    }
     /// Whether there is no source any more; see [`crate::pull::removed`].
     fn is_removed(&self) -> bool {
         false
@@ -76,6 +94,14 @@ impl Source for Live {
 
     fn memory(&self) -> Option<&Memory> {
         Some(&self.connector.memory)
+    }
+
+    fn probes(&self) -> usize {
+        self.connector.probe.as_ref().map_or(0, |probe| probe.most)
+    }
+
+    async fn probe(&self, records: &[Value]) -> Vec<Page> {
+        source::probe(&self.connector, &self.env, records).await
     }
 
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd {

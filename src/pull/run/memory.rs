@@ -11,13 +11,14 @@ use jiff::Timestamp;
 const HISTORY: usize = 10;
 
 /// A run that is about to be applied.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct Ended<'a> {
     pub end: &'a ReadEnd,
     pub seen: &'a Seen,
     pub kind: SnapshotKind,
     pub ruling: &'a Ruling,
     pub pulled: u64,
+    pub probed: Option<String>,
     pub started: Timestamp,
 }
 
@@ -30,6 +31,7 @@ pub fn next_state(before: &ConnectorState, ended: &Ended<'_>, guards: &Guards) -
         kind,
         ruling,
         pulled,
+        ref probed,
         started,
     } = *ended;
     let all = ruling.doubt.is_none();
@@ -38,7 +40,11 @@ pub fn next_state(before: &ConnectorState, ended: &Ended<'_>, guards: &Guards) -
         last_modified: None,
         body_hash: None,
         error: end.error.clone(),
-        absences_held: !ruling.apply_absences && kind != SnapshotKind::Partial,
+        probed: probed.clone(),
+        absences_held: match kind {
+            SnapshotKind::Partial => before.absences_held,
+            _ => !ruling.apply_absences,
+        },
         ..before.clone()
     };
     match kind {
@@ -46,6 +52,7 @@ pub fn next_state(before: &ConnectorState, ended: &Ended<'_>, guards: &Guards) -
             next.etag.clone_from(&end.state.etag);
             next.last_modified.clone_from(&end.state.last_modified);
             next.body_hash.clone_from(&end.state.body_hash);
+            next.nameless = seen.nameless;
             next.history.push(pulled);
             let surplus = next.history.len().saturating_sub(HISTORY);
             next.history.drain(..surplus);

@@ -2,12 +2,13 @@
 
 use crate::model::{Clock, ConnectorName, Draft, Field, PostingState, Problem, Raw};
 use crate::pull::connector::Guards;
-use crate::pull::run::{Map, Outcome, Report, Source, run};
+use crate::pull::run::{Map, Outcome, Page, Report, Source, run};
 use crate::pull::source::{ReadEnd, RecordSink, SourceRecord};
 use crate::store::{ConnectorState, SnapshotKind, Store};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -64,6 +65,11 @@ pub struct Scripted {
     pub next: Mutex<Shot>,
     /// The validator that the last read was given.
     pub given: Mutex<Option<String>>,
+    /// Pages that a run may ask for, what they say (where nothing is said, the offer is there),
+    /// and those that were asked for.
+    pub probes: usize,
+    pub pages: Mutex<BTreeMap<String, Page>>,
+    pub asked: Mutex<Vec<String>>,
 }
 
 impl Map for Scripted {
@@ -118,6 +124,21 @@ impl Source for Scripted {
         &self.guards
     }
 
+    fn probes(&self) -> usize {
+        self.probes
+    }
+
+    async fn probe(&self, records: &[Value]) -> Vec<Page> {
+        let pages = self.pages.lock().unwrap();
+        let references = records.iter().filter_map(|r| r["ref"].as_str());
+        references
+            .map(|reference| {
+                self.asked.lock().unwrap().push(reference.to_owned());
+                pages.get(reference).copied().unwrap_or(Page::There)
+            })
+            .collect()
+    }
+
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd {
         *self.given.lock().unwrap() = before.etag.clone();
         let shot = self.next.lock().unwrap().clone();
@@ -161,12 +182,23 @@ impl Bench {
             guards,
             next: Mutex::new(Shot::complete(Vec::new())),
             given: Mutex::default(),
+            probes: 0,
+            pages: Mutex::default(),
+            asked: Mutex::default(),
         };
         Self {
             store,
             source: Arc::new(source),
             now: Arc::new(AtomicI64::new(START)),
         }
+    }
+
+    /// A hub whose source gives the pages of its offers.
+    pub fn probing(store: Arc<dyn Store>, guards: Guards, most: usize) -> Self {
+        let mut hub = Self::new(store, guards);
+        let source = Arc::get_mut(&mut hub.source).expect("nobody else has it yet");
+        source.probes = most;
+        hub
     }
 
     pub fn clock(&self) -> Clock {

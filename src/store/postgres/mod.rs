@@ -9,6 +9,7 @@
 
 mod blocks;
 mod bodies;
+mod compare;
 mod failure;
 mod hints;
 mod locks;

@@ -8,7 +8,7 @@ use crate::model::{ConnectorName, RunId};
 use crate::store::prepared::{PackedRecord, REJECTS, cut};
 use crate::store::{
     ConnectorState, Counts, NewRun, Plan, PostingChange, RecordVerdict, Reject, Run, RunEnd,
-    RunStatus, SnapshotKind, StagedRow, codec,
+    RunStatus, SnapshotKind, codec,
 };
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
@@ -229,29 +229,11 @@ pub(super) async fn stage(
     Ok(())
 }
 
-fn verdict(text: Option<&str>) -> Result<RecordVerdict> {
+pub(super) fn verdict(text: Option<&str>) -> Result<RecordVerdict> {
     match text {
         None => Ok(RecordVerdict::Open),
         Some(text) => Ok(codec::from_json("staging.verdict", text)?),
     }
-}
-
-pub(super) async fn staged(c: &impl GenericClient, id: RunId) -> Result<Vec<StagedRow>> {
-    let rows = all(
-        c,
-        "SELECT reference, hash, verdict FROM staging WHERE run = $1 ORDER BY n",
-        &[&id.0],
-    )
-    .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(StagedRow {
-                reference: postings::reference(row, 0)?,
-                hash: row.try_get(1)?,
-                verdict: verdict(row.try_get(2)?)?,
-            })
-        })
-        .collect()
 }
 
 pub(super) async fn plan(c: &impl GenericClient, id: RunId, plan: &Plan) -> Result<()> {

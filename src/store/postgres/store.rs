@@ -3,8 +3,8 @@
 use super::public_tx::PostgresPublicTx;
 use super::rows::run;
 use super::{
-    PostgresStore, blocks, bodies, hints, migrate, operations, outbox, people, postings, registers,
-    runs, vacancies,
+    PostgresStore, blocks, bodies, compare, hints, migrate, operations, outbox, people, postings,
+    registers, runs, vacancies,
 };
 use crate::model::{
     CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState,
@@ -12,12 +12,13 @@ use crate::model::{
 };
 use crate::store::prepared::{PackedOutput, PackedRecord, prepared};
 use crate::store::{
-    BodyDigest, Change, ConnectorState, Counts, Guard, Hint, Hints, Hold, Inbox, KeyedEntry,
-    Leased, NewRun, NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange, PublicTx,
-    PublicVacancy, Pulled, Reject, Result, Run, RunEnd, Settlement, SnapshotKind, StagedRecord,
-    StagedRow, Statistics, Store, StoredVacancy, Trace, codec,
+    BodyDigest, Change, Compared, ConnectorState, Counts, Guard, Hint, Hints, Hold, Inbox,
+    KeyedEntry, Leased, NewRun, NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange,
+    PublicTx, PublicVacancy, Pulled, Reject, Result, Run, RunEnd, Settlement, SnapshotKind,
+    StagedRecord, Statistics, Store, StoredVacancy, Trace, codec,
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 
 #[async_trait]
@@ -81,9 +82,39 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn staged(&self, run: RunId) -> Result<Vec<StagedRow>> {
-        self.read("load staged records", async |c| runs::staged(c, run).await)
-            .await
+    async fn compare(
+        &self,
+        run: RunId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Compared>> {
+        self.read("load staged records", async |c| {
+            compare::compare(c, run, after, limit).await
+        })
+        .await
+    }
+
+    async fn absent(
+        &self,
+        run: RunId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<PostingState>> {
+        self.read("look for missing postings", async |c| {
+            compare::absent(c, run, after, limit).await
+        })
+        .await
+    }
+
+    async fn staged_payloads(
+        &self,
+        run: RunId,
+        references: &[String],
+    ) -> Result<Vec<(String, Bytes)>> {
+        self.read("load staged payloads", async |c| {
+            compare::payloads(c, run, references).await
+        })
+        .await
     }
 
     async fn plan_run(&self, run: RunId, plan: Plan) -> Result<()> {

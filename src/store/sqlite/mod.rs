@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** every method that writes is one job of the writer, hence one transaction.
 
+mod compare;
 mod failure;
 mod lock;
 mod migrate;

@@ -7,7 +7,7 @@ use crate::model::{ConnectorName, RunId};
 use crate::store::prepared::{PackedRecord, REJECTS, cut};
 use crate::store::{
     ConnectorState, Counts, NewRun, Plan, RecordVerdict, Reject, Run, RunEnd, RunStatus,
-    SnapshotKind, StagedRow, codec,
+    SnapshotKind, codec,
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -193,26 +193,11 @@ pub(super) fn stage(c: &Connection, id: RunId, records: Vec<PackedRecord>) -> Re
     Ok(())
 }
 
-fn verdict(text: Option<String>) -> Result<RecordVerdict> {
+pub(super) fn verdict(text: Option<String>) -> Result<RecordVerdict> {
     match text {
         None => Ok(RecordVerdict::Open),
         Some(text) => Ok(codec::from_json("staging.verdict", &text)?),
     }
-}
-
-pub(super) fn staged(c: &Connection, id: RunId) -> Result<Vec<StagedRow>> {
-    all(
-        c,
-        "SELECT reference, hash, verdict FROM staging WHERE run = ?1 ORDER BY n",
-        [id.0],
-        |row| {
-            Ok(StagedRow {
-                reference: row.get(0)?,
-                hash: row.get(1)?,
-                verdict: verdict(row.get(2)?)?,
-            })
-        },
-    )
 }
 
 pub(super) fn plan(c: &Connection, id: RunId, plan: &Plan) -> Result<()> {

@@ -3,7 +3,8 @@
 use super::failure::Failure;
 use super::public_tx::SqlitePublicTx;
 use super::{
-    SqliteStore, lock, migrate, operations, outbox, people, postings, registers, runs, vacancies,
+    SqliteStore, compare, lock, migrate, operations, outbox, people, postings, registers, runs,
+    vacancies,
 };
 use crate::model::{
     CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState,
@@ -11,12 +12,13 @@ use crate::model::{
 };
 use crate::store::prepared::{PackedOutput, PackedRecord, prepared};
 use crate::store::{
-    BodyDigest, Change, ConnectorState, Counts, Guard, Hold, Inbox, KeyedEntry, Leased, NewRun,
-    NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange, PublicTx, PublicVacancy, Pulled,
-    Reject, Result, Run, RunEnd, Settlement, SnapshotKind, StagedRecord, StagedRow, Statistics,
-    Store, StoredVacancy, Trace, codec,
+    BodyDigest, Change, Compared, ConnectorState, Counts, Guard, Hold, Inbox, KeyedEntry, Leased,
+    NewRun, NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange, PublicTx, PublicVacancy,
+    Pulled, Reject, Result, Run, RunEnd, Settlement, SnapshotKind, StagedRecord, Statistics, Store,
+    StoredVacancy, Trace, codec,
 };
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -102,9 +104,44 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn staged(&self, run: RunId) -> Result<Vec<StagedRow>> {
+    async fn compare(
+        &self,
+        run: RunId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Compared>> {
+        let after = after.map(str::to_owned);
         self.inner
-            .read("load staged records", move |c| runs::staged(c, run))
+            .read("load staged records", move |c| {
+                compare::compare(c, run, after.as_deref(), limit)
+            })
+            .await
+    }
+
+    async fn absent(
+        &self,
+        run: RunId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<PostingState>> {
+        let after = after.map(str::to_owned);
+        self.inner
+            .read("look for missing postings", move |c| {
+                compare::absent(c, run, after.as_deref(), limit)
+            })
+            .await
+    }
+
+    async fn staged_payloads(
+        &self,
+        run: RunId,
+        references: &[String],
+    ) -> Result<Vec<(String, Bytes)>> {
+        let references = references.to_vec();
+        self.inner
+            .read("load staged payloads", move |c| {
+                compare::payloads(c, run, &references)
+            })
             .await
     }
 

@@ -9,7 +9,7 @@ use passerelle::model::{
 use passerelle::store::{
     ChangeWrite, ConnectorState, Counts, DynStore, Inbox, NewRun, NormalisedOutput, Plan,
     PostingChange, PublicCommit, RecordVerdict, Repeats, RunEnd, SnapshotKind, StagedRecord,
-    VacancyWrite,
+    StagedRow, VacancyWrite,
 };
 
 /// Minutes after eight on a Monday.
@@ -90,6 +90,7 @@ pub fn plan(snapshot: SnapshotKind) -> Plan {
         doubt: None,
         state: ConnectorState::default(),
         releases: None,
+        gone: Default::default(),
         close_now: false,
         rekey: Vec::new(),
         repeats: Repeats::default(),
@@ -110,6 +111,19 @@ pub async fn planned(store: &DynStore, records: Vec<StagedRecord>, plan: Plan) -
     store.stage(run, records).await.unwrap();
     store.plan_run(run, plan).await.unwrap();
     run
+}
+
+/// What is staged, read in pages.
+pub async fn staged(store: &DynStore, run: RunId) -> Vec<StagedRow> {
+    let mut rows: Vec<StagedRow> = Vec::new();
+    loop {
+        let after = rows.last().map(|row| row.reference.clone());
+        let page = store.compare(run, after.as_deref(), 70).await.unwrap();
+        if page.is_empty() {
+            return rows;
+        }
+        rows.extend(page.into_iter().map(|compared| compared.row));
+    }
 }
 
 /// A whole run that shows `records` for the first time.

@@ -23,6 +23,7 @@ super::over_all_backends!(
     expiry_counts_for_the_newest_observation_only,
     a_payload_is_stored_once_and_comes_back,
     a_thousand_records_in_order,
+    what_is_staged_stands_beside_what_is_known,
 );
 
 async fn a_new_connector_has_nothing(backend: &Backend) {
@@ -57,10 +58,10 @@ async fn a_run_from_staging_to_applied(backend: &Backend) {
     let records = [record("A", "de nuit"), record("B", "de jour")];
     let run = store.start_run(new_run(0)).await.unwrap();
     store.stage(run, records.to_vec()).await.unwrap();
-    let staged = store.staged(run).await.unwrap();
-    let references: Vec<_> = staged.iter().map(|row| row.reference.as_str()).collect();
+    let rows = staged(&store, run).await;
+    let references: Vec<_> = rows.iter().map(|row| row.reference.as_str()).collect();
     assert_eq!(references, ["A", "B"]);
-    assert_eq!(staged[0].hash, records[0].hash);
+    assert_eq!(rows[0].hash, records[0].hash);
 
     let counts = Counts {
         pulled: 2,
@@ -98,7 +99,7 @@ async fn a_run_from_staging_to_applied(backend: &Backend) {
     assert_eq!(runs[0].snapshot, Some(SnapshotKind::Complete));
     assert_eq!((runs[0].started, runs[0].ended), (at(0), Some(at(2))));
     assert_eq!(runs[0].counts, counts);
-    assert!(store.staged(run).await.unwrap().is_empty());
+    assert!(staged(&store, run).await.is_empty());
     assert_eq!(store.applying_run(&connector()).await.unwrap(), None);
 
     let events = lease(&store, Stage::Normalise, 0).await;
@@ -115,7 +116,7 @@ async fn a_repeated_reference_replaces_the_earlier_record(backend: &Backend) {
         .await
         .unwrap();
     store.stage(run, vec![second.clone()]).await.unwrap();
-    let staged = store.staged(run).await.unwrap();
+    let staged = staged(&store, run).await;
     assert_eq!(staged.len(), 2);
     let a = staged.iter().find(|row| row.reference == "A").unwrap();
     assert_eq!(a.hash, second.hash);
@@ -136,7 +137,7 @@ async fn a_crash_while_applying_is_resumed(backend: &Backend) {
     assert!(matches!(refused, Err(StoreError::Permanent { .. })));
     let resumed = store.applying_run(&connector()).await.unwrap().unwrap();
     assert_eq!((resumed.id, resumed.status), (run, RunStatus::Applying));
-    assert_eq!(store.staged(run).await.unwrap().len(), 2);
+    assert_eq!(staged(&store, run).await.len(), 2);
     // The resumed run does the same again, with messages of its own.
     let batch = records.iter().map(|r| change(state(r, 1))).collect();
     store.apply(run, batch).await.unwrap();
@@ -193,7 +194,7 @@ async fn a_dead_staging_is_dropped(backend: &Backend) {
     drop(store);
     let store = backend.open().await;
     let next = store.start_run(new_run(30)).await.unwrap();
-    assert!(store.staged(dead).await.unwrap().is_empty());
+    assert!(staged(&store, dead).await.is_empty());
     let runs = store.runs(None, 10).await.unwrap();
     assert_eq!((runs[0].id, runs[0].status), (next, RunStatus::Staging));
     assert_eq!((runs[1].id, runs[1].status), (dead, RunStatus::Failed));
@@ -225,7 +226,7 @@ async fn a_failed_run_touches_nothing_but_the_error(backend: &Backend) {
     let run = store.runs(None, 1).await.unwrap().remove(0);
     assert_eq!(run.ended, Some(at(61)));
     assert_eq!(run.counts.pulled, 1);
-    assert!(store.staged(run.id).await.unwrap().is_empty());
+    assert!(staged(&store, run.id).await.is_empty());
     assert_eq!(store.outbox_depth().await.unwrap().events, 1);
 }
 
@@ -402,7 +403,7 @@ async fn a_thousand_records_in_order(backend: &Backend) {
     for batch in records.chunks(300) {
         store.stage(run, batch.to_vec()).await.unwrap();
     }
-    let staged = store.staged(run).await.unwrap();
+    let staged = staged(&store, run).await;
     let in_order = staged
         .iter()
         .zip(&records)
@@ -426,4 +427,49 @@ async fn a_thousand_records_in_order(backend: &Backend) {
         1000
     );
     assert_eq!(lease(&store, Stage::Normalise, 0).await.len(), 1000);
+}
+
+async fn what_is_staged_stands_beside_what_is_known(backend: &Backend) {
+    let store = backend.open().await;
+    let known: Vec<_> = ["A", "B", "C\0", "D", "E"].map(|r| record(r, "")).into();
+    seen(&store, &known).await;
+    let closed = [(id("E"), CloseReason::Withdrawn)];
+    store.close(&closed, at(1)).await.unwrap();
+
+    let run = store.start_run(new_run(5)).await.unwrap();
+    let other = ConnectorName::from("other");
+    let other = store
+        .start_run(passerelle::store::NewRun {
+            connector: other,
+            ..new_run(5)
+        })
+        .await
+        .unwrap();
+    store.stage(other, vec![record("D", "")]).await.unwrap();
+    let shown = vec![record("X", "neuf"), record("B", "autre"), record("C\0", "")];
+    store.stage(run, shown.clone()).await.unwrap();
+
+    let beside = store.compare(run, None, 10).await.unwrap();
+    let beside: Vec<_> = beside
+        .iter()
+        .map(|c| (&*c.row.reference, c.known.as_ref().map(|s| s.hash.clone())))
+        .collect();
+    let hash = |n: usize| Some(known[n].hash.clone());
+    assert_eq!(beside, [("B", hash(1)), ("C\0", hash(2)), ("X", None)]);
+    let rest = store.compare(run, Some("B"), 1).await.unwrap();
+    assert_eq!(rest.len(), 1);
+    assert_eq!(rest[0].row.reference, "C\0");
+
+    // Neither what is closed nor what another connector staged.
+    let absent = store.absent(run, None, 10).await.unwrap();
+    assert_eq!(absent, [state(&known[0], 1), state(&known[3], 1)]);
+    let rest = store.absent(run, Some("A"), 10).await.unwrap();
+    assert_eq!(rest, [state(&known[3], 1)]);
+
+    // Those whose bytes were stored before have them too.
+    let wanted = ["X", "C\0", "A"].map(str::to_owned);
+    let mut payloads = store.staged_payloads(run, &wanted).await.unwrap();
+    payloads.sort();
+    let expected = [&shown[2], &shown[0]].map(|r| (r.reference.clone(), r.payload.clone()));
+    assert_eq!(payloads, expected);
 }
