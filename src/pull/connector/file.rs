@@ -47,6 +47,9 @@ pub struct ConnectorFile {
     /// Who may send offers instead of being asked for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<Push>,
+    /// Where the page of an offer stands that is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probe: Option<Probe>,
     /// Which part of the answer is a record, and what its absence means.
     #[serde(default)]
     pub records: Records,

@@ -22,6 +22,7 @@ use crate::model::{ConnectorName, Draft, MemberId, Problem};
 use crate::pull::recall::Memory;
 use file::{LimitsTable, Semantics, Source};
 use jiff::SignedDuration;
+use jiff::tz::TimeZone;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -43,6 +44,8 @@ pub struct Connector {
     pub source: Source,
     /// Who may send offers.
     pub push: Option<file::Push>,
+    /// Where a missing offer is looked up.
+    pub probe: Option<file::Probe>,
     /// Where the list of records stands, in order of trial; keys only.
     pub(crate) record_paths: Vec<Vec<String>>,
     /// Where the answer declares the number of records.
@@ -50,6 +53,8 @@ pub struct Connector {
     pub semantics: Semantics,
     pub(crate) relationships: bool,
     pub limits: LimitsTable,
+    /// Of its dates that have none, and of the day of a run.
+    pub(crate) zone: TimeZone,
     mapping: Mapping,
     /// What its last run made of its records.
     pub(crate) memory: Memory,

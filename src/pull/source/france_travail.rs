@@ -273,7 +273,7 @@ async fn read_slice(
     }
     Ok(Swept {
         total,
-        keys: outlet.slice().clone(),
+        keys: outlet.slice(),
     })
 }
 

@@ -13,8 +13,10 @@ mod json_ld;
 mod outlet;
 mod paging;
 pub mod parse;
+mod probe;
 mod secrets;
 mod session;
+mod since;
 mod text;
 
 #[cfg(test)]
@@ -22,7 +24,9 @@ pub mod tests;
 
 pub use self::parse::Record;
 pub use json_ld::posting as json_ld_posting;
+pub use probe::probe;
 pub use secrets::{SecretError, Secrets};
+pub use since::dated;
 pub use text::{document as text_of, html_entity};
 
 use super::connector::Connector;
@@ -116,7 +120,7 @@ pub async fn read(
             bytes: 0,
         };
     }
-    let mut session = match Session::new(connector, env) {
+    let mut session = match Session::new(connector, env, before) {
         Ok(session) => session,
         Err(error) => {
             return ReadEnd {
@@ -128,6 +132,10 @@ pub async fn read(
             };
         }
     };
+    if connector.source.since.is_some() {
+        // What changes while this run reads is the next one's to see.
+        state.watermark = Some(env.clock.now().to_string());
+    }
     let mut outlet = Outlet::new(connector, sink);
     let outcome = match &connector.source.paging {
         Paging::FranceTravail {
@@ -158,7 +166,9 @@ pub async fn read(
         Outcome::Failed(why) => (SnapshotKind::Failed, Some(why)),
         Outcome::Whole => match outlet.trouble() {
             Some(why) => (SnapshotKind::Partial, Some(why)),
-            None if connector.semantics == Semantics::Window => (SnapshotKind::Partial, None),
+            None if connector.semantics == Semantics::Window || session.is_incremental() => {
+                (SnapshotKind::Partial, None)
+            }
             None if seen == 0 => (SnapshotKind::Empty, None),
             None => (SnapshotKind::Complete, None),
         },

@@ -19,11 +19,13 @@ pub struct Outlet<'a> {
     connector: &'a Connector,
     sink: &'a mut dyn RecordSink,
     batch: Vec<SourceRecord>,
-    /// Hashes of the references that were seen, and of the content of each one's last record; a
-    /// record without a reference counts by its content.
+    /// Records of a source of one document: they are the sink's to tell apart.
+    records: u64,
+    /// Of a source of pages: hashes of the references that were seen, and of the content of each
+    /// one's last record; a record without a reference counts by its content.
     seen: HashMap<u64, u64>,
-    /// Keys of the records since the last [`Outlet::start_slice`].
-    slice: HashSet<u64>,
+    /// Keys of the records since the last [`Outlet::start_slice`], where there are slices.
+    slice: Option<HashSet<u64>>,
     trouble: Option<String>,
     sink_error: Option<String>,
 }
@@ -34,26 +36,27 @@ impl<'a> Outlet<'a> {
             connector,
             sink,
             batch: Vec::new(),
+            records: 0,
             seen: HashMap::new(),
-            slice: HashSet::new(),
+            slice: None,
             trouble: None,
             sink_error: None,
         }
     }
 
-    /// Distinct records so far, the filtered and the broken included.
+    /// Records so far, the filtered and the broken included; of a source of pages, distinct ones.
     pub fn seen(&self) -> u64 {
-        self.seen.len() as u64
+        self.records + self.seen.len() as u64
     }
 
     /// Forgets which records the last slice had.
     pub fn start_slice(&mut self) {
-        self.slice.clear();
+        self.slice = Some(HashSet::new());
     }
 
     /// The records since [`Outlet::start_slice`].
-    pub fn slice(&self) -> &HashSet<u64> {
-        &self.slice
+    pub fn slice(&self) -> HashSet<u64> {
+        self.slice.clone().unwrap_or_default()
     }
 
     /// Why the whole is not complete although every page was.
@@ -87,47 +90,42 @@ impl<'a> Outlet<'a> {
     /// # Errors
     /// The sink refuses.
     pub async fn put(&mut self, item: Item, session: &mut Session<'_>) -> Result<(), String> {
-        match item {
-            Item::Known(known) => {
-                let key = hash(&known.reference);
-                self.slice.insert(key);
-                let content = if self.overlaps() {
-                    hash(&known.hash)
-                } else {
-                    0
-                };
-                let before = self.seen.insert(key, content);
-                if !self.overlaps() || before != Some(content) {
-                    self.batch.push(SourceRecord::Known(known));
-                }
-            }
-            Item::Record(whole) => {
-                let record = &whole.tree;
-                let key = match self.connector.reference(record) {
-                    Some(reference) => hash(&reference),
-                    None => hash(&record.to_string()),
-                };
-                self.slice.insert(key);
-                let overlaps = self.overlaps();
-                let content = if overlaps { hash(record) } else { 0 };
-                let before = self.seen.insert(key, content);
-                let again = overlaps && before == Some(content);
-                if !again && self.connector.mapping().keeps(record) {
-                    self.batch.push(SourceRecord::Tree(whole));
-                }
-            }
-            Item::Broken { raw, why } => {
-                let key = hash(&raw);
-                self.slice.insert(key);
-                if self.seen.insert(key, 0).is_none() {
-                    self.batch.push(broken(None, &raw, why));
-                }
-            }
+        let kept = match &item {
+            Item::Record(record) => self.connector.mapping().keeps(&record.tree),
+            Item::Known(_) | Item::Broken { .. } => true,
+        };
+        if self.is_new(&item) && kept {
+            self.batch.push(match item {
+                Item::Record(record) => SourceRecord::Tree(record),
+                Item::Known(known) => SourceRecord::Known(known),
+                Item::Broken { raw, why } => broken(None, &raw, why),
+            });
         }
         if self.batch.len() >= BATCH {
             self.flush(session).await?;
         }
         Ok(())
+    }
+
+    /// Counts an item; whether it is not the very same as one before it.
+    fn is_new(&mut self, item: &Item) -> bool {
+        if !self.overlaps() {
+            self.records += 1;
+            return true;
+        }
+        let (key, content) = match item {
+            Item::Record(record) => {
+                let content = hash(&record.tree);
+                let reference = self.connector.reference(&record.tree);
+                (reference.map_or(content, |r| hash(&r)), content)
+            }
+            Item::Known(known) => (hash(&known.reference), hash(&known.hash)),
+            Item::Broken { raw, .. } => (hash(raw), 0),
+        };
+        if let Some(slice) = &mut self.slice {
+            slice.insert(key);
+        }
+        self.seen.insert(key, content) != Some(content)
     }
 
     /// Hands over what has come together.
@@ -140,7 +138,11 @@ impl<'a> Outlet<'a> {
             return Ok(());
         }
         if let Some(detail) = &self.connector.source.detail {
-            batch = detail::fetch(session, detail, batch).await;
+            let details = detail::fetch(session, detail, batch).await;
+            batch = details.records;
+            if let Some(why) = details.forbidden {
+                self.note(why);
+            }
         }
         if batch.is_empty() {
             return Ok(());

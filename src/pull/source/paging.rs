@@ -26,6 +26,7 @@ pub async fn one_document(
         .body_hash
         .as_ref()
         .and_then(|hash| hash.strip_prefix(&format!("{fingerprint}:")))
+        .filter(|_| !session.is_incremental())
         .map(str::to_owned);
     let conditional = known.is_some() && connector.source.detail.is_none();
     let ask = Ask {

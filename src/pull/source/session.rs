@@ -3,12 +3,14 @@
 use super::auth::Credential;
 use super::outlet::Outlet;
 use super::parse::{self, Item, ParseEnd, Plan, Wholeness};
+use super::since::{dated, since};
 use super::text::charset;
 use super::{SourceEnv, SourceRecord};
 use crate::fetch::{Body, FetchError, Fetcher, Method, Request};
 use crate::model::Clock;
 use crate::pull::connector::Connector;
-use crate::pull::connector::file::{HttpMethod, Kind, QueryValue};
+use crate::pull::connector::file::{Carrier, DetailKind, HttpMethod, Kind, Pick, QueryValue};
+use crate::store::ConnectorState;
 use serde_json::Value;
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -31,6 +33,8 @@ pub struct Session<'a> {
     headers: Vec<(String, String)>,
     query: Vec<(String, String)>,
     hidden: Vec<String>,
+    /// Since when changes are asked for, in a run that is no full pass.
+    since: Option<String>,
     requests: u64,
     bytes: u64,
 }
@@ -75,7 +79,11 @@ impl Page {
 impl<'a> Session<'a> {
     /// # Errors
     /// A secret that is not there.
-    pub fn new(connector: &'a Connector, env: &'a SourceEnv) -> Result<Self, String> {
+    pub fn new(
+        connector: &'a Connector,
+        env: &'a SourceEnv,
+        before: &ConnectorState,
+    ) -> Result<Self, String> {
         let source = &connector.source;
         let credential = Credential::new(source.auth.clone());
         let mut hidden = Vec::new();
@@ -95,7 +103,12 @@ impl<'a> Session<'a> {
             }
             Ok::<String, String>(value)
         };
-        let url = resolve(&source.url)?;
+        let now = env.clock.now();
+        let url = dated(
+            &resolve(&source.url)?,
+            &now.to_zoned(connector.zone.clone()),
+        )
+        .map_err(|error| format!("the date in the address cannot be written: {error}"))?;
         let mut headers = Vec::new();
         for (name, value) in &source.headers {
             headers.push((name.clone(), resolve(value)?));
@@ -123,9 +136,15 @@ impl<'a> Session<'a> {
             headers,
             query,
             hidden,
+            since: since(connector, before, now),
             requests: 0,
             bytes: 0,
         })
+    }
+
+    /// Whether the run asks for changes only.
+    pub fn is_incremental(&self) -> bool {
+        self.since.is_some()
     }
 
     pub fn requests(&self) -> u64 {
@@ -171,6 +190,7 @@ impl<'a> Session<'a> {
             return Ok(Request {
                 url: address,
                 limits,
+                last_written: source.pick == Pick::Modified,
                 ..Request::default()
             });
         }
@@ -193,6 +213,13 @@ impl<'a> Session<'a> {
             headers.extend(added.headers);
             query.extend(added.query);
         }
+        let mut more = ask.body.clone();
+        if let (Some(since), Some(value), true) = (&source.since, &self.since, own_page) {
+            match since.carrier {
+                Carrier::Query => query.push((since.param.clone(), value.clone())),
+                Carrier::Body => more.push((since.param.clone(), value.clone().into())),
+            }
+        }
         for (name, value) in &ask.query {
             query.retain(|(known, _)| known != name);
             query.push((name.clone(), value.clone()));
@@ -207,7 +234,7 @@ impl<'a> Session<'a> {
                 .clone()
                 .unwrap_or_else(|| Value::Object(serde_json::Map::new()));
             if let Value::Object(map) = &mut json {
-                map.extend(ask.body.iter().cloned());
+                map.extend(more);
             }
             headers.push(("content-type".to_owned(), "application/json".to_owned()));
             body = Some(json.to_string().into_bytes());
@@ -229,7 +256,17 @@ impl<'a> Session<'a> {
             busy_wait: Some(Duration::from_secs(60)),
             limits,
             accept: source.empty_status.clone(),
+            robots: self.reads_pages(own_page),
+            ..Request::default()
         })
+    }
+
+    /// Whether what is asked for is a page for people: a list of HTML, or the offers behind a list.
+    fn reads_pages(&self, own_page: bool) -> bool {
+        let source = &self.connector.source;
+        let detail = source.detail.as_ref();
+        source.kind == Kind::Html
+            || (!own_page && detail.is_some_and(|detail| detail.kind == DetailKind::JsonLd))
     }
 
     /// Sends `ask`; a token that the service refuses is renewed once.

@@ -3,7 +3,9 @@
 mod corpus;
 pub mod fixtures;
 mod france_travail;
+mod pages;
 pub mod services;
+mod windows;
 
 use super::*;
 use crate::fetch::FetchSettings;

@@ -1,6 +1,7 @@
 //! `[source]`: how the records are asked for.
 
 use crate::pull::connector::secret::Text;
+use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -11,9 +12,14 @@ use std::collections::BTreeMap;
 pub struct Source {
     /// Format of the answer.
     pub kind: Kind,
-    /// `https://…`, `file:…` or a path. `${env:NAME}` and `${file:PATH}` stand for secrets. In a
-    /// path, `*` in the file name stands for anything: the last file by name is read.
+    /// `https://…`, `file:…` or a path. `${env:NAME}` and `${file:PATH}` stand for secrets.
+    /// `{%Y-%m-%d}`, in the letters of strftime, stands for the day of the run in the connector's
+    /// zone: the file of the day. In a path, `*` in the file name stands for anything: one of the
+    /// files is read, see `pick`.
     pub url: Text,
+    /// Which of the files that `*` matches is read.
+    #[serde(default)]
+    pub pick: Pick,
     #[serde(default)]
     pub method: HttpMethod,
     /// Headers of every request to the host of `url`.
@@ -42,6 +48,9 @@ pub struct Source {
     pub auth: Auth,
     #[serde(default)]
     pub paging: Paging,
+    /// Between full passes, only what changed is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Since>,
     /// A second request for each record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Detail>,
@@ -61,6 +70,7 @@ impl Source {
         Self {
             kind: Kind::Json,
             url: Text::new(crate::pull::push::PUSH_ONLY),
+            pick: Pick::Name,
             method: HttpMethod::Get,
             headers: BTreeMap::new(),
             query: BTreeMap::new(),
@@ -72,6 +82,7 @@ impl Source {
             html: HtmlTable::default(),
             auth: Auth::None,
             paging: Paging::None,
+            since: None,
             detail: None,
         }
     }
@@ -309,6 +320,51 @@ fn both_origins() -> Vec<u8> {
     vec![1, 2]
 }
 
+/// Which of several files is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pick {
+    /// The last by name: dates that are written year first.
+    #[default]
+    Name,
+    /// The one that was written last.
+    Modified,
+}
+
+/// `[source.since]`: between full passes a run asks only for what changed since the last one. What
+/// such a run lacks means nothing; offers are missed by full passes alone.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Since {
+    /// Parameter that says since when; a full pass goes without it.
+    pub param: String,
+    /// Form of the instant in the letters of strftime, in UTC; other text stands for itself.
+    #[serde(default = "rfc3339")]
+    pub format: String,
+    #[serde(default)]
+    pub carrier: Carrier,
+    /// How far before the start of the last run to look: clocks differ, and services lag.
+    #[serde(default = "an_hour")]
+    #[schemars(with = "String")]
+    pub overlap: SignedDuration,
+    /// The longest time between two full passes.
+    #[serde(default = "a_day")]
+    #[schemars(with = "String")]
+    pub full_every: SignedDuration,
+}
+
+fn rfc3339() -> String {
+    "%Y-%m-%dT%H:%M:%SZ".to_owned()
+}
+
+fn an_hour() -> SignedDuration {
+    SignedDuration::from_hours(1)
+}
+
+fn a_day() -> SignedDuration {
+    SignedDuration::from_hours(24)
+}
+
 /// `[source.detail]`: a second request for each record.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -335,6 +391,25 @@ pub struct Detail {
     pub gone: Vec<u16>,
 }
 
+/// `[probe]`: an offer that a snapshot lacks, or that a window no longer shows, is looked up on its
+/// own page. A page that says that it is gone closes it at once; no other answer does.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Probe {
+    /// Whether pages are asked for.
+    #[serde(default = "yes")]
+    pub enabled: bool,
+    /// Address of the page, a template over the record: `{{ link }}`.
+    pub url: String,
+    /// Statuses that say that the offer is gone. They count only while the page of an offer that
+    /// the source still shows answers: a site that lost all its pages closes nothing.
+    #[serde(default = "gone")]
+    pub gone: Vec<u16>,
+    /// Pages that one run asks for at most; the next one goes on from there.
+    #[serde(default = "fifty")]
+    pub most: usize,
+}
+
 /// Format of a detail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -352,6 +427,10 @@ fn yes() -> bool {
 
 fn four() -> usize {
     4
+}
+
+fn fifty() -> usize {
+    50
 }
 
 fn gone() -> Vec<u16> {

@@ -4,12 +4,14 @@ use super::Builder;
 use crate::model::{ConnectorName, Field, MemberId};
 use crate::pull::connector::Connector;
 use crate::pull::connector::file::{
-    Auth, ConnectorFile, Evidence, Kind, OneOrMany, Paging, Push, Semantics, Source,
+    Auth, Carrier, ConnectorFile, Evidence, HttpMethod, Kind, OneOrMany, Paging, Push, Semantics,
+    Source,
 };
 use crate::pull::connector::problem::Level;
 use crate::pull::mapping::{Mapping, Path};
 use crate::pull::recall::Memory;
 use crate::pull::schedule::Schedule;
+use crate::pull::source::dated;
 use jiff::tz::TimeZone;
 
 impl Builder<'_> {
@@ -75,6 +77,12 @@ impl Builder<'_> {
         if let Some(push) = &file.push {
             self.check_push(push);
         }
+        if let Some(detail) = &source.detail {
+            self.check_template("source.detail.url", &detail.url);
+        }
+        if let Some(probe) = &file.probe {
+            self.check_template("probe.url", &probe.url);
+        }
         self.check_source(&source, mapping_only);
         let record_paths = self.record_paths(&source, &file.records.path);
         let total = file
@@ -127,11 +135,13 @@ impl Builder<'_> {
             preset,
             source,
             push: file.push,
+            probe: file.probe.filter(|probe| probe.enabled),
             record_paths,
             total,
             semantics,
             relationships: file.records.relationships,
             limits: file.limits,
+            zone,
             mapping,
         })
     }
@@ -208,6 +218,7 @@ impl Builder<'_> {
             }
         }
         self.check_html(source);
+        self.check_dates(source);
         if let Some(encoding) = &source.encoding
             && encoding_rs::Encoding::for_label(encoding.as_bytes()).is_none()
         {
@@ -295,6 +306,54 @@ impl Builder<'_> {
                     );
                 }
             }
+        }
+    }
+
+    fn check_dates(&mut self, source: &Source) {
+        let noon = jiff::Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+        if let Err(error) = dated(source.url.as_str(), &noon) {
+            self.error(
+                "source.url",
+                format!("the date in the address cannot be written: {error}"),
+                "for example offres-{%Y-%m-%d}.csv",
+            );
+        }
+        let Some(since) = &source.since else {
+            return;
+        };
+        if let Err(error) = jiff::fmt::strtime::format(&since.format, &noon) {
+            self.error(
+                "source.since.format",
+                format!("`{}` is no form of an instant: {error}", since.format),
+                "for example %Y-%m-%dT%H:%M:%SZ, or %s for seconds",
+            );
+        }
+        if since.carrier == Carrier::Body && source.method == HttpMethod::Get {
+            self.error(
+                "source.since.carrier",
+                "a GET has no body that could carry it",
+                "carrier = \"query\", or method = \"POST\"",
+            );
+        }
+        if matches!(source.paging, Paging::FranceTravail { .. }) {
+            self.error(
+                "source.since",
+                "this paging asks by its own windows",
+                "leave it out",
+            );
+        }
+        if since.overlap.is_negative() || since.full_every.is_negative() {
+            self.error("source.since", "a time is negative", "for example \"1h\"");
+        }
+    }
+
+    fn check_template(&mut self, key: &str, template: &str) {
+        if let Err(error) = minijinja::Environment::new().template_from_str(template) {
+            self.error(
+                key,
+                format!("`{template}` is no template: {error}"),
+                "for example https://rh.example/offres/{{ id }}",
+            );
         }
     }
 

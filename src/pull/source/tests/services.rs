@@ -531,33 +531,3 @@ async fn secrets_do_not_reach_error_texts() {
     assert_eq!(end.snapshot, SnapshotKind::Failed);
     assert!(end.error.unwrap_or_default().contains("NOT_THERE"));
 }
-
-#[tokio::test]
-async fn a_careers_site_is_read_through_its_sitemap() {
-    let router = Router::new()
-        .route("/sitemap.xml", get(|headers: HeaderMap| async move {
-            let host = headers.get(header::HOST).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
-            format!("<urlset><url><loc>http://{host}/offre/1</loc><lastmod>2026-11-02</lastmod></url>\
-                     <url><loc>http://{host}/contact</loc></url><url><loc>http://{host}/offre/2</loc></url></urlset>")
-        }))
-        .route("/offre/1", get(|| async {
-            axum::response::Html("<html><script type='application/ld+json'>{\"@type\":\"JobPosting\",\"title\":\"Infirmier H/F\",\
-             \"datePosted\":\"2026-11-01\",\"employmentType\":[\"FULL_TIME\"],\"jobLocation\":{\"address\":{\"postalCode\":\"NA\",\"addressLocality\":\"Vesoul\"}}}</script></html>")
-        }))
-        .route("/offre/2", get(|| async { StatusCode::GONE }));
-    let base = serve(router).await;
-    let connector = connector(&format!(
-        "name = \"x\"\nuse = \"careers-jsonld\"\nwith = {{ base_url = \"{base}/sitemap.xml\", rate = 100 }}\n"
-    ));
-    let (basket, end) = pull(&connector).await;
-    assert_eq!((end.snapshot, end.error), (SnapshotKind::Complete, None));
-    assert_eq!((basket.records.len(), basket.broken.len()), (1, 0));
-    let draft = connector.map(&basket.records[0]).expect("a draft");
-    assert_eq!(
-        draft.value(crate::model::Field::Title),
-        Some("Infirmier H/F")
-    );
-    assert_eq!(draft.value(crate::model::Field::WorkingTime), Some("full"));
-    assert_eq!(draft.places.len(), 1);
-    assert_eq!(draft.places[0].len(), 1);
-}
