@@ -6,7 +6,7 @@
 //! PostgreSQL; `ORACLE_FIRST=S` begins at seed S, so that one that failed is played again.
 
 mod faults;
-mod proxy;
+
 mod reference;
 mod world;
 
@@ -14,11 +14,11 @@ use crate::services::{BROKER, Broker, Database, broker};
 use crate::store_contract::backend::Backend;
 use crate::support::feeds::Feeds;
 use crate::support::hub::Hub;
+use crate::support::proxy::Proxy;
 use faults::{Fault, INJECTED, Restarts, Tap, bad_answer, suffer};
 use futures::StreamExt;
 use jiff::{SignedDuration, Timestamp};
 use passerelle::store::{DynStore, SqliteOptions, SqliteStore};
-use proxy::Proxy;
 use reference::Reference;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

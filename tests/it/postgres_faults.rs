@@ -2,8 +2,10 @@
 
 use crate::store_contract::backend::{Backend, Schema};
 use crate::store_contract::fixtures::*;
+use crate::support::proxy::Proxy;
 use passerelle::model::{Stage, TombstoneReason};
 use passerelle::store::{DynStore, Hint, Hints, PostgresOptions, PostgresStore, StoreError};
+use std::sync::Arc;
 use std::time::Duration;
 
 async fn backend(test: &str) -> Option<(Backend, String)> {
@@ -64,6 +66,51 @@ async fn cut_connections_are_worth_another_try_and_tear_nothing() {
     let lost = writer.await.unwrap();
     assert_eq!(store.outbox_depth().await.unwrap().events, 1000);
     assert!(lost > 0, "no connection was cut in time");
+}
+
+/// A machine between the two has vanished: connections stay open, and nothing answers any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_server_is_given_up_and_asked_again() {
+    let Some((_backend, url)) = backend("silent").await else {
+        return;
+    };
+    let (_, after) = url.split_once('@').unwrap();
+    let (server, _) = after.split_once('/').unwrap();
+    let proxy = Proxy::start(server.to_owned());
+    let options = PostgresOptions {
+        patience: Duration::from_secs(1),
+        ..PostgresOptions::default()
+    };
+    let url = url.replace(server, &format!("127.0.0.1:{}", proxy.port));
+    let store: DynStore = Arc::new(PostgresStore::open(&url, &options).await.unwrap());
+    let held = store.lock_connector(&connector()).await.unwrap();
+    let mut tx = store.lock_public().await.unwrap();
+    store.head().await.unwrap();
+    proxy.fall_silent();
+
+    let ids = [state(&record("A", ""), 1).id];
+    let silent = tx.clusters(&ids).await.unwrap_err();
+    assert!(silent.is_transient(), "{silent:?}");
+    assert!(silent.to_string().contains("load clusters"), "{silent}");
+    drop(tx);
+    drop(held);
+    let mut tries = 0;
+    let event = pulled(&state(&record("A", ""), 1));
+    while let Err(error) = store.enqueue(vec![event.clone()]).await {
+        assert!(error.is_transient(), "{error:?}");
+        tries += 1;
+        assert!(tries < 8, "the pool never lets go of silent connections");
+    }
+    assert_eq!(store.outbox_depth().await.unwrap().events, 1);
+    // Both locks can be had anew: the server has seen their sessions end.
+    let mut again = store.lock_connector(&connector()).await;
+    while !matches!(again, Ok(Some(_))) {
+        tries += 1;
+        assert!(tries < 100, "{:?}", again.err());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        again = store.lock_connector(&connector()).await;
+    }
+    drop(store.lock_public().await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,16 @@ pub(super) enum Failure {
     Away(String),
 }
 
+impl Failure {
+    /// No answer came within `patience`.
+    pub fn silent(patience: std::time::Duration) -> Self {
+        let seconds = patience.as_secs_f32();
+        Self::Away(format!(
+            "the server has not answered for {seconds} s; the connection is given up"
+        ))
+    }
+}
+
 pub(super) type Result<T> = std::result::Result<T, Failure>;
 
 impl From<tokio_postgres::Error> for Failure {

@@ -9,8 +9,12 @@ use super::tls::Tls;
 use crate::model::ConnectorName;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Mutex;
+use tokio::time::timeout;
+use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config};
+use tokio_util::task::AbortOnDropHandle;
 
 /// The number of a lock: distinct for each subject of each store.
 pub(super) fn number(scope: &str, kind: &str, name: &str) -> i64 {
@@ -24,25 +28,34 @@ pub(super) fn number(scope: &str, kind: &str, name: &str) -> i64 {
     i64::from_le_bytes(bytes)
 }
 
+/// A connection with the task that drives it, which would wait for the answers of a silent server.
+struct Session {
+    client: Client,
+    _driver: AbortOnDropHandle<()>,
+}
+
 pub(super) struct Locks {
     config: Config,
     tls: Tls,
     scope: String,
+    /// See [`super::PostgresOptions::patience`].
+    patience: Duration,
     /// This process's own number.
     pub process: i64,
-    session: Mutex<Option<Client>>,
+    session: Mutex<Option<Session>>,
     /// Advisory locks nest within a session: the process keeps its workers apart itself.
     held: StdMutex<HashSet<ConnectorName>>,
 }
 
 impl Locks {
-    pub fn new(config: Config, tls: Tls, scope: String) -> Self {
+    pub fn new(config: Config, tls: Tls, scope: String, patience: Duration) -> Self {
         let own = uuid::Uuid::now_v7().to_string();
         Self {
             process: number(&scope, "process", &own),
             config,
             tls,
             scope,
+            patience,
             session: Mutex::new(None),
             held: StdMutex::default(),
         }
@@ -68,10 +81,13 @@ impl Locks {
         let mut session = self.session.lock().await;
         let client = self.open(&mut session).await?;
         let number = self.connector_number(connector);
-        let row = client
-            .query_one("SELECT pg_try_advisory_lock($1)", &[&number])
-            .await?;
-        guard.locked = row.try_get(0)?;
+        let params: &[&(dyn ToSql + Sync)] = &[&number];
+        let asked = client.query_one("SELECT pg_try_advisory_lock($1)", params);
+        let Ok(row) = timeout(self.patience, asked).await else {
+            *session = None;
+            return Err(Failure::silent(self.patience));
+        };
+        guard.locked = row?.try_get(0)?;
         Ok(guard.locked.then_some(guard))
     }
 
@@ -94,31 +110,42 @@ impl Locks {
     }
 
     /// The session, opened anew when it was lost.
-    async fn open<'a>(&self, session: &'a mut Option<Client>) -> Result<&'a Client> {
-        if session.as_ref().is_none_or(Client::is_closed) {
-            let (client, connection) = self.config.connect(self.tls.clone()).await?;
-            tokio::spawn(async move {
-                // Its end shows as a closed client; the next use opens another.
-                let _ = connection.await;
-            });
-            client
-                .execute("SELECT pg_advisory_lock($1)", &[&self.process])
-                .await?;
-            *session = Some(client);
+    async fn open<'a>(&self, session: &'a mut Option<Session>) -> Result<&'a Client> {
+        if session.as_ref().is_none_or(|s| s.client.is_closed()) {
+            let opened = async {
+                let (client, connection) = self.config.connect(self.tls.clone()).await?;
+                let driver = tokio::spawn(async move {
+                    // Its end shows as a closed client; the next use opens another.
+                    let _ = connection.await;
+                });
+                let driver = AbortOnDropHandle::new(driver);
+                client
+                    .execute("SELECT pg_advisory_lock($1)", &[&self.process])
+                    .await?;
+                Ok::<Session, tokio_postgres::Error>(Session {
+                    client,
+                    _driver: driver,
+                })
+            };
+            let opened = timeout(self.patience, opened).await;
+            *session = Some(opened.map_err(|_| Failure::silent(self.patience))??);
         }
         session
             .as_ref()
+            .map(|session| &session.client)
             .ok_or_else(|| Failure::Away("the session of the locks was lost".into()))
     }
 
     async fn release(&self, connector: &ConnectorName) {
-        let session = self.session.lock().await;
-        if let Some(client) = session.as_ref() {
+        let mut session = self.session.lock().await;
+        if let Some(Session { client, .. }) = session.as_ref() {
             let number = self.connector_number(connector);
-            // A session that is lost has given its locks back already.
-            let _ = client
-                .execute("SELECT pg_advisory_unlock($1)", &[&number])
-                .await;
+            let params: &[&(dyn ToSql + Sync)] = &[&number];
+            // A session that is lost has given its locks back already; one that is silent will.
+            let asked = client.execute("SELECT pg_advisory_unlock($1)", params);
+            if timeout(self.patience, asked).await.is_err() {
+                *session = None;
+            }
         }
         self.unmark(connector);
     }

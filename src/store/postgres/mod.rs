@@ -44,6 +44,10 @@ pub struct PostgresOptions {
     pub connections: usize,
     /// How long an operation waits for a free connection, and for a new one.
     pub wait: Duration,
+    /// How long an answer of the server is waited for. A connection that stays silent longer is
+    /// given up, and what was asked is worth another try. Longer than the hub-wide lock is waited
+    /// for.
+    pub patience: Duration,
     /// Applies missing migrations while opening.
     pub migrate: bool,
 }
@@ -53,14 +57,21 @@ impl Default for PostgresOptions {
         Self {
             connections: 16,
             wait: Duration::from_secs(30),
+            patience: Duration::from_secs(180),
             migrate: true,
         }
     }
 }
 
+/// How the server finds out that a client's machine has vanished: within the minute too, not after
+/// the two hours of most systems. Until then it keeps that client's locks.
+const VANISHED: &str = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=5 \
+     -c tcp_keepalives_count=4 -c tcp_user_timeout=45000";
+
 /// [`super::Store`] over a PostgreSQL database.
 pub struct PostgresStore {
     pool: Pool,
+    patience: Duration,
     locks: Arc<locks::Locks>,
     listener: hints::Listener,
     /// Numbers of the hub-wide lock and of the migrations' lock.
@@ -109,7 +120,14 @@ impl PostgresStore {
         }
     }
 
-    fn connect(config: Config, options: &PostgresOptions, tls: tls::Tls) -> failure::Result<Self> {
+    fn connect(
+        mut config: Config,
+        options: &PostgresOptions,
+        tls: tls::Tls,
+    ) -> failure::Result<Self> {
+        // Two stores in two schemas of one database do not share their locks.
+        let scope = config.get_options().unwrap_or_default().to_owned();
+        config.options(format!("{scope} {VANISHED}"));
         let manager = Manager::from_config(
             config.clone(),
             tls.clone(),
@@ -128,14 +146,13 @@ impl PostgresStore {
             })
             .build()
             .map_err(|error| Failure::refused(error.to_string()))?;
-        // Two stores in two schemas of one database do not share their locks.
-        let scope = config.get_options().unwrap_or_default().to_owned();
         Ok(Self {
             pool,
+            patience: options.patience,
             public_lock: locks::number(&scope, "public", ""),
             migration_lock: locks::number(&scope, "migration", ""),
             listener: hints::Listener::new(config.clone(), tls.clone()),
-            locks: Arc::new(locks::Locks::new(config, tls, scope)),
+            locks: Arc::new(locks::Locks::new(config, tls, scope, options.patience)),
         })
     }
 
@@ -162,10 +179,16 @@ impl PostgresStore {
     ) -> Result<T> {
         let written: failure::Result<T> = async {
             let mut client = self.client().await?;
-            let tx = client.transaction().await?;
-            let value = work(&tx).await?;
-            tx.commit().await?;
-            Ok(value)
+            let done = tokio::time::timeout(self.patience, async {
+                let tx = client.transaction().await?;
+                let value = work(&tx).await?;
+                tx.commit().await?;
+                Ok(value)
+            });
+            match done.await {
+                Ok(done) => done,
+                Err(_) => Err(self.given_up(client)),
+            }
         }
         .await;
         written.map_err(|failure| failure.told(doing))
@@ -178,10 +201,19 @@ impl PostgresStore {
     ) -> Result<T> {
         let read: failure::Result<T> = async {
             let client = self.client().await?;
-            work(&client).await
+            match tokio::time::timeout(self.patience, work(&client)).await {
+                Ok(done) => done,
+                Err(_) => Err(self.given_up(client)),
+            }
         }
         .await;
         read.map_err(|failure| failure.told(doing))
+    }
+
+    /// Drops a connection that is silent: its answer may never come.
+    fn given_up(&self, client: Client) -> Failure {
+        drop(deadpool_postgres::Object::take(client));
+        Failure::silent(self.patience)
     }
 }
 

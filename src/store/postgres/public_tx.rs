@@ -8,6 +8,7 @@ use crate::store::prepared::Blocks;
 use crate::store::{BodyDigest, Inbox, PublicCommit, PublicTx, StoredVacancy};
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object};
+use std::time::Duration;
 
 /// A lock that is not given within this time belongs to someone who hangs.
 const LOCK: &str = "SET LOCAL lock_timeout = '60s'; \
@@ -19,19 +20,40 @@ pub(super) struct PostgresPublicTx {
     client: Option<Client>,
     /// Of the keys met under the lock.
     blocks: Blocks,
+    /// See [`super::PostgresOptions::patience`].
+    patience: Duration,
 }
 
 impl PostgresPublicTx {
-    pub async fn begin(client: Client, lock: i64) -> Result<Self> {
+    pub async fn begin(
+        client: Client,
+        lock: i64,
+        patience: Duration,
+    ) -> crate::store::Result<Self> {
         let tx = Self {
             client: Some(client),
             blocks: Blocks::default(),
+            patience,
         };
-        let c = tx.client()?;
-        c.batch_execute("BEGIN").await?;
-        c.batch_execute(LOCK).await?;
-        run(c, "SELECT pg_advisory_xact_lock($1)", &[&lock]).await?;
+        let locked = async {
+            let c = tx.client()?;
+            c.batch_execute("BEGIN").await?;
+            c.batch_execute(LOCK).await?;
+            run(c, "SELECT pg_advisory_xact_lock($1)", &[&lock]).await
+        };
+        tx.patient("lock what is public", locked).await?;
         Ok(tx)
+    }
+
+    /// What `work` comes to. After an error the transaction is of no use any more.
+    async fn patient<T>(
+        &self,
+        doing: &str,
+        work: impl Future<Output = Result<T>>,
+    ) -> crate::store::Result<T> {
+        let done = tokio::time::timeout(self.patience, work).await;
+        done.unwrap_or_else(|_| Err(Failure::silent(self.patience)))
+            .map_err(|failure| failure.told(doing))
     }
 
     fn client(&self) -> Result<&Client> {
@@ -56,9 +78,8 @@ impl PublicTx for PostgresPublicTx {
         ids: &[PostingId],
         cap: usize,
     ) -> crate::store::Result<Vec<(PostingId, PostingId)>> {
-        let (pairs, blocks) = async { blocks::candidates(self.client()?, ids, cap).await }
-            .await
-            .map_err(|failure: Failure| failure.told("find candidates"))?;
+        let found = async { blocks::candidates(self.client()?, ids, cap).await };
+        let (pairs, blocks) = self.patient("find candidates", found).await?;
         self.blocks.cap = blocks.cap;
         self.blocks.generic.extend(blocks.generic);
         Ok(pairs)
@@ -68,45 +89,39 @@ impl PublicTx for PostgresPublicTx {
         &mut self,
         ids: &[PostingId],
     ) -> crate::store::Result<Vec<StoredPosting>> {
-        async { bodies::normalised(self.client()?, ids).await }
-            .await
-            .map_err(|failure: Failure| failure.told("load postings"))
+        let read = async { bodies::normalised(self.client()?, ids).await };
+        self.patient("load postings", read).await
     }
 
     async fn digests(
         &mut self,
         ids: &[PostingId],
     ) -> crate::store::Result<Vec<(PostingId, BodyDigest)>> {
-        async { bodies::digests(self.client()?, ids).await }
-            .await
-            .map_err(|failure: Failure| failure.told("read digests"))
+        let read = async { bodies::digests(self.client()?, ids).await };
+        self.patient("read digests", read).await
     }
 
     async fn edges(&mut self, ids: &[PostingId]) -> crate::store::Result<Vec<Edge>> {
-        async { vacancies::edges(self.client()?, ids).await }
-            .await
-            .map_err(|failure: Failure| failure.told("load edges"))
+        let read = async { vacancies::edges(self.client()?, ids).await };
+        self.patient("load edges", read).await
     }
 
     async fn clusters(
         &mut self,
         ids: &[PostingId],
     ) -> crate::store::Result<Vec<(PostingId, VacancyId)>> {
-        async { vacancies::clusters(self.client()?, ids).await }
-            .await
-            .map_err(|failure: Failure| failure.told("load clusters"))
+        let read = async { vacancies::clusters(self.client()?, ids).await };
+        self.patient("load clusters", read).await
     }
 
     async fn vacancies(&mut self, ids: &[VacancyId]) -> crate::store::Result<Vec<StoredVacancy>> {
-        async { vacancies::get(self.client()?, ids).await }
-            .await
-            .map_err(|failure: Failure| failure.told("load vacancies"))
+        let read = async { vacancies::get(self.client()?, ids).await };
+        self.patient("load vacancies", read).await
     }
 
     async fn decisions(&mut self, ids: &[PostingId]) -> crate::store::Result<Vec<Decision>> {
-        async { people::decisions_of(self.client()?, ids).await }
-            .await
-            .map_err(|failure: Failure| failure.told("load decisions"))
+        let read = async { people::decisions_of(self.client()?, ids).await };
+        self.patient("load decisions", read).await
     }
 
     async fn commit(
@@ -114,15 +129,14 @@ impl PublicTx for PostgresPublicTx {
         commit: PublicCommit,
         inbox: &Inbox,
     ) -> crate::store::Result<()> {
-        let committed: Result<()> = async {
+        let committed = async {
             let c = self.client()?;
             vacancies::commit(c, commit, inbox).await?;
             blocks::settle_generic(c, &self.blocks, inbox.at).await?;
             c.batch_execute("COMMIT").await?;
             Ok(())
-        }
-        .await;
-        committed.map_err(|failure| failure.told("commit vacancies"))?;
+        };
+        self.patient("commit vacancies", committed).await?;
         // Its connection is clean: back to the pool.
         drop(self.client.take());
         Ok(())

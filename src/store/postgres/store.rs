@@ -222,12 +222,9 @@ impl Store for PostgresStore {
     }
 
     async fn lock_public(&self) -> Result<Box<dyn PublicTx>> {
-        let begun: super::failure::Result<PostgresPublicTx> = async {
-            let client = self.client().await?;
-            PostgresPublicTx::begin(client, self.public_lock).await
-        }
-        .await;
-        let tx = begun.map_err(|failure| failure.told("lock what is public"))?;
+        let client = self.client().await;
+        let client = client.map_err(|failure| failure.told("lock what is public"))?;
+        let tx = PostgresPublicTx::begin(client, self.public_lock, self.patience).await?;
         Ok(Box::new(tx))
     }
 

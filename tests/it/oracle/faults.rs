@@ -1,10 +1,10 @@
 //! What happens to a hub while it works, drawn from a seed and counted by kind.
 
-use super::proxy::Proxy;
 use super::world::{Random, SOURCES, Source, World};
 use super::{Servers, Subject};
 use crate::services::Broker;
 use crate::support::feeds::{Answer, Feeds, Sent};
+use crate::support::proxy::Proxy;
 use futures::StreamExt;
 use lapin::options::{
     BasicConsumeOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions,

@@ -4,3 +4,4 @@
 pub mod feeds;
 pub mod hub;
 pub mod offers;
+pub mod proxy;
