@@ -207,9 +207,9 @@ fn connect(path: &Path, options: &SqliteOptions) -> failure::Result<Connection> 
         "synchronous",
         if options.full_sync { "FULL" } else { "NORMAL" },
     )?;
-    // Erased texts do not survive in free pages; 32 MB of cache; the log is cut back after peaks.
+    // Erased texts do not survive in free pages; 16 MB of cache; the log is cut back after peaks.
     connection.execute_batch(
-        "PRAGMA secure_delete = FAST; PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY; \
+        "PRAGMA secure_delete = FAST; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; \
          PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
     )?;
     if let Some(pages) = options.max_pages {
