@@ -197,6 +197,9 @@ async fn play(seed: u64, database: Option<Arc<Database>>) -> Result<(), String> 
             faults::count(clustered, "clock leaps ahead");
         }
     }
+    if let Some(servers) = &subject.cluster {
+        servers.broker.forget();
+    }
     Ok(())
 }
 
@@ -244,7 +247,12 @@ async fn play_all(count: u64, at_once: usize, database: Option<Arc<Database>>) {
         async move {
             let played = played.await;
             let played = played.unwrap_or_else(|panic| Err(panic.to_string()));
-            played.err().map(|breach| format!("seed {seed}: {breach}"))
+            let breach = played.err().map(|breach| format!("seed {seed}: {breach}"));
+            // Hours of schedules: whoever waits sees each breach when it comes.
+            if let Some(breach) = &breach {
+                eprintln!("{breach}");
+            }
+            breach
         }
     });
     let breaches: Vec<String> = seeds

@@ -69,6 +69,12 @@ impl Broker {
         self.control(&["close_all_connections", "--vhost", vhost, "test"]);
     }
 
+    /// Drops this virtual host: a broker that restarts would recover its queues each time.
+    pub fn forget(&self) {
+        let vhost = self.url.rsplit('/').next().unwrap_or_default();
+        self.control(&["delete_vhost", vhost]);
+    }
+
     /// kill -9.
     pub fn kill(&self) {
         order(&["kill-rabbit", &self.folder.to_string_lossy()]);
