@@ -11,9 +11,10 @@ use super::place::gazetteer;
 use super::privacy;
 use super::record::{MEMBER, cut};
 use crate::model::{Place, PlacePrecision, Posting, Provenance, Register, RegisterEntry};
-use names::{name_key, written_out};
+use names::written_out;
 use std::collections::BTreeMap;
 
+pub(super) use names::name_key;
 pub use rows::{Layout, Row};
 
 /// Names and places of one posting that are looked up at most.

@@ -192,8 +192,8 @@ impl Layout {
                 match register {
                     Register::FinessSites => finess_site(&get),
                     Register::FinessEntities => finess_entity(&get),
-                    Register::SireneSites => sirene_site(&get),
-                    Register::SireneUnits => sirene_unit(&get),
+                    Register::SireneSites => sirene(&get, &SITES_OF_SIRENE),
+                    Register::SireneUnits => sirene(&get, &UNITS_OF_SIRENE),
                 }
             }
         }
@@ -338,71 +338,77 @@ fn finess_entity(get: Get<'_>) -> Row {
     }))
 }
 
-fn sirene_site(get: Get<'_>) -> Row {
-    let siret = digits(&get("siret").unwrap_or_default());
-    if !siret_valid(&siret) {
-        return Row::Bad(format!("{siret:?} is no SIRET"));
-    }
-    if get("etatadministratifetablissement").as_deref() != Some("A")
-        || !disseminated(get("statutdiffusionetablissement"))
-    {
-        return Row::Skipped;
-    }
-    let (name, other_names) = names(
-        get,
-        &[
-            "enseigne1etablissement",
-            "enseigne2etablissement",
-            "enseigne3etablissement",
-            "denominationusuelleetablissement",
-        ],
-    );
-    let entity = siret.get(..9).map(str::to_owned);
-    Row::Entry(Box::new(RegisterEntry {
-        register: Register::SireneSites,
-        number: siret,
-        name,
-        other_names,
-        entity,
-        sirene: None,
-        insee: get("codecommuneetablissement").and_then(|code| known_commune(&code)),
-        category: get("activiteprincipaleetablissement"),
-    }))
+/// How the two extracts of Sirene name what both have.
+struct Sirene {
+    register: Register,
+    number: &'static str,
+    valid: fn(&str) -> bool,
+    state: &'static str,
+    diffusion: &'static str,
+    names: &'static [&'static str],
+    /// A unit without a name is a private person under their own; a site may have its unit's.
+    must_be_named: bool,
+    commune: Option<&'static str>,
+    activity: &'static str,
 }
 
-fn sirene_unit(get: Get<'_>) -> Row {
-    let siren = digits(&get("siren").unwrap_or_default());
-    if !siren_valid(&siren) {
-        return Row::Bad(format!("{siren:?} is no SIREN"));
+const SITES_OF_SIRENE: Sirene = Sirene {
+    register: Register::SireneSites,
+    number: "siret",
+    valid: siret_valid,
+    state: "etatadministratifetablissement",
+    diffusion: "statutdiffusionetablissement",
+    names: &[
+        "enseigne1etablissement",
+        "enseigne2etablissement",
+        "enseigne3etablissement",
+        "denominationusuelleetablissement",
+    ],
+    must_be_named: false,
+    commune: Some("codecommuneetablissement"),
+    activity: "activiteprincipaleetablissement",
+};
+const UNITS_OF_SIRENE: Sirene = Sirene {
+    register: Register::SireneUnits,
+    number: "siren",
+    valid: siren_valid,
+    state: "etatadministratifunitelegale",
+    diffusion: "statutdiffusionunitelegale",
+    names: &[
+        "denominationunitelegale",
+        "denominationusuelle1unitelegale",
+        "denominationusuelle2unitelegale",
+        "denominationusuelle3unitelegale",
+        "sigleunitelegale",
+    ],
+    must_be_named: true,
+    commune: None,
+    activity: "activiteprincipaleunitelegale",
+};
+
+fn sirene(get: Get<'_>, of: &Sirene) -> Row {
+    let number = digits(&get(of.number).unwrap_or_default());
+    if !(of.valid)(&number) {
+        return Row::Bad(format!("{number:?} is no {}", of.number.to_uppercase()));
     }
-    if get("etatadministratifunitelegale").as_deref() != Some("A")
-        || !disseminated(get("statutdiffusionunitelegale"))
+    let (name, other_names) = names(get, of.names);
+    if get(of.state).as_deref() != Some("A")
+        || !disseminated(get(of.diffusion))
+        || (of.must_be_named && name.is_empty())
     {
         return Row::Skipped;
     }
-    let (name, other_names) = names(
-        get,
-        &[
-            "denominationunitelegale",
-            "denominationusuelle1unitelegale",
-            "denominationusuelle2unitelegale",
-            "denominationusuelle3unitelegale",
-            "sigleunitelegale",
-        ],
-    );
-    if name.is_empty() {
-        // A private person under their own name.
-        return Row::Skipped;
-    }
+    // A site's number begins with its unit's.
+    let entity = (number.len() > 9).then(|| number.get(..9).map(str::to_owned));
     Row::Entry(Box::new(RegisterEntry {
-        register: Register::SireneUnits,
-        number: siren,
+        register: of.register,
         name,
         other_names,
-        entity: None,
+        entity: entity.flatten(),
         sirene: None,
-        insee: None,
-        category: get("activiteprincipaleunitelegale"),
+        insee: of.commune.and_then(|column| known_commune(&get(column)?)),
+        category: get(of.activity),
+        number,
     }))
 }
 
