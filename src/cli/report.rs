@@ -19,9 +19,29 @@ const RUNS: usize = 50;
 pub struct Report {
     /// Id of the member
     member: String,
-    /// One object
+    /// One object, in both languages
     #[arg(long)]
     json: bool,
+    /// Language of what is found and missing
+    #[arg(long, value_enum, default_value_t)]
+    lang: Lang,
+}
+
+/// Members read French.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Lang {
+    #[default]
+    Fr,
+    En,
+}
+
+impl Lang {
+    fn of<'a>(self, french: &'a str, english: &'a str) -> &'a str {
+        match self {
+            Self::Fr => french,
+            Self::En => english,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -133,7 +153,7 @@ pub async fn run(hub: &Hub, args: &Report) -> anyhow::Result<Exit> {
     if args.json {
         out::json(&report)?;
     } else {
-        say(&report)?;
+        say(&report, args.lang)?;
     }
     let asks = report
         .sources
@@ -265,7 +285,7 @@ async fn offers(hub: &Hub, own: &[Vacancy]) -> anyhow::Result<Vec<Offer>> {
     Ok(offers)
 }
 
-fn say(report: &Member) -> std::io::Result<()> {
+fn say(report: &Member, lang: Lang) -> std::io::Result<()> {
     let day = report.at.strftime("%d/%m/%Y").to_string();
     out::line(format!("{} – point sur vos offres au {day}\n", report.name))?;
     out::line(format!("En ligne : {}", report.live))?;
@@ -321,12 +341,12 @@ fn say(report: &Member) -> std::io::Result<()> {
             for finding in &offer.findings {
                 let article = finding.article.as_ref();
                 let article = article.map_or(String::new(), |a| format!(" [{a}]"));
-                out::line(format!("    – {}{article}", finding.message))?;
-                out::line(format!("      {}", finding.message_en))?;
+                let said = lang.of(&finding.message, &finding.message_en);
+                out::line(format!("    – {said}{article}"))?;
             }
             for missing in &offer.missing {
-                out::line(format!("    + {} (+{})", missing.message, missing.points))?;
-                out::line(format!("      {}", missing.message_en))?;
+                let said = lang.of(missing.message, missing.message_en);
+                out::line(format!("    + {said} (+{})", missing.points))?;
             }
         }
     }
