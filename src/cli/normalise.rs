@@ -3,6 +3,7 @@
 use super::raw::{self, Reading};
 use super::{Exit, load};
 use crate::daemon::{Files, files};
+use crate::pull::source::parse::mended_json;
 use crate::settings;
 use serde_json::{Value, json};
 use std::io::{self, BufRead as _, BufWriter, Write as _};
@@ -84,7 +85,10 @@ fn one(reading: &Reading, line: &[u8]) -> String {
         json!({ "rejected": of }).to_string()
     };
     let text = String::from_utf8_lossy(line);
-    let record: Value = match serde_json::from_str(&text) {
+    // As in a feed: what careless writers break in JSON (halves of surrogate pairs) is mended.
+    let read = serde_json::from_str(&text)
+        .or_else(|error| serde_json::from_str(&mended_json(&text)).map_err(|_| error));
+    let record: Value = match read {
         Ok(record) => record,
         Err(error) => {
             let why = format!("the line is no JSON record: {error}");

@@ -304,7 +304,7 @@ fn escape<'t>(rest: &'t str, out: &mut String) -> &'t str {
                 out.push_str(&tail[..6]);
                 return &tail[6..];
             }
-            out.push('\u{fffd}');
+            // Half of an emoji is no character.
             tail
         }
         // `\'` and its like: the backslash says nothing.

@@ -58,7 +58,7 @@ fn what_json_forbids_and_sources_write_is_mended() {
     assert_eq!(got.end.wholeness, Wholeness::Whole);
     assert!(got.broken.is_empty(), "{:?}", got.broken);
     assert_eq!(ids(&got), [1, 2, 3, 4, 5]);
-    assert_eq!(got.records[2]["t"], "l'hôpital \u{fffd}");
+    assert_eq!(got.records[2]["t"], "l'hôpital ");
     assert_eq!(got.records[3]["t"], "😀");
 }
 
