@@ -60,6 +60,7 @@ pub(super) fn posting(connector: &str, reference: &str, own: bool, day: i64) -> 
                     html: format!("<p>{TEXT}</p>"),
                     text: TEXT.to_owned(),
                     summary: None,
+                    sections: Vec::new(),
                 }),
                 published: Some(at(day)),
                 ..Offer::default()

@@ -22,8 +22,8 @@ pub use member::{Channel, Establishment, LinkedIn, Mandate, Member, Memo, Networ
 pub use offer::{
     Apply, Basis, Benefit, Contact, ContactKind, Contract, ContractForm, Description, Employer,
     Experience, Family, Occupation, Offer, Openings, Origin, Partner, Pay, PayScale, Period, Place,
-    PlacePrecision, Posting, PublicStatus, Remote, Shift, SourceRef, Time, Vacancy, Visibility,
-    WorkingTime,
+    PlacePrecision, Posting, PublicStatus, Remote, Section, SectionKind, Shift, SourceRef, Time,
+    Vacancy, Visibility, WorkingTime,
 };
 pub use provenance::{Finding, Problem, Provenance, ProvenanceMap, Severity};
 pub use register::{Register, RegisterEntry, RegisterState};
@@ -31,7 +31,7 @@ pub use state::{CloseReason, PostingState, StoredPosting, TombstoneReason, Vacan
 
 /// The version of code, tables and reference data that made a stored output. It grows by one
 /// whenever a released change of rules must be re-applied by `replay`; law 3 compares it.
-pub const RULES: u32 = 1;
+pub const RULES: u32 = 2;
 
 /// The RFC 8785 bytes of `value`: the one form in which public records leave the hub.
 ///

@@ -435,6 +435,30 @@ pub struct Description {
     /// One line, cut at a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
+    /// The parts that the source marks with a heading, in the order of the text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sections: Vec<Section>,
+}
+
+/// A part of a description: from its heading to the next one's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Section {
+    pub kind: SectionKind,
+    /// As it stands in the text.
+    pub heading: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SectionKind {
+    /// Missions
+    Tasks,
+    Profile,
+    /// Pay, hours, benefits
+    Offer,
+    Employer,
+    /// How to apply
+    Apply,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -4,6 +4,7 @@ use super::fold::{fold, pattern};
 use super::input::Input;
 use super::phrases::Topic;
 use super::record::Record;
+use super::tables::{self, Map};
 use super::text;
 use super::title::Title;
 use crate::model::{Field, Offer};
@@ -25,53 +26,23 @@ static AGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     )
 });
 
-/// Titles of one gender, masculine and feminine, folded. Epicene titles are absent; "sage-femme"
-/// and "femme de chambre" have no masculine in use, so they ask for an F/H mark.
-const GENDERED: [(&str, &str); 40] = [
-    ("infirmier", "infirmiere"),
-    ("soignant", "soignante"),
-    ("educateur", "educatrice"),
-    ("moniteur", "monitrice"),
-    ("animateur", "animatrice"),
-    ("directeur", "directrice"),
-    ("assistant", "assistante"),
-    ("technicien", "technicienne"),
-    ("pharmacien", "pharmacienne"),
-    ("chirurgien", "chirurgienne"),
-    ("dieteticien", "dieteticienne"),
-    ("psychomotricien", "psychomotricienne"),
-    ("preparateur", "preparatrice"),
-    ("manipulateur", "manipulatrice"),
-    ("ambulancier", "ambulanciere"),
-    ("brancardier", "brancardiere"),
-    ("agent", "agente"),
-    ("conseiller", "conseillere"),
-    ("coordinateur", "coordinatrice"),
-    ("coordonnateur", "coordonnatrice"),
-    ("accompagnant", "accompagnante"),
-    ("cuisinier", "cuisiniere"),
-    ("employe", "employee"),
-    ("chef", "cheffe"),
-    ("veilleur", "veilleuse"),
-    ("surveillant", "surveillante"),
-    ("mediateur", "mediatrice"),
-    ("intervenant", "intervenante"),
-    ("masseur", "masseuse"),
-    ("opticien", "opticienne"),
-    ("puericulteur", "puericultrice"),
-    ("gouvernant", "gouvernante"),
-    ("conducteur", "conductrice"),
-    ("formateur", "formatrice"),
-    ("charge", "chargee"),
-    ("gestionnaire homme", "gestionnaire femme"),
-    ("homme", "femme"),
-    ("aide-soignant", "aide-soignante"),
-    ("auxiliaire masculin", "auxiliaire feminine"),
-    ("lingere homme", "lingere"),
-];
+#[derive(serde::Deserialize)]
+struct Gender {
+    masculine: String,
+    feminine: String,
+}
+
+/// Words of one gender: the pair that each is of, and whether it is its feminine.
+static GENDERS: LazyLock<Map<String, (usize, bool)>> = LazyLock::new(|| {
+    tables::rows::<Gender>(include_bytes!("data/genders.csv"))
+        .into_iter()
+        .enumerate()
+        .flat_map(|(pair, row)| [(row.masculine, (pair, false)), (row.feminine, (pair, true))])
+        .collect()
+});
 
 pub fn law(input: &Input<'_>, title: &Title, offer: &mut Offer, record: &mut Record) {
-    if !title.marked && one_gender(&input.title_folded).is_some() {
+    if !title.marked && one_gender(&input.title_folded) {
         record.find("law.gender", "title", &title.clean);
     }
     for hit in input.text_hits(Topic::Law) {
@@ -114,30 +85,33 @@ pub fn law(input: &Input<'_>, title: &Title, offer: &mut Offer, record: &mut Rec
     }
 }
 
-/// The word of a title that names one gender only; `None` where both forms or a neutral one stand.
-fn one_gender(folded: &str) -> Option<&str> {
+/// Whether a word of the title names one gender only; not where both forms or a neutral one stand.
+fn one_gender(folded: &str) -> bool {
     if INCLUSIVE
         .as_ref()
         .is_some_and(|regex| regex.is_match(folded))
     {
-        return None;
+        return false;
     }
     let words: Vec<&str> = folded
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
+        .map(|word| word.strip_suffix('s').unwrap_or(word))
         .collect();
-    let has = |wanted: &str| {
-        words
+    let singles = words.iter().map(|word| (*word).to_owned());
+    let doubles = words.windows(2).map(|two| two.join(" "));
+    // Pairs of which one stands there, with that one's gender; both make it neutral.
+    let mut found: Vec<(usize, bool)> = Vec::new();
+    for word in singles.chain(doubles) {
+        if let Some(&(pair, feminine)) = GENDERS.get(&word) {
+            found.push((pair, feminine));
+        }
+    }
+    found.iter().any(|(pair, feminine)| {
+        !found
             .iter()
-            .any(|word| *word == wanted || word.strip_suffix('s') == Some(wanted))
-    };
-    GENDERED.iter().find_map(
-        |(masculine, feminine)| match (has(masculine), has(feminine)) {
-            (true, false) => Some(*masculine),
-            (false, true) => Some(*feminine),
-            _ => None,
-        },
-    )
+            .any(|(other, gender)| other == pair && gender != feminine)
+    })
 }
 
 /// The first words that set candidates an upper limit of age which no law allows.
@@ -291,6 +265,17 @@ mod tests {
                 found.iter().any(|known| known == rule),
                 "{title} / {text}: {found:?}"
             );
+        }
+    }
+
+    #[test]
+    fn words_of_the_table_are_folded_and_of_one_pair() {
+        use super::super::fold::key;
+        let rows = include_str!("data/genders.csv").lines();
+        let rows = rows.filter(|line| !line.starts_with('#')).skip(1).count();
+        assert_eq!(super::GENDERS.len(), 2 * rows, "a word stands twice");
+        for word in super::GENDERS.keys() {
+            assert_eq!(&key(word), word);
         }
     }
 

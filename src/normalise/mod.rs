@@ -91,6 +91,11 @@ fn apart(draft: &Draft, context: &Context<'_>) -> (Posting, Vec<Contact>) {
     let input = Input::new(draft, raw_title, text);
 
     offer.places = place::places(draft, &mut record);
+    if offer.places.is_empty()
+        && let Some(place) = place::in_title(&input.title, &mut record)
+    {
+        offer.places.push(place);
+    }
     let mut title = title::title(&input.title, &names_in_title(draft, &offer));
     // Words that noise held apart may be a name together.
     if let Some(clean) = masker.changed(&title.clean, &mut masked) {
@@ -100,6 +105,9 @@ fn apart(draft: &Draft, context: &Context<'_>) -> (Posting, Vec<Contact>) {
     match draft.get(Field::Title) {
         Some(raw) if !title.clean.is_empty() => record.mapped("/title", raw, "title.clean", 0.97),
         _ => record.find("title.absent", "title", ""),
+    }
+    if !title.clean.is_empty() && !title.clean.contains(char::is_alphanumeric) {
+        record.find("title.absent", "title", "");
     }
     if title.cut {
         let size = format!("{} caractères", input.title.chars().count());
@@ -190,10 +198,23 @@ fn describe(
             0.9,
         );
     }
+    let sections = text::sections(&document);
+    if !sections.is_empty() {
+        let headings: Vec<&str> = sections.iter().map(|s| s.heading.as_str()).collect();
+        let shown = headings.join(" | ");
+        record.set(
+            "/description/sections",
+            &raw.path,
+            &shown,
+            "text.headings",
+            0.9,
+        );
+    }
     Some(Description {
         html: document.html(),
         text,
         summary,
+        sections,
     })
 }
 

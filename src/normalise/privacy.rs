@@ -7,7 +7,7 @@ mod addresses;
 mod names;
 
 pub use addresses::{addresses, has_phone, role_allowed};
-pub use names::is_institution;
+pub use names::{is_first_name, is_institution};
 
 use super::fold::key;
 use super::text::{Document, line};

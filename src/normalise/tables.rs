@@ -92,3 +92,39 @@ pub fn finding(rule: &str) -> Cow<'static, FindingRow> {
 pub fn finding_rules() -> Vec<String> {
     FINDINGS.keys().cloned().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::model::RULES;
+
+    /// Every table with the number of the rules that it belongs to: a change of a table without a
+    /// new number would leave stored postings as the old one made them.
+    #[test]
+    fn a_changed_table_has_a_new_number() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/normalise/data");
+        let mut files: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|end| end != "md"))
+            .collect();
+        files.sort();
+        let mut digest = blake3::Hasher::new();
+        for file in &files {
+            digest.update(file.file_name().unwrap().as_encoded_bytes());
+            digest.update(&std::fs::read(file).unwrap());
+        }
+        let now = format!("{RULES} {}", &digest.finalize().to_hex()[..16]);
+        let known = include_str!("data/VERSIONS");
+        let last = known.lines().rfind(|line| !line.starts_with('#'));
+        assert_eq!(
+            last,
+            Some(now.as_str()),
+            "a table changed: raise RULES in src/model/mod.rs and add this line to src/normalise/data/VERSIONS"
+        );
+        let numbers: Vec<u32> = known
+            .lines()
+            .filter_map(|line| line.split(' ').next()?.parse().ok())
+            .collect();
+        assert!(numbers.is_sorted_by(|one, next| one < next), "{numbers:?}");
+    }
+}

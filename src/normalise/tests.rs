@@ -210,7 +210,7 @@ fn contracts_by_code_label_and_text() {
 fn every_finding_is_in_the_table() {
     let known = tables::finding_rules();
     let sources = [
-        include_str!("contract.rs"),
+        include_str!("contract/mod.rs"),
         include_str!("working_time.rs"),
         include_str!("pay/mod.rs"),
         include_str!("place/mod.rs"),
@@ -345,6 +345,165 @@ fn monstrous_drafts_take_linear_time() {
     assert!(start.elapsed().as_secs() < 300, "{:?}", start.elapsed());
 }
 
+/// Input that no source should send, and what comes of it.
+#[test]
+fn bad_input_has_a_stated_outcome() {
+    let described = |text: &str| {
+        run(&draft(&[
+            (Field::Title, "IDE F/H"),
+            (Field::Description, text),
+        ]))
+    };
+    let text = |posting: &Posting| {
+        let description = posting.offer.description.as_ref();
+        description.map(|description| description.text.clone())
+    };
+    for empty in [
+        "",
+        " \n\t ",
+        "<p></p>",
+        "&nbsp;",
+        "\u{202e}\u{200b}",
+        "\0\u{1}\u{7}",
+    ] {
+        let posting = described(empty);
+        assert_eq!(text(&posting), None, "{empty:?}");
+        assert!(found(&posting, "description.absent").is_some());
+    }
+    // What a long ad says is kept whole; past any ad, its beginning is, and the member is told.
+    let long = "Vous assurez les soins. ".repeat(1_000);
+    let posting = described(&long);
+    assert_eq!(text(&posting).as_deref(), Some(long.trim_end()));
+    assert_eq!(found(&posting, "description.cut"), None);
+    let enormous = described(&long.repeat(20));
+    assert!(text(&enormous).is_some_and(|text| (50_000..70_000).contains(&text.len())));
+    assert!(found(&enormous, "description.cut").is_some());
+
+    for tag in [
+        "b",
+        "i",
+        "p",
+        "ul",
+        "div",
+        "blockquote",
+        "table",
+        "a href=\"x\"",
+        "svg",
+    ] {
+        let name = tag.split(' ').next().unwrap_or_default();
+        let nested = format!(
+            "Soins{}\u{e9}coute{}",
+            format!("<{tag}>").repeat(100_000),
+            format!("</{name}>").repeat(100_000)
+        );
+        let posting = described(&nested);
+        let shown = text(&posting).unwrap_or_default();
+        assert!(shown.starts_with("Soins"), "{tag}");
+        // What stood past the limit is told to be cut, and nothing else is lost.
+        let cut = found(&posting, "description.cut").is_some();
+        assert!(cut || shown.contains("\u{e9}coute"), "{tag}");
+        let html = posting
+            .offer
+            .description
+            .map(|d| d.html)
+            .unwrap_or_default();
+        assert!(html.len() < 1_000, "{tag}: {} bytes", html.len());
+    }
+
+    let emoji = "😀".repeat(10_000);
+    let posting = run(&draft(&[
+        (Field::Title, &emoji),
+        (Field::Description, &emoji),
+    ]));
+    assert!(found(&posting, "title.absent").is_some(), "no word in it");
+    assert!(found(&posting, "title.cut").is_some());
+    assert_eq!(
+        text(&posting).map(|text| text.chars().count()),
+        Some(10_000)
+    );
+
+    let turned = described("\u{202e}Soins\u{202c} \u{2067}de nuit\u{2069}\u{200f}");
+    assert_eq!(text(&turned).as_deref(), Some("Soins de nuit"));
+
+    let bytes: Vec<u8> = (0..=255).cycle().take(60_000).collect();
+    let binary = String::from_utf8_lossy(&bytes);
+    let posting = run(&draft(&[
+        (Field::Title, &binary),
+        (Field::Description, &binary),
+        (Field::Place, &binary),
+        (Field::Pay, &binary),
+        (Field::EmployerName, &binary),
+    ]));
+    let json = serde_json::to_string(&posting.offer).expect("a posting is JSON");
+    assert!(!json.contains("\\u00"), "no control character is left");
+    let pay = posting.offer.pay.unwrap_or_default();
+    assert_eq!((pay.min, pay.max), (None, None));
+    assert!(
+        posting
+            .offer
+            .places
+            .iter()
+            .all(|place| place.insee.is_none())
+    );
+}
+
+/// The families of what hostile pages try, through the whole of `normalise`: nothing that a browser
+/// would run is left, and the words around it stay.
+#[test]
+fn hostile_html_is_disarmed() {
+    for hostile in [
+        "<script>alert(1)</script>",
+        "<SCRIPT SRC=https://x.example/x.js></SCRIPT>",
+        "<scr<script>ipt>alert(1)</scr</script>ipt>",
+        "<a href=\"javascript:alert(1)\">",
+        "<a href=\"JaVa\tScRiPt:alert(1)\">",
+        "<a href=\"&#106;avascript&colon;alert(1)\">",
+        "<a href='data:text/html;base64,PHNjcmlwdD4='>",
+        "<svg/onload=alert(1)>",
+        "<svg><script>alert(1)</script></svg>",
+        "<img src=x onerror=alert(1)>",
+        "<math><mtext><style><img src onerror=alert(1)></style></mtext></math>",
+        "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+        "&lt;script&gt;alert(1)&lt;/script&gt;<p>",
+        "<!--<img src=\"--><img src=x onerror=alert(1)//\">",
+        "<p style=\"background:url(javascript:alert(1))\" onclick=alert(1)>",
+        "<base href=https://x.example><form action=https://x.example><input>",
+        "<xmp><script>alert(1)</script></xmp>",
+        "<textarea></textarea><script>alert(1)</script>",
+    ] {
+        let posting = run(&draft(&[(
+            Field::Description,
+            format!("<p>Avant</p>{hostile}<p>Après</p>").as_str(),
+        )]));
+        let html = posting
+            .offer
+            .description
+            .map(|d| d.html)
+            .unwrap_or_default();
+        let clean = ammonia::Builder::new()
+            .tags(["p", "h3", "h4", "ul", "ol", "li", "br", "strong", "em", "a"].into())
+            .link_rel(Some("nofollow noopener noreferrer"))
+            .clean(&html)
+            .to_string();
+        assert_eq!(html, clean, "{hostile}");
+        let lower = html.to_lowercase();
+        for bad in [
+            "<script",
+            "<svg",
+            "<img",
+            "<iframe",
+            "<style",
+            "<form",
+            "<base",
+            "onclick",
+            "href=\"java",
+        ] {
+            assert!(!lower.contains(bad), "{hostile}: {html}");
+        }
+        assert!(html.contains("Avant"), "{hostile}: {html}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
@@ -439,7 +598,23 @@ fn labels_of_a_recruiter() {
     assert_eq!(basis("Selon profil / grille indiciaire FPH"), "grille FPH");
     assert_eq!(basis("Rémunération selon CCN51"), "CCN51");
     assert_eq!(basis("selon profil"), "selon profil");
-    assert_eq!(basis("Indice majoré 366"), "grille indiciaire");
+    for (field, text) in [
+        (Field::Pay, "Indice majoré 366"),
+        (Field::PayComment, "IM 450"),
+        (Field::Description, "Rémunération : indice majoré 366"),
+    ] {
+        let scaled = offer(&[(field, text)]);
+        assert_eq!(
+            scaled
+                .offer
+                .pay
+                .as_ref()
+                .and_then(|pay| pay.basis.as_deref()),
+            Some("grille indiciaire")
+        );
+        assert_eq!(found(&scaled, "pay.absent"), None, "{text}");
+        assert!(found(&scaled, "pay.basis_only").is_some(), "{text}");
+    }
 
     let low = offer(&[(Field::Pay, "817.46"), (Field::Hours, "35")]);
     assert!(
@@ -456,10 +631,223 @@ fn labels_of_a_recruiter() {
         ("TIM", "M1609"),
         ("Agent de régulation médicale", "D1436"),
         ("Maîtresse de maison", "K1302"),
+        ("ISP - psychiatrie adulte", "J1506"),
+        ("FFCS", "J1502"),
+        ("Éducatrice spé", "K1207"),
+        ("Secrétaire med.", "M1609"),
     ] {
         let occupation = run(&draft(&[(Field::Title, title)])).offer.occupation;
         let rome = occupation.and_then(|occupation| occupation.rome);
         assert_eq!(rome.as_deref(), Some(code), "{title}");
+    }
+}
+
+#[test]
+fn a_town_of_the_title_counts_where_no_field_says_a_place() {
+    for (title, clean, insee) in [
+        ("IDE (F/H) - Luxeuil-les-Bains", "IDE", Some("70311")),
+        ("Aide-soignant à Vesoul", "Aide-soignant", Some("70550")),
+        ("AES H/F (70200 Lure)", "AES", Some("70310")),
+        ("IDE - Nuits", "IDE - Nuits", None),
+        ("IDE - Cardiologie", "IDE - Cardiologie", None),
+    ] {
+        let posting = run(&draft(&[(Field::Title, title)]));
+        let place = posting.offer.places.first();
+        assert_eq!(
+            place.and_then(|place| place.insee.as_deref()),
+            insee,
+            "{title}"
+        );
+        assert_eq!(found(&posting, "place.absent").is_none(), insee.is_some());
+        assert_eq!(posting.offer.title, clean);
+        assert!(
+            posting
+                .provenance
+                .get("/places/0/insee")
+                .is_none_or(|note| note.confidence < 0.9)
+        );
+    }
+}
+
+/// What a title leaves open, the service beside it or the description may say; less surely.
+#[test]
+fn an_occupation_beyond_the_title() {
+    for (fields, wanted) in [
+        (
+            &[
+                (Field::Title, "Rejoignez notre équipe !"),
+                (
+                    Field::Description,
+                    "Notre EHPAD recrute un(e) infirmier(ère) de nuit. Vous aimez le contact.",
+                ),
+            ][..],
+            Some("J1506"),
+        ),
+        (
+            &[
+                (Field::Title, "Offre 2026"),
+                (Field::Description, "Poste : Aide-soignant en SSR"),
+            ],
+            Some("J1501"),
+        ),
+        (
+            &[
+                (Field::Title, "Poste de nuit"),
+                (Field::Service, "Aides-soignants"),
+            ],
+            Some("J1501"),
+        ),
+        (
+            &[
+                (Field::Title, "Rejoignez-nous"),
+                (
+                    Field::Description,
+                    "Vous travaillez avec les infirmiers et les aides-soignants du service.",
+                ),
+            ],
+            None,
+        ),
+    ] {
+        let posting = run(&draft(fields));
+        let code = posting
+            .offer
+            .occupation
+            .as_ref()
+            .and_then(|o| o.rome_v3.as_deref());
+        assert_eq!(code, wanted, "{fields:?}");
+        if wanted.is_some() {
+            assert!(posting.provenance["/occupation/rome_v3"].confidence < 0.9);
+        }
+    }
+}
+
+/// A pay in the text that is another than the fields' is told; another way to say it is not.
+#[test]
+fn pay_that_contradicts_itself_is_told() {
+    for (label, text, told) in [
+        (
+            "Mensuel de 2100.0 Euros à 2300.0 Euros",
+            "Salaire : 2 800 € brut mensuel",
+            true,
+        ),
+        (
+            "Horaire de 12.0 Euros",
+            "Rémunération : 15,50 € brut de l'heure",
+            true,
+        ),
+        (
+            "Annuel de 30000 Euros",
+            "Salaire de 2 500 € brut par mois",
+            false,
+        ),
+        (
+            "Annuel de 30000 Euros",
+            "Salaire de 3 200 € brut par mois",
+            true,
+        ),
+        (
+            "Mensuel de 2100.0 Euros à 2300.0 Euros",
+            "Salaire entre 2 200 € et 2 600 € brut mensuel",
+            false,
+        ),
+        (
+            "Mensuel de 2100.0 Euros à 2300.0 Euros",
+            "Salaire de 1 750 € net mensuel",
+            false,
+        ),
+        (
+            "Mensuel de 2100.0 Euros à 2300.0 Euros",
+            "Prime de 500 € par mois",
+            false,
+        ),
+        ("Selon grille", "Salaire de 2 500 € brut par mois", false),
+    ] {
+        let posting = run(&draft(&[(Field::Pay, label), (Field::Description, text)]));
+        assert_eq!(
+            found(&posting, "pay.contradiction").is_some(),
+            told,
+            "{label} / {text}"
+        );
+    }
+}
+
+/// The parts of an ad are found by their headings, in HTML and in plain text.
+#[test]
+fn marked_sections_are_told() {
+    use crate::model::SectionKind::{Apply, Offer, Profile, Tasks};
+    let kinds = |text: &str| {
+        let posting = run(&draft(&[(Field::Description, text)]));
+        let sections = posting
+            .offer
+            .description
+            .map(|d| d.sections)
+            .unwrap_or_default();
+        sections
+            .into_iter()
+            .map(|section| section.kind)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        kinds(
+            "<h2>Vos missions</h2><p>Soigner.</p><p><b>Profil recherché</b></p><p>DE.</p><h3>Avantages</h3><p>CSE.</p>"
+        ),
+        [Tasks, Profile, Offer]
+    );
+    assert_eq!(
+        kinds("Missions principales :\n- soigner\n\nPROFIL\nDE exigé\n\nPour postuler :\nun lien"),
+        [Tasks, Profile, Apply]
+    );
+    assert!(kinds("Vous assurez des missions variées.").is_empty());
+}
+
+/// What the fuzz targets feed (`fuzz/`), by a grammar of their dictionaries: for machines without
+/// `cargo-fuzz`, and for long runs by `PROPTEST_CASES`.
+fn rubbish(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        3 => prop::sample::select(words).prop_map(str::to_owned),
+        1 => any::<String>().prop_map(|text| text.chars().take(12).collect()),
+        1 => "[0-9 .,/-]{0,8}",
+    ];
+    prop::collection::vec(piece, 0..32).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_markup_comes_out_safe_and_stays(source in rubbish(&[
+        "<", ">", "</", "<p>", "</p>", "<b", "<script>", "</script>", "<style>", "<svg ", "<a href=", "\"", "'", "javascript:",
+        "https://a.example/?", "utm_source=x", "&", "amp;", "&lt;", "&#60;", "&#x26;", "&eacute;", "&nbsp;", ";", "<!--", "-->",
+        "<![CDATA[", "]]>", "<ul>", "<li>", "</ul>", "<h2>", "<br>", "<td>", "\n", "- ", "•", "Ã", "Ã©", "â€™", "\u{fffd}", "\u{202e}",
+        "\\n", "\\'", "😀", "é", "Mme ", "Martin", "06 12 34 56 78", "a@b.example", " (at) ", "Contact : ",
+    ])) {
+        let html = |source: &str| {
+            let posting = run(&draft(&[(Field::Description, source)]));
+            posting.offer.description.map(|d| d.html).unwrap_or_default()
+        };
+        let once = html(&source);
+        let lower = once.to_lowercase();
+        for bad in ["<script", "<svg", "<iframe", "<style", "=\"javascript:", "<img"] {
+            prop_assert!(!lower.contains(bad), "{}", once);
+        }
+        prop_assert_eq!(html(&once), once);
+    }
+
+    #[test]
+    fn any_pay_has_its_bounds_in_order(text in rubbish(&[
+        "Mensuel", " de ", " à ", "Euros", "€", "k€", "K", " brut", " net", "/h", "/mois", " par an", "Annuel", "Horaire", "sur 13 mois",
+        "1 800", "2.300,50", "12,5", "45", "000", "\u{a0}", "\u{202f}", "ï¿½", "-", "salaire", "smic", "indice ", "IM ", "coef ", "échelon ",
+        "classe normale", "prime", "jusqu'à ", "à partir de ", "\n", "selon ", "CCN51", "9999999999", "0", "CHF", "(", "+",
+    ])) {
+        for field in [Field::Pay, Field::PayComment, Field::Description] {
+            let posting = run(&draft(&[(field, text.as_str()), (Field::Hours, "35")]));
+            let Some(pay) = posting.offer.pay else { continue };
+            if let (Some(min), Some(max)) = (pay.min, pay.max) {
+                prop_assert!(min <= max, "{} > {}", min, max);
+            }
+            for amount in [pay.min, pay.max, pay.monthly_min, pay.monthly_max, pay.hourly_min, pay.hourly_max] {
+                prop_assert!(amount.is_none_or(|amount| amount.is_finite() && amount >= 0.0));
+            }
+            prop_assert!(pay.min.is_none() && pay.max.is_none() || pay.currency.is_some());
+        }
     }
 }
 

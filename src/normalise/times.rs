@@ -13,11 +13,7 @@ pub fn times(input: &Input<'_>, first_seen: Timestamp, offer: &mut Offer, record
     offer.updated = timestamp(input, Field::Updated, "/updated", record);
     offer.expires = timestamp(input, Field::Expires, "/expires", record);
     if let Some(raw) = input.raw(Field::Starts) {
-        let value = raw.value().trim();
-        offer.starts = value
-            .parse::<Date>()
-            .ok()
-            .or_else(|| value.get(..10).and_then(|day| day.parse().ok()));
+        offer.starts = day(raw.value());
         match offer.starts {
             Some(_) => record.mapped("/starts", raw, "date.field", 0.98),
             None => record.find("date.unreadable", "starts", raw.source_text()),
@@ -54,6 +50,14 @@ pub fn times(input: &Input<'_>, first_seen: Timestamp, offer: &mut Offer, record
     {
         record.find("date.expired", "expires", &expires.to_string());
     }
+}
+
+/// The day of a date or time in ISO form.
+pub fn day(text: &str) -> Option<Date> {
+    let text = text.trim();
+    text.parse()
+        .ok()
+        .or_else(|| text.get(..10).and_then(|day| day.parse().ok()))
 }
 
 fn timestamp(

@@ -51,11 +51,12 @@ static NOISE: LazyLock<Vec<(Sign, Regex)>> = LazyLock::new(|| {
         (Word(&["urgent"]), r"(?i)[(\[]?\b(?:tr[èe]s\s+)?urgente?s?\b\s*!*[)\]]?"),
         (Word(&["offre", "recrut", "recherch"]), r"(?i)^\s*(?:offre d['’ ]emploi|recrutement|nous recherchons|nous recrutons|on recrute|recrutons|recherchons|recherche|recrute)\s*[:!-]*\s*(?:(?:un|une|des|plusieurs)(?:\(e\)|\.e)?\s+)?"),
         (Word(&["pourvoir", "disponible"]), r"(?i)\b(?:poste )?(?:[àa] pourvoir|disponible)(?: (?:rapidement|imm[ée]diatement|de suite|d[èe]s que possible|au plus vite))?\b"),
-        (Word(&["poste de"]), r"(?i)\bposte de\s+"),
+        (Word(&["poste d"]), r"(?i)\bposte d(?:e\s+|['’])"),
         // Contract and hours
         (Word(&["cd", "interim"]), r"(?i)[(\[]\s*(?:en\s+)?(?:CDI|CDD|CDII|int[ée]rim)\b[^)\]]*[)\]]"),
         (Digit, r"(?i)\b(?:en\s+)?(?:CDD|int[ée]rim|contrat)\s*(?:de|d'une dur[ée]e de|-|:)?\s*\d+\s*(?:mois|ans?|semaines?|jours?)(?:\s+renouvelables?)?\b"),
         (Word(&["cd"]), r"(?i)\b(?:en\s+)?(?:CDI|CDD|CDII)(?:\s*(?:/|ou|et|&)\s*(?:CDI|CDD|int[ée]rim|vacations?))*\b(?:\s+renouvelable\b)?"),
+        (Digit, r"(?i)[(\[]?\b(?:en |cdd |contrat )?du\s+(?:(?:lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche)\s+)?\d{1,2}(?:er)?(?:\s?[/.-]\s?\d{1,2}|\s+(?:janvier|f[ée]vrier|mars|avril|mai|juin|juillet|ao[ûu]t|septembre|octobre|novembre|d[ée]cembre))?(?:\s?[/.-]?\s?20\d{2}|[/.-]\d{2})?\s+(?:inclus\s+)?(?:jusqu['’])?au\s+(?:(?:lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche)\s+)?\d{1,2}(?:er)?(?:\s?[/.-]\s?\d{1,2}|\s+(?:janvier|f[ée]vrier|mars|avril|mai|juin|juillet|ao[ûu]t|septembre|octobre|novembre|d[ée]cembre))(?:\s?[/.-]?\s?20\d{2}|[/.-]\d{2})?\b\s*[)\]]?"),
         (Word(&["temps"]), r"(?i)\b[àa]?\s*(?:temps[ -](?:plein|partiel|complet|non[ -]complet)|mi[ -]temps|plein temps)\b"),
         (Digit, r"(?i)\b[àa]?\s*\d{2,3}\s*%(?:\s*(?:etp|d['’]etp))?"),
         (Digit, r"(?i)\b[01](?:[.,]\d{1,2})\s*etp\b"),
@@ -399,6 +400,8 @@ mod tests {
             ),
             ("Éducateur en CDI", "Éducateur"),
             ("H/F", "H/F"),
+            ("IDE CDD du 01/07/2026 au 31/08/2026 (H/F)", "IDE"),
+            ("Aide-soignant du 1er juillet au 31 août", "Aide-soignant"),
         ];
         for (source, wanted) in cases {
             assert_eq!(title(source, &drop).clean, wanted, "{source}");

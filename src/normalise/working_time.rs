@@ -37,7 +37,13 @@ static SHARE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 static WEEKEND_EVERY: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(
-        r"(?:1|un|une) (?:week-?\s?ends?|we|dimanche|samedi)s? (?:travaille )?(?:sur|/) ?(2|3|4|5|6|deux|trois|quatre|cinq|six)\b",
+        r"(?:1|un|une) (?:week-?\s?ends?|we|dimanche|samedi)s?\s?(?:travaille )?(?:sur|/) ?(2|3|4|5|6|deux|trois|quatre|cinq|six)\b",
+    )
+});
+/// "de 21h à 7h", "6h45-18h45": times of the clock.
+static CLOCK: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r"\b([01]?\d|2[0-4])\s?h(?:eures?)?\s?([0-5]\d)?\s?(?:-|/|a|>|jusqu'a)\s?([01]?\d|2[0-4])\s?h(?:eures?)?\s?([0-5]\d)?\b",
     )
 });
 
@@ -187,8 +193,22 @@ fn of_a_day(folded: &str, range: &std::ops::Range<usize>, hours: f64) -> bool {
     let times = next.len() < after.len()
         && of_clock
         && second.is_some_and(|second| hours <= 14.0 || second < hours);
+    // "en 12h", "nuit 10h", "amplitude de 12h"
+    let last = before.strip_suffix(" de").unwrap_or(before);
+    let last = last.rsplit([' ', '-', '(']).next().unwrap_or(last);
     let shift = hours <= 13.0
-        && (before == "en" || before.ends_with(" en"))
+        && (matches!(
+            last,
+            "en" | "nuit"
+                | "nuits"
+                | "jour"
+                | "jours"
+                | "amplitude"
+                | "poste"
+                | "postes"
+                | "journee"
+                | "journees"
+        ))
         && !after.starts_with("par semaine")
         && !after.starts_with("/s");
     times || shift || after.starts_with("/jour") || after.starts_with("par jour")
@@ -325,6 +345,10 @@ fn share(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
 /// A bare percentage in a title is the working time: nothing else there is counted so.
 fn title_percent(folded: &str) -> Option<(f64, std::ops::Range<usize>)> {
     let at = folded.find('%')?;
+    // "50% Tournon - 50% Romans": shares of the post, not of a full time.
+    if folded[at + 1..].contains('%') {
+        return None;
+    }
     let before = folded[..at].trim_end();
     let start = before.len() - before.bytes().rev().take_while(u8::is_ascii_digit).count();
     let share: f64 = before[start..].parse().ok()?;
@@ -488,6 +512,21 @@ fn shifts(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
         add(&hit.phrase.value);
         said.push(&hit.phrase.phrase);
     }
+    for raw in [Field::Shifts, Field::Hours, Field::WorkingTime]
+        .into_iter()
+        .filter_map(|field| input.raw(field))
+    {
+        for shift in raw.values.iter().flat_map(|value| by_clock(&fold(value))) {
+            add(shift);
+            source.get_or_insert(raw);
+        }
+    }
+    for shift in by_clock(&input.text_folded) {
+        if !said.contains(&shift) {
+            add(shift);
+            said.push(shift);
+        }
+    }
     out.shifts.sort_unstable();
     if let Some(raw) = source {
         record.mapped(pointer, raw, "working_time.shifts", 0.9);
@@ -500,6 +539,29 @@ fn shifts(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
             0.8,
         );
     }
+}
+
+/// The shifts that times of the clock make: a night, and twelve hours in either direction.
+fn by_clock(folded: &str) -> Vec<&'static str> {
+    let mut out = Vec::new();
+    for found in CLOCK.iter().flat_map(|regex| regex.captures_iter(folded)) {
+        let number = |at: usize| -> u32 {
+            let group = found.get(at).map_or("0", |group| group.as_str());
+            group.parse().unwrap_or_default()
+        };
+        let (from, to) = (number(1) * 60 + number(2), number(3) * 60 + number(4));
+        let length = (to + 24 * 60 - from % (24 * 60)) % (24 * 60);
+        // From the evening to the morning, and no opening "24h/24".
+        if from >= 18 * 60 && (4 * 60..=9 * 60 + 30).contains(&to) && length >= 7 * 60 {
+            out.push("night");
+        }
+        if (11 * 60 + 30..=12 * 60 + 30).contains(&length) {
+            out.push("12h");
+        }
+    }
+    out.sort_unstable();
+    out.dedup();
+    out
 }
 
 fn weekends(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
@@ -539,11 +601,13 @@ fn weekends(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
             return;
         }
     }
-    let in_label = labels.iter().any(|folded| {
-        phrases::find(folded)
-            .iter()
-            .any(|hit| hit.phrase.value == "weekend" && !hit.negated)
-    });
+    let in_labels: Vec<bool> = labels
+        .iter()
+        .flat_map(|folded| phrases::find(folded))
+        .filter(|hit| hit.phrase.value == "weekend")
+        .map(|hit| hit.negated)
+        .collect();
+    let in_label = in_labels.contains(&false);
     let in_text = input
         .hits
         .iter()
@@ -560,13 +624,27 @@ fn weekends(input: &Input<'_>, out: &mut WorkingTime, record: &mut Record) {
             "working_time.weekend_named",
             if in_label { 0.95 } else { 0.75 },
         );
-    } else if in_text.contains(&true) {
+    } else if in_text.contains(&true) || in_labels.contains(&true) {
         out.weekends = Some(false);
         record.set(
             "/working_time/weekends",
             TEXT,
             "week-end",
             "working_time.weekend_denied",
+            0.8,
+        );
+    } else if labels
+        .iter()
+        .map(String::as_str)
+        .chain([input.text_folded.as_str()])
+        .any(|folded| folded.contains("du lundi au vendredi"))
+    {
+        out.weekends = Some(false);
+        record.set(
+            "/working_time/weekends",
+            TEXT,
+            "du lundi au vendredi",
+            "working_time.weekdays",
             0.8,
         );
     }

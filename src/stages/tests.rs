@@ -35,6 +35,7 @@ fn plain(draft: &Draft, context: &Context<'_>) -> Posting {
         html: format!("<p>{text}</p>"),
         text,
         summary: None,
+        sections: Vec::new(),
     });
     Posting {
         id: PostingId::new(context.connector, &draft.reference),

@@ -303,7 +303,14 @@ fn held_out_half() {
         assert!(share >= least, "{field}: {share:.3} is less than {least}");
     }
     let health = &tallies["occupation, health"];
-    assert!(health.sure_wrong * 100 <= health.sure * 2, "sure and wrong");
+    // One in a hundred of the sure answers may be wrong. This half gives little more than a hundred of
+    // them, so that the bar means one at most: it tells a good table from a bad one, and no more.
+    assert!(
+        health.sure_wrong * 100 <= health.sure,
+        "{} of {} sure answers are wrong",
+        health.sure_wrong,
+        health.sure
+    );
     assert!(
         health.sure * 10 >= health.stated * 8,
         "too few sure answers"

@@ -209,6 +209,7 @@ fn description(text: String) -> Description {
             text
         },
         summary: None,
+        sections: Vec::new(),
     }
 }
 

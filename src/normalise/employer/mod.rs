@@ -221,13 +221,13 @@ fn recognise(
         }
     }
     // An anonymous ad that names a member in its text; an agency's ad names clients and rivals.
-    if employer.name.is_none() && !names.text_names.is_empty() {
-        let mut text = key(input.text);
+    if employer.name.is_none() && !names.is_empty() {
+        let mut text = std::borrow::Cow::Borrowed(input.text);
         if let Some(raw) = input.raw(Field::EmployerDescription) {
-            text.push(' ');
-            text.push_str(&key(raw.value()));
+            text.to_mut().push('\n');
+            text.to_mut().push_str(&line(raw.value()));
         }
-        if let Some((name, known)) = names.in_words(&text) {
+        if let Some((name, known)) = names.in_text(&text) {
             let confidence = if employer.intermediary.is_some() {
                 0.7
             } else {
@@ -399,3 +399,6 @@ fn agreement(
         employer.agreement = Some(agreement);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,10 +6,13 @@ mod rome;
 mod spelling;
 mod words;
 
+use super::fold::pattern;
 use super::input::Input;
-use super::record::{Record, TITLE};
+use super::record::{Record, TEXT, TITLE};
 use super::text::line;
 use crate::model::{Field, Occupation};
+use regex::Regex;
+use std::sync::LazyLock;
 
 /// What a title says of the occupation.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +37,11 @@ pub fn classify(title: &str) -> Option<Verdict> {
 /// "infirmier". Folded words; `None` where the phrase names no occupation of the trade.
 pub fn trade_names(phrase: &str) -> Option<Vec<&'static str>> {
     curated::names(phrase)
+}
+
+/// Whether a stem is a word of some title of ROME.
+pub fn is_word_of_titles(stem: &str) -> bool {
+    labels::knows(stem)
 }
 
 /// Below this the title's verdict is no answer.
@@ -110,16 +118,19 @@ pub fn occupation(
                     .map_or("", |raw| raw.path.as_str())
                     .to_owned();
                 title = adopt(&verdict, &mut out, &path, &label, record);
+            } else if let Some((source, raw, verdict)) = beyond_title(input, clean_title) {
+                title = adopt(&verdict, &mut out, &source, &raw, record);
             }
         }
     }
     let code = out.rome.clone().or_else(|| out.rome_v3.clone());
     if let Some(code) = &code {
         out.family = rome::family(code);
-        out.regulated = rome::entry(code).and_then(|entry| entry.regulated.then_some(true));
-        if out.regulated.is_none() && out.rome.is_some() {
-            out.regulated = Some(false);
-        }
+        // An occupation that is none may be of a parent that is one, and the other way round: only
+        // a fine code says no.
+        out.regulated = rome::entry(code)
+            .and_then(|entry| entry.regulated)
+            .filter(|regulated| *regulated || out.rome.is_some());
         for (set, pointer) in [
             (out.family.is_some(), "/occupation/family"),
             (out.regulated.is_some(), "/occupation/regulated"),
@@ -146,6 +157,51 @@ pub fn occupation(
         );
     }
     ((out != Occupation::default()).then_some(out), title)
+}
+
+/// "recrute un(e) infirmier(ère)", "Poste : aide-soignant": words that announce an occupation in a
+/// folded description. Group 1 is what follows.
+static ANNOUNCED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    pattern(
+        r"\b(?:recherch(?:e|ons|ent)|recrut(?:e|ons|ent)|embauche|en tant qu[e']|(?:le |un |ce )?(?:poste|metier|emploi|fonction)s?\s*(?::|d'|d[eu] |est )|intitule(?: du poste)?\s*:)\s*(?:pour [^.:\n]{0,80}?[,:]?\s)?(?:(?:actuellement|aujourd'hui|activement|immediatement|urgemment)\s)?(?:son |sa |ses |leur |notre |nos |votre |[0-9]{1,2} |plusieurs |des |de |une?(?:\s?[/(.·-]\s?une?\)?|\(e\)|[.·]e)?\s)?([^.,;:\n]{2,70})",
+    )
+});
+/// Where in a description the occupation is announced, in bytes of the folded text.
+const BEGINNING: usize = 1_500;
+/// Of the confidence of a title, what the service beside it and the description are worth.
+const BESIDE: f64 = 0.85;
+const IN_TEXT: f64 = 0.75;
+
+/// The occupation that the service or the description names where the title says none: where it
+/// stood, its words, and the verdict.
+fn beyond_title(input: &Input<'_>, clean_title: &str) -> Option<(String, String, Verdict)> {
+    let less = |verdict: Verdict, share: f64, rule: &'static str| Verdict {
+        rule,
+        confidence: (verdict.confidence * share * 100.0).round() / 100.0,
+        ..verdict
+    };
+    if let Some(raw) = input.raw(Field::Service) {
+        let both = format!("{clean_title} {}", line(raw.value()));
+        if let Some(verdict) = classify(&both).filter(|verdict| verdict.confidence >= 0.6) {
+            let verdict = less(verdict, BESIDE, "occupation.with_service");
+            return Some((raw.path.clone(), both, verdict));
+        }
+    }
+    let mut end = input.text_folded.len().min(BEGINNING);
+    while !input.text_folded.is_char_boundary(end) {
+        end -= 1;
+    }
+    let beginning = &input.text_folded[..end];
+    ANNOUNCED.iter().find_map(|regex| {
+        regex.captures_iter(beginning).find_map(|found| {
+            let words = found.get(1)?;
+            let verdict = curated::find(&words::tokens(words.as_str()))
+                .filter(|verdict| verdict.confidence >= 0.8)?;
+            let verdict = less(verdict, IN_TEXT, "occupation.in_text");
+            let raw = input.excerpt(words.range()).to_owned();
+            Some((TEXT.to_owned(), raw, verdict))
+        })
+    })
 }
 
 fn adopt(

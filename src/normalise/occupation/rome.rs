@@ -12,8 +12,9 @@ pub struct Entry {
     pub label: String,
     /// The version-3 code that it specialises; its own where it is one.
     pub parent: String,
+    /// Unknown outside of health and social care.
     #[serde(deserialize_with = "flag")]
-    pub regulated: bool,
+    pub regulated: Option<bool>,
     /// Stems of the label, made on first use.
     #[serde(skip)]
     stems: OnceLock<Vec<String>>,
@@ -28,9 +29,13 @@ impl Entry {
     }
 }
 
-fn flag<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+fn flag<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
     let text: String = serde::Deserialize::deserialize(deserializer)?;
-    Ok(text == "1")
+    Ok(match text.as_str() {
+        "1" => Some(true),
+        "0" => Some(false),
+        _ => None,
+    })
 }
 
 #[derive(serde::Deserialize)]

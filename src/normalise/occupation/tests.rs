@@ -45,6 +45,24 @@ fn titles_of_the_trade() {
 }
 
 #[test]
+fn what_the_law_regulates_is_known_where_somebody_looked() {
+    use super::super::tests::{draft, run};
+    for (title, regulated) in [
+        ("Infirmier F/H", Some(true)),
+        ("Technicien de laboratoire F/H", Some(true)),
+        ("Diététicien F/H", Some(true)),
+        ("ASH F/H", Some(false)),
+        ("AES F/H", Some(false)),
+        ("Cuisinier F/H", None),
+    ] {
+        let occupation = run(&draft(&[(crate::model::Field::Title, title)]))
+            .offer
+            .occupation;
+        assert_eq!(occupation.and_then(|o| o.regulated), regulated, "{title}");
+    }
+}
+
+#[test]
 fn codes_are_folded_by_version() {
     let old = rome::fold("J1506", Some("Soins infirmiers généralistes")).expect("known");
     assert_eq!((old.rome, old.rome_v3.as_str()), (None, "J1506"));

@@ -75,7 +75,13 @@ fn push(word: &mut String, part: usize, out: &mut Vec<Token>) {
             .iter()
             .find(|(short, _)| short == word)
             .map_or(word.as_str(), |(_, long)| long);
-        let stem = stem(word);
+        // "ase", "ide": what a short word loses may be all that it says.
+        let stem = match stem(word) {
+            short if short.len() < 3 && short.len() < word.len() => {
+                word.trim_end_matches('s').to_owned()
+            }
+            stem => stem,
+        };
         // "Infirmier / Infirmière", "Educateur Educatrice": one word in two genders.
         if out.last().is_none_or(|last| last.stem != stem) {
             out.push(Token { stem, part });

@@ -489,7 +489,16 @@ const PERIODS: [(&[&str], Period); 5] = [
         Period::Year,
     ),
     (
-        &["journalier", "/jour", "/ jour", "par jour", "/j", "tjm"],
+        &[
+            "journalier",
+            "/jour",
+            "/ jour",
+            "par jour",
+            "/j",
+            "tjm",
+            "la journee",
+            "par journee",
+        ],
         Period::Day,
     ),
     (&["hebdomadaire", "/semaine", "par semaine"], Period::Week),

@@ -27,10 +27,14 @@ pub fn pay(
     let mut pay = Pay::default();
     structured(input, &mut pay, record);
     labels(input, &mut pay, record);
-    if pay.min.is_none() && pay.max.is_none() {
+    let by_field = pay.min.is_some() || pay.max.is_some();
+    if !by_field {
         from_text(input, &mut pay, record);
     }
     check(&mut pay, record);
+    if by_field {
+        contradiction(input, &pay, record);
+    }
     basis(input, &mut pay, record);
     scale::scale(input, &mut pay, record);
     benefits(input, &mut pay, record);
@@ -203,6 +207,68 @@ fn from_text(input: &Input<'_>, pay: &mut Pay, record: &mut Record) {
             pay.months = said.months;
             record.set("/pay/months", TEXT, &raw, "pay.text_months", 0.8);
         }
+    }
+}
+
+/// Amounts this far apart are not two roundings of one.
+const APART: f64 = 1.1;
+
+/// Tells where the description states another pay than the source's fields: bounds that do not
+/// meet, in the same period and both gross or both net.
+fn contradiction(input: &Input<'_>, pay: &Pay, record: &mut Record) {
+    let Some(said) = amount::in_text(&input.text_folded) else {
+        return;
+    };
+    let yearly = |period: Option<Period>| match period? {
+        Period::Year => Some(1.0),
+        Period::Month => Some(12.0),
+        // Hours and days would need the working time, which is another doubt.
+        _ => None,
+    };
+    let scale = if said.period == pay.period && said.period.is_some() {
+        Some((1.0, 1.0))
+    } else {
+        yearly(pay.period).zip(yearly(said.period))
+    };
+    let Some((field, text)) = scale else { return };
+    // A fixed part beside a variable one is no other pay than their sum.
+    let near = super::fold::excerpt(
+        &input.text_folded,
+        said.range.start.saturating_sub(60)..said.range.end + 60,
+    );
+    if ["fixe", "variable", "commission"]
+        .iter()
+        .any(|word| near.contains(word))
+    {
+        return;
+    }
+    let other_tax = pay
+        .gross
+        .zip(said.gross)
+        .is_some_and(|(one, other)| one != other)
+        || (pay.gross != Some(false) && said.gross == Some(false));
+    if other_tax || record.has("pay.implausible", "pay") || said.currency == Some("CHF") {
+        return;
+    }
+    let least = |min: Option<f64>, scale: f64| min.map_or(0.0, |min| min * scale);
+    let most = |max: Option<f64>, scale: f64| max.map_or(f64::MAX, |max| max * scale);
+    let apart = least(pay.min, field) > most(said.max, text) * APART
+        || least(said.min, text) > most(pay.max, field) * APART;
+    if apart
+        && said.period.is_some_and(|period| {
+            [said.min, said.max]
+                .into_iter()
+                .flatten()
+                .all(|value| possible(period, value))
+        })
+    {
+        let bounds = |min: Option<f64>, max: Option<f64>| match (min, max) {
+            (Some(min), Some(max)) if min < max => format!("{min} à {max}"),
+            (min, max) => min.or(max).unwrap_or_default().to_string(),
+        };
+        let words = input.excerpt(said.range.clone());
+        let value = format!("{} / {}", bounds(pay.min, pay.max), line(words));
+        record.find("pay.contradiction", "pay", &value);
     }
 }
 

@@ -5,7 +5,7 @@ mod parse;
 
 pub use gazetteer::{Commune, Department, Gazetteer, gazetteer};
 
-use super::record::Record;
+use super::record::{Record, TITLE};
 use crate::model::{Draft, Field, Place, PlacePrecision, Raw};
 use gazetteer::Id;
 use parse::Said;
@@ -14,6 +14,10 @@ use std::collections::BTreeMap;
 
 /// Kilometres between a commune's centre and coordinates above which the two contradict.
 const FAR_KM: f64 = 30.0;
+
+/// Inhabitants from which a town, or a city, is meant before a village of its name.
+const TOWN: u32 = 3_000;
+const CITY: u32 = 10_000;
 
 /// The fields of one place.
 type Fields = BTreeMap<Field, Raw>;
@@ -48,6 +52,38 @@ pub fn places(draft: &Draft, record: &mut Record) -> Vec<Place> {
         record.find("place.absent", "places", "");
     }
     places
+}
+
+/// What a town that a title alone names is worth.
+const IN_TITLE: f64 = 0.8;
+
+/// The town after a dash, a comma, "à" or in brackets of a title, where no field says a place: one
+/// with a code, or one that is no village whose name may be a word.
+pub fn in_title(title: &str, record: &mut Record) -> Option<Place> {
+    let mut parts: Vec<&str> = Vec::new();
+    for mark in [" - ", " – ", ", ", " | ", " à "] {
+        parts.extend(title.split(mark).skip(1));
+    }
+    let inner = title
+        .rsplit_once('(')
+        .map(|(_, rest)| rest.trim_end().trim_end_matches(')'));
+    let part = parts.into_iter().rev().chain(inner).find(|part| {
+        let coded = part.contains(|c: char| c.is_ascii_digit());
+        part.chars().count() <= 60
+            && commune_of(part).is_some_and(|commune| coded || commune.population >= TOWN)
+    })?;
+    let mut fields = Fields::new();
+    fields.insert(Field::Place, Raw::new(part.trim(), TITLE));
+    let mut notes = Record::default();
+    let place = resolve(&fields, 0, &mut notes)?;
+    for note in notes.provenance.values_mut() {
+        note.confidence = note.confidence.min(IN_TITLE);
+    }
+    record.provenance.append(&mut notes.provenance);
+    record
+        .findings
+        .retain(|finding| finding.rule != "place.absent");
+    Some(place)
 }
 
 fn same(one: &Place, other: &Place) -> bool {
@@ -432,11 +468,11 @@ fn commune<'a>(
                 gazetteer.commune(first).population,
                 gazetteer.commune(second).population,
             );
-            if first_size >= 10_000 && first_size >= 10 * second_size {
+            if first_size >= TOWN && first_size >= 10 * second_size {
                 return Some(Found {
                     id: first,
                     rule: "place.largest_of_name",
-                    confidence: 0.85,
+                    confidence: if first_size >= CITY { 0.85 } else { 0.75 },
                     raw: main,
                 });
             }

@@ -104,12 +104,23 @@ pub fn area(text: &str) -> Said {
 
 /// Reads one place. A word that is no known area is taken for a town's name.
 pub fn place(text: &str) -> Said {
-    let text = line(text);
+    let mut text = line(text);
     let mut said = Said::default();
     if text.is_empty() {
         return said;
     }
     let gazetteer = gazetteer();
+    // "Département 70", "dépt. 70", "F-70000 Vesoul": what stands before a code.
+    let folded = super::super::fold::fold(&text);
+    for before in ["departement ", "dept. ", "dept ", "dpt ", "fr-", "f-"] {
+        if let Some(rest) = folded.strip_prefix(before)
+            && rest.starts_with(|c: char| c.is_ascii_digit())
+        {
+            let from = super::super::fold::source_offset(&text, folded.len() - rest.len());
+            text.drain(..from);
+            break;
+        }
+    }
     if let Some((code, name)) = foreign(&text) {
         said.country = Some(code);
         said.country_name = Some(name);
@@ -172,6 +183,17 @@ pub fn place(text: &str) -> Said {
         return said;
     }
     // "Vesoul, Bourgogne-Franche-Comté, France": towns first, then areas.
+    // "Ronchamp - Haute-Saône": the area stands last, as after a comma.
+    let text = match text.rsplit_once(" - ") {
+        Some((before, last))
+            if gazetteer.department_named(last).is_some()
+                || gazetteer.region_named(last).is_some()
+                || key(last) == "france" =>
+        {
+            format!("{before}, {last}")
+        }
+        _ => text,
+    };
     if text.contains(',') {
         let mut parts = text
             .split(',')
@@ -186,10 +208,11 @@ pub fn place(text: &str) -> Said {
             } else if let Some((code, name)) = foreign(part) {
                 said.country = Some(code);
                 said.country_name = Some(name);
+            } else if part != first && gazetteer.department_named(part).is_some() {
+                // "La Réunion" is both, and a town has more of the narrower one.
+                said.department = gazetteer.department_named(part).map(|d| d.code.clone());
             } else if part != first && gazetteer.region_named(part).is_some() {
                 said.region = gazetteer.region_named(part).map(str::to_owned);
-            } else if part != first && gazetteer.department_named(part).is_some() {
-                said.department = gazetteer.department_named(part).map(|d| d.code.clone());
             } else {
                 let mut named = town(part);
                 // A street before the town: keep what is a commune.
@@ -239,15 +262,26 @@ fn town(text: &str) -> Said {
     let mut kept: Vec<&str> = Vec::with_capacity(words.len());
     for (index, word) in words.iter().enumerate() {
         let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-        if bare.len() == 5 && bare.bytes().all(|byte| byte.is_ascii_digit()) {
+        let last = index + 1 == words.len();
+        let digits = bare.bytes().all(|byte| byte.is_ascii_digit());
+        // "1000 Bourg-en-Bresse": a spreadsheet ate the nought.
+        let code = match bare.len() {
+            5 if digits => Some(bare.to_owned()),
+            4 if digits && index == 0 && !last => {
+                postal_code(bare).filter(|code| !gazetteer.postal_code(code).is_empty())
+            }
+            _ => None,
+        };
+        if let Some(code) = code {
             if said.postal_code.is_none() {
-                said.postal_code = Some(bare.to_owned());
-                // A street stood before: the town follows its code.
-                kept.clear();
+                said.postal_code = Some(code);
+                // A street stood before where the town follows its code.
+                if !last {
+                    kept.clear();
+                }
             }
             continue;
         }
-        let last = index + 1 == words.len();
         // "ST ETIENNE 42" is in the Loire; "Paris 12" is a district.
         if last
             && index > 0

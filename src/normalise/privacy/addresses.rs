@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 pub(super) static MAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"(?i)[\p{L}\p{N}][\p{L}\p{N}._%+'-]*(?:[@＠][\p{L}\p{N}][\p{L}\p{N}.-]*|(?:\s[@＠]\s|\s?[(\[{]\s?(?:at|arobase|@)\s?[)\]}]\s?|\sarobase\s)[\p{L}\p{N}][\p{L}\p{N}-]*(?:(?:\.|\s?[(\[{]\s?(?:point|dot|\.)\s?[)\]}]\s?|\s(?:point|dot)\s)[\p{L}\p{N}-]+)+)",
+        r"(?i)[\p{L}\p{N}][\p{L}\p{N}._%+'-]*(?:[@＠][\p{L}\p{N}][\p{L}\p{N}.-]*|(?:\s[@＠]\s|\s?[(\[{]\s?(?:at|arobase|@)\s?[)\]}]\s?|\sarobase\s|\s(?-i:AT)\s)[\p{L}\p{N}][\p{L}\p{N}-]*(?:(?:\.|\s?[(\[{]\s?(?:point|dot|\.)\s?[)\]}]\s?|\s(?:point|dot)\s)[\p{L}\p{N}-]+)+)",
     )
     .ok()
 });
@@ -84,6 +84,7 @@ pub fn has_phone(text: &str) -> bool {
 pub(super) fn may_hold_mail(text: &str) -> bool {
     text.contains(['@', '＠'])
         || text.contains("arobase")
+        || text.contains(" AT ")
         || (text.contains(['(', '[', '{'])
             && text.match_indices(['(', '[', '{']).any(|(at, _)| {
                 let inside = text[at + 1..].trim_start().as_bytes();

@@ -238,12 +238,13 @@ fn first_name_pairs(row: &str) -> Vec<Range<usize>> {
             found.push(range.start..whole.map_or(after.end, |end| after.start + end));
         } else if let Some(before) = beside(before) {
             found.push(before.start..range.end);
-        } else if announced(&row[..range.start])
-            && !row[range.end..]
-                .trim_start()
-                .starts_with(|c: char| c.is_alphabetic())
+        } else if called(&row[..range.start])
+            || (announced(&row[..range.start])
+                && !row[range.end..]
+                    .trim_start()
+                    .starts_with(|c: char| c.is_alphabetic()))
         {
-            // "Votre contact : Thomas"
+            // "Votre contact : Thomas", "Appelez Nathalie au …"
             found.push(range.clone());
         }
     }
@@ -253,6 +254,40 @@ fn first_name_pairs(row: &str) -> Vec<Range<usize>> {
 /// Whether what stands before a name announces one: "Contact : ", "Interlocutrice : ".
 fn announced(before: &str) -> bool {
     before.trim_end().ends_with(':')
+}
+
+/// Whether the words just before a name ask to speak or write to its bearer: "Appelez Nathalie".
+fn called(before: &str) -> bool {
+    let mut from = before.len().saturating_sub(40);
+    while !before.is_char_boundary(from) {
+        from += 1;
+    }
+    let folded = fold(before[from..].trim_end());
+    [
+        "appelez",
+        "appeler",
+        "contactez",
+        "contacter",
+        "contactez-moi",
+        "joindre",
+        "aupres de",
+        "demandez",
+        "demander",
+        "l'attention de",
+        "parlez a",
+        "ecrivez a",
+        "ecrire a",
+        "envoyer a",
+        "envoyez a",
+        "adresser a",
+        "adressez a",
+    ]
+    .iter()
+    .any(|words| {
+        folded
+            .strip_suffix(words)
+            .is_some_and(|rest| !rest.ends_with(char::is_alphanumeric))
+    })
 }
 
 fn words(row: &str) -> Vec<(Range<usize>, &str)> {
@@ -367,6 +402,11 @@ fn after_institution(before: &str) -> bool {
 /// Whether a folded word names a kind of place or institution.
 pub fn is_institution(word: &str) -> bool {
     INSTITUTIONS.contains(&format!(" {word} "))
+}
+
+/// Whether a folded word is a first name.
+pub fn is_first_name(word: &str) -> bool {
+    FIRST_NAMES.contains(word)
 }
 
 /// Folded full and family names of a contact field ("GH70 - Mme Sophie Martin").

@@ -1,5 +1,6 @@
 //! Repair of characters: mojibake where the reading is certain, marks that nobody can see.
 
+use super::super::record::cut;
 use regex::Regex;
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -53,6 +54,18 @@ fn unescape(text: &str) -> Cow<'_, str> {
         }
         _ => Cow::Borrowed(text),
     }
+}
+
+/// Whether `after`, put at the end of `before`, would read as a line's end or quote spelt out.
+pub fn joins_an_escape(before: &str, after: &str) -> bool {
+    if !before.ends_with(['\\', '/', 'r']) {
+        return false;
+    }
+    let tail = before.char_indices().rev().nth(2).map_or(0, |(at, _)| at);
+    let head = cut(after, 3);
+    SPELT.as_ref().is_some_and(|regex| {
+        regex.is_match(&format!("{}{head}", &before[tail..])) && !regex.is_match(head)
+    })
 }
 
 /// `text` on one line: repaired, blanks collapsed, trimmed.

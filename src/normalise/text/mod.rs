@@ -18,6 +18,7 @@ pub use document::{Block, Document, Kind};
 pub use html::{looks_like_html, parse as parse_html};
 pub use language::language;
 pub use plain::parse as parse_plain;
+pub use sections::sections;
 pub use summary::summary;
 
 /// The longest text that is read, in bytes. Real descriptions stay under a tenth of it.

@@ -1,87 +1,94 @@
 //! The parts that ads mark with a heading: tasks, profile, benefits, employer, how to apply.
 
 use super::super::fold::key;
+use super::super::record::cut;
+use super::super::tables;
 use super::{Block, Document, Kind};
+use crate::model::{Section, SectionKind};
+use std::sync::LazyLock;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Section {
-    Tasks,
-    Profile,
-    Offer,
-    Employer,
-    Apply,
+/// The longest heading shown, in characters.
+const HEADING: usize = 80;
+/// Sections of one ad that are told at most.
+const MOST: usize = 30;
+
+#[derive(serde::Deserialize)]
+struct Row {
+    section: SectionKind,
+    words: String,
 }
 
-/// First words of headings, folded. Order matters: the first that fits wins.
-const MARKS: [(&str, Section); 34] = [
-    ("missions", Section::Tasks),
-    ("mission", Section::Tasks),
-    ("vos missions", Section::Tasks),
-    ("votre mission", Section::Tasks),
-    ("activites", Section::Tasks),
-    ("vos activites", Section::Tasks),
-    ("taches", Section::Tasks),
-    ("le poste", Section::Tasks),
-    ("description du poste", Section::Tasks),
-    ("votre quotidien", Section::Tasks),
-    ("vos responsabilites", Section::Tasks),
-    ("profil", Section::Profile),
-    ("votre profil", Section::Profile),
-    ("le profil", Section::Profile),
-    ("competences", Section::Profile),
-    ("qualifications", Section::Profile),
-    ("pre requis", Section::Profile),
-    ("diplome", Section::Profile),
-    ("formation", Section::Profile),
-    ("avantages", Section::Offer),
-    ("les avantages", Section::Offer),
-    ("vos avantages", Section::Offer),
-    ("nous vous proposons", Section::Offer),
-    ("nous vous offrons", Section::Offer),
-    ("conditions", Section::Offer),
-    ("remuneration", Section::Offer),
-    ("ce que nous vous proposons", Section::Offer),
-    ("qui sommes nous", Section::Employer),
-    ("a propos", Section::Employer),
-    ("presentation", Section::Employer),
-    ("l etablissement", Section::Employer),
-    ("l entreprise", Section::Employer),
-    ("pour postuler", Section::Apply),
-    ("candidature", Section::Apply),
-];
+/// First words of headings, folded, the longest first.
+static MARKS: LazyLock<Vec<Row>> = LazyLock::new(|| {
+    let mut rows: Vec<Row> = tables::rows(include_bytes!("../data/sections.csv"));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.words.len()));
+    rows
+});
 
-/// The blocks of each marked section, in the order of the text. A text without marks has none.
-pub fn sections(document: &Document) -> Vec<(Section, Vec<&Block>)> {
-    let mut found: Vec<(Section, Vec<&Block>)> = Vec::new();
+/// The marked sections, in the order of the text. A text without marks has none.
+pub fn sections(document: &Document) -> Vec<Section> {
+    document
+        .blocks
+        .iter()
+        .flat_map(marks)
+        .take(MOST)
+        .map(|(_, kind, line)| Section {
+            kind,
+            heading: cut(line.trim(), HEADING).to_owned(),
+        })
+        .collect()
+}
+
+/// Of each block whether it tells of the employer, where that is marked.
+pub fn of_employer(document: &Document) -> Vec<bool> {
+    let mut within = false;
+    let mut out = Vec::with_capacity(document.blocks.len());
     for block in &document.blocks {
-        if let Some(section) = mark(block) {
-            found.push((section, Vec::new()));
-        } else if let Some((_, blocks)) = found.last_mut() {
-            blocks.push(block);
+        let marks = marks(block);
+        if let Some((0, kind, _)) = marks.first() {
+            within = *kind == SectionKind::Employer;
+        }
+        out.push(within);
+        if let Some((_, kind, _)) = marks.last() {
+            within = *kind == SectionKind::Employer;
         }
     }
-    found
+    out
 }
 
-fn mark(block: &Block) -> Option<Section> {
-    let text = block.text();
-    let heading = matches!(block.kind, Kind::Heading(_))
-        || (text.len() < 60
-            && (text.trim_end().ends_with(':') || block.runs.iter().all(|r| r.strong)))
-        || (text.len() < 40
-            && text
-                .chars()
-                .filter(|c| c.is_alphabetic())
-                .all(char::is_uppercase));
-    if !heading {
-        return None;
+/// The lines of a block that are headings of a section, with their number in it.
+fn marks(block: &Block) -> Vec<(usize, SectionKind, String)> {
+    let is_heading = matches!(block.kind, Kind::Heading(_));
+    let strong = block.runs.iter().all(|run| run.strong);
+    let length: usize = block.runs.iter().map(|run| run.text.len()).sum();
+    // A long paragraph without a line's end has no heading in it.
+    if length >= LINE && !is_heading && !block.runs.iter().any(|run| run.text.contains('\n')) {
+        return Vec::new();
     }
-    let text = key(&text);
+    let text = block.text();
+    text.split('\n')
+        .enumerate()
+        .filter(|(_, line)| {
+            is_heading
+                || (line.len() < LINE
+                    && (strong
+                        || line.trim_end().ends_with(':')
+                        || !line.contains(char::is_lowercase)))
+        })
+        .filter_map(|(number, line)| Some((number, kind_of(&key(line))?, line.to_owned())))
+        .collect()
+}
+
+/// The longest line that is a heading by its form alone, in bytes.
+const LINE: usize = 60;
+
+fn kind_of(heading: &str) -> Option<SectionKind> {
     MARKS
         .iter()
-        .find(|(words, _)| {
-            text.strip_prefix(words)
+        .find(|row| {
+            heading
+                .strip_prefix(row.words.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with(' '))
         })
-        .map(|(_, section)| *section)
+        .map(|row| row.section)
 }

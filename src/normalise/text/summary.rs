@@ -1,7 +1,7 @@
 //! One line that says what the job is, cut at a sentence.
 
-use super::sections::{Section, sections};
-use super::{Block, Document, Kind};
+use super::sections::of_employer;
+use super::{Document, Kind};
 
 /// The longest summary, in characters.
 const LIMIT: usize = 240;
@@ -11,18 +11,12 @@ const LEAST: usize = 40;
 /// The first sentences of the first block that is long enough to say something.
 pub fn summary(document: &Document) -> Option<String> {
     // What the employer says of itself is no summary of the job, where it is marked as such.
-    let employer: Vec<*const Block> = sections(document)
-        .into_iter()
-        .filter(|(section, _)| *section == Section::Employer)
-        .flat_map(|(_, blocks)| blocks)
-        .map(std::ptr::from_ref)
-        .collect();
     let block = document
         .blocks
         .iter()
-        .filter(|block| !employer.contains(&std::ptr::from_ref(*block)))
-        .filter(|block| !matches!(block.kind, Kind::Heading(_)))
-        .map(|block| block.text().replace('\n', " "))
+        .zip(of_employer(document))
+        .filter(|(block, employer)| !employer && !matches!(block.kind, Kind::Heading(_)))
+        .map(|(block, _)| block.text().replace('\n', " "))
         .find(|text| text.chars().nth(LEAST).is_some())?;
     let mut end = None;
     let mut word_end = 0;

@@ -1,5 +1,7 @@
 //! Contract: legal form, duration, renewal, public status and mobility.
 
+mod span;
+
 use super::fold::{fold, pattern};
 use super::input::{Input, cents, decimal};
 use super::phrases::Topic;
@@ -16,7 +18,7 @@ struct Row {
 }
 
 static LABELS: LazyLock<Map<String, ContractForm>> = LazyLock::new(|| {
-    tables::rows::<Row>(include_bytes!("data/contracts.csv"))
+    tables::rows::<Row>(include_bytes!("../data/contracts.csv"))
         .into_iter()
         .map(|row| (row.text, row.form))
         .collect()
@@ -68,16 +70,7 @@ pub fn contract(input: &Input<'_>, record: &mut Record) -> Option<Contract> {
     contract.form = form;
     contract.duration_months = duration(input, form, record);
     public(input, &mut contract, record);
-    if let Some(renewable) = renewable(&input.text_folded) {
-        contract.renewable = Some(renewable);
-        record.set(
-            "/contract/renewable",
-            TEXT,
-            "renouvelable",
-            "contract.renewable",
-            0.9,
-        );
-    }
+    renewal(input, &mut contract, record);
     if contract.form.is_none() {
         match input.raw(Field::Contract) {
             // A status or a route of mobility was understood, though it is no form.
@@ -115,11 +108,11 @@ fn from_fields(input: &Input<'_>, record: &mut Record) -> Option<ContractForm> {
         let mut forms: Vec<ContractForm> = raw
             .values
             .iter()
-            .filter_map(|value| {
+            .flat_map(|value| {
                 if raw.mapped {
-                    form_of(value)
+                    form_of(value).into_iter().collect()
                 } else {
-                    label(value)
+                    labels(value)
                 }
             })
             .collect();
@@ -192,21 +185,57 @@ fn specific(form: ContractForm) -> bool {
     )
 }
 
-/// The form of a code or label: known as a whole, else by the phrases in it.
-fn label(text: &str) -> Option<ContractForm> {
+/// The forms of a code or label: known as a whole, else by the phrases in it, else by its first
+/// words. "CDD ou CDI" has two; "CDD pouvant déboucher sur un CDI" is signed as the first.
+fn labels(text: &str) -> Vec<ContractForm> {
     let folded = fold(text.trim());
     let bare = folded.split(" - ").next().unwrap_or(&folded).trim();
     let bare = bare.split('(').next().unwrap_or(bare).trim();
-    LABELS
+    let without_points = || folded.replace('.', "");
+    let whole = LABELS
         .get(folded.as_str())
         .or_else(|| LABELS.get(bare))
-        .copied()
-        .or_else(|| {
-            super::phrases::find(&folded)
-                .iter()
-                .find(|hit| hit.phrase.topic == Topic::Form && !hit.negated)
-                .and_then(|hit| form_of(&hit.phrase.value))
-        })
+        .or_else(|| LABELS.get(without_points().trim()));
+    if let Some(&form) = whole {
+        return vec![form];
+    }
+    let mut forms: Vec<ContractForm> = Vec::new();
+    for hit in super::phrases::find(&folded) {
+        if hit.phrase.topic == Topic::Form
+            && !hit.negated
+            && let Some(form) = form_of(&hit.phrase.value)
+            && !forms.contains(&form)
+        {
+            let later = [
+                "debouch",
+                "evolu",
+                "possib",
+                "transform",
+                "puis",
+                "perspective",
+                "vue d",
+                "avant",
+            ];
+            let before = &folded[..hit.range.start];
+            if !forms.is_empty() && later.iter().any(|word| before.contains(word)) {
+                break;
+            }
+            forms.push(form);
+        }
+    }
+    if forms.is_empty() {
+        let words: Vec<&str> = folded.split(' ').collect();
+        let known = (1..=words.len().min(4)).rev().find_map(|count| {
+            // "Titulaire ou contractuel", "stagiaire de la fonction publique": a status, no form.
+            let next = words.get(count).copied().unwrap_or_default();
+            let status = matches!(words[0], "titulaire" | "stagiaire");
+            (!status && !matches!(next, "ou" | "et" | "/" | "-"))
+                .then(|| LABELS.get(words[..count].join(" ").as_str()))
+                .flatten()
+        });
+        forms.extend(known);
+    }
+    forms
 }
 
 /// A form that a text states.
@@ -237,7 +266,7 @@ fn in_text(input: &Input<'_>) -> Option<Stated> {
         .as_ref()
         .and_then(|regex| regex.captures(&input.text_folded))
         && let (Some(whole), Some(word)) = (found.get(0), found.get(1))
-        && let Some(form) = label(word.as_str())
+        && let Some(&form) = labels(word.as_str()).first()
     {
         return Some(Stated {
             form,
@@ -293,17 +322,21 @@ fn duration(input: &Input<'_>, form: Option<ContractForm>, record: &mut Record) 
     ) {
         return None;
     }
+    let starts = input
+        .raw(Field::Starts)
+        .and_then(|raw| super::times::day(raw.value()));
     if let Some(raw) = input.raw(Field::ContractDuration) {
         for value in &raw.values {
             let months = decimal(value).filter(|months| (0.1..=120.0).contains(months));
-            if let Some(months) = months.or_else(|| months_in(&fold(value))) {
+            let read = || label_months(&fold(value), starts);
+            if let Some(months) = months.or_else(read) {
                 record.mapped("/contract/duration_months", raw, "contract.duration", 0.98);
                 return Some(months);
             }
         }
     }
     if let Some(raw) = input.raw(Field::Contract).filter(|raw| !raw.mapped)
-        && let Some(months) = months_in(&fold(raw.value()))
+        && let Some(months) = label_months(&fold(raw.value()), starts)
     {
         record.mapped(
             "/contract/duration_months",
@@ -314,8 +347,9 @@ fn duration(input: &Input<'_>, form: Option<ContractForm>, record: &mut Record) 
         return Some(months);
     }
     form?;
-    let title =
-        months_in(&input.title_folded).filter(|_| input.title_hits(Topic::Form).next().is_some());
+    let title = months_in(&input.title_folded)
+        .filter(|_| input.title_hits(Topic::Form).next().is_some())
+        .or_else(|| span::months(&input.title_folded, starts).map(|(months, _)| months));
     if let Some(months) = title {
         record.set(
             "/contract/duration_months",
@@ -326,9 +360,14 @@ fn duration(input: &Input<'_>, form: Option<ContractForm>, record: &mut Record) 
         );
         return Some(months);
     }
-    let found = TEXT_DURATION.as_ref()?.captures(&input.text_folded)?;
-    let months = in_months(found.get(1)?.as_str(), found.get(2)?.as_str())?;
-    let raw = input.excerpt(found.get(0)?.range());
+    let stated = || {
+        let found = TEXT_DURATION.as_ref()?.captures(&input.text_folded)?;
+        let months = in_months(found.get(1)?.as_str(), found.get(2)?.as_str())?;
+        Some((months, found.get(0)?.range()))
+    };
+    // Days are plainer than a number of months, which may be those of a trial.
+    let (months, range) = span::months_in_text(&input.text_folded, starts).or_else(stated)?;
+    let raw = input.excerpt(range);
     record.set(
         "/contract/duration_months",
         TEXT,
@@ -337,6 +376,11 @@ fn duration(input: &Input<'_>, form: Option<ContractForm>, record: &mut Record) 
         0.75,
     );
     Some(months)
+}
+
+/// What a label of duration says: a number of months, or days from–to.
+fn label_months(folded: &str, starts: Option<jiff::civil::Date>) -> Option<f64> {
+    months_in(folded).or_else(|| span::months(folded, starts).map(|(months, _)| months))
 }
 
 fn months_in(folded: &str) -> Option<f64> {
@@ -353,6 +397,31 @@ fn in_months(number: &str, unit: &str) -> Option<f64> {
         _ => number / 30.0,
     };
     (months > 0.0 && months <= 120.0).then(|| cents(months))
+}
+
+/// Renewal, as the labels, the title or the text say it.
+fn renewal(input: &Input<'_>, contract: &mut Contract, record: &mut Record) {
+    let pointer = "/contract/renewable";
+    for field in [
+        Field::Contract,
+        Field::ContractDuration,
+        Field::ContractNature,
+    ] {
+        if let Some(raw) = input.raw(field)
+            && let Some(said) = renewable(&fold(raw.source_text()))
+        {
+            contract.renewable = Some(said);
+            record.mapped(pointer, raw, "contract.renewable", 0.97);
+            return;
+        }
+    }
+    for (source, folded) in [(TITLE, &input.title_folded), (TEXT, &input.text_folded)] {
+        if let Some(said) = renewable(folded) {
+            contract.renewable = Some(said);
+            record.set(pointer, source, "renouvelable", "contract.renewable", 0.9);
+            return;
+        }
+    }
 }
 
 fn renewable(folded: &str) -> Option<bool> {
@@ -417,6 +486,7 @@ fn public(input: &Input<'_>, contract: &mut Contract, record: &mut Record) {
             ("stagiaire de la fonction publique", PublicStatus::Stagiaire),
             ("contractuel", PublicStatus::Contractuel),
             ("praticien hospitalier", PublicStatus::PraticienHospitalier),
+            ("praticien contractuel", PublicStatus::PraticienHospitalier),
             ("vacataire", PublicStatus::Vacataire),
         ] {
             if text.contains(word) {
