@@ -136,6 +136,7 @@ fn posting(dice: &mut Dice, n: usize, copied: Option<&StoredPosting>) -> StoredP
                     html: String::new(),
                     text: text(dice, establishment),
                     summary: None,
+                    sections: Vec::new(),
                 }),
                 ..Offer::default()
             }
