@@ -8,10 +8,21 @@ use std::sync::LazyLock;
 /// `text` without control, zero-width and direction characters, with UTF-8 that had been read as
 /// Windows-1252 put right. Line ends become `\n`.
 pub fn repair(text: &str) -> String {
-    let text = unmangle(text);
-    let text = unescape(&text);
+    let read = unmangle(text);
+    let seen = visible(&read);
+    // What vanished may have stood between two halves.
+    let whole = if seen.len() == read.len() {
+        Cow::Borrowed(seen.as_str())
+    } else {
+        unmangle(&seen)
+    };
+    unescape(&whole).into_owned()
+}
+
+/// `text` without what nobody can see; line ends as `\n`.
+fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    let mut rest = &*text;
+    let mut rest = text;
     // What needs no repair is copied in runs.
     while let Some(at) = rest.find(needs_repair) {
         out.push_str(&rest[..at]);
@@ -56,16 +67,14 @@ fn unescape(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether `after`, put at the end of `before`, would read as a line's end or quote spelt out.
-pub fn joins_an_escape(before: &str, after: &str) -> bool {
-    if !before.ends_with(['\\', '/', 'r']) {
+/// Whether `after`, put at the end of `before`, makes something to repair that neither is alone.
+pub fn joins_badly(before: &str, after: &str) -> bool {
+    if !before.ends_with(|c: char| matches!(c, '\\' | '/' | 'r') || !c.is_ascii()) {
         return false;
     }
-    let tail = before.char_indices().rev().nth(2).map_or(0, |(at, _)| at);
-    let head = cut(after, 3);
-    SPELT.as_ref().is_some_and(|regex| {
-        regex.is_match(&format!("{}{head}", &before[tail..])) && !regex.is_match(head)
-    })
+    let tail = before.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
+    let joined = format!("{}{}", &before[tail..], cut(after, 4));
+    repair(&joined) != joined
 }
 
 /// `text` on one line: repaired, blanks collapsed, trimmed.
@@ -104,55 +113,70 @@ pub fn is_invisible(c: char) -> bool {
 /// UTF-8 read as Windows-1252 ("Ã©"), read again as it was meant. A sequence is replaced only when
 /// it is well-formed UTF-8 of a character that French text uses.
 fn unmangle(text: &str) -> Cow<'_, str> {
-    if !text.contains(['Ã', 'Â', 'â', 'Å', 'ï', 'Ä', 'ð']) {
+    // Only these can be the first byte of a sequence read wrongly, and French has a plain letter
+    // after each.
+    let mut lead = false;
+    let suspect = text.chars().any(|c| {
+        let pair = lead && !c.is_ascii();
+        lead = matches!(c, 'Â'..='ß' | 'â' | 'ï' | 'ð');
+        pair
+    });
+    if !suspect {
         return Cow::Borrowed(text);
     }
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    // Only these can be the first byte of a sequence read wrongly.
-    let lead = |c: char| matches!(c, 'Â'..='ß' | 'â' | 'ï' | 'ð');
-    while let Some(at) = rest.find(lead) {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let mut chars = rest.chars();
-        match mangled(rest) {
-            Some((meant, length)) => {
-                out.push(meant);
-                rest = &rest[length..];
-            }
-            None => {
-                out.extend(chars.next());
-                rest = chars.as_str();
-            }
+    // What a sequence was read wrongly from may be the end of another: "ÃƒÂ©" was read twice. Every
+    // character that comes last is looked at with those before it, so this stays linear.
+    let mut out: Vec<char> = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        out.push(c);
+        while let Some((meant, length)) = mangled_end(&out) {
+            out.truncate(out.len() - length);
+            out.push(meant);
         }
     }
-    out.push_str(rest);
-    Cow::Owned(out)
+    Cow::Owned(out.into_iter().collect())
 }
 
-/// The character that `text` begins with in mangled form, and how many bytes it takes.
-fn mangled(text: &str) -> Option<(char, usize)> {
+/// The character that ends `read` in mangled form, and of how many it was made.
+fn mangled_end(read: &[char]) -> Option<(char, usize)> {
+    let last = byte_of(*read.last()?)?;
+    if !(0x80..=0xbf).contains(&last) {
+        return None;
+    }
+    (2..=4.min(read.len())).find_map(|length| {
+        let (meant, made_of) = mangled(&read[read.len() - length..])?;
+        (made_of == length).then_some((meant, length))
+    })
+}
+
+/// The character that `read` begins with in mangled form, and how many it takes.
+fn mangled(read: &[char]) -> Option<(char, usize)> {
     let mut bytes = [0_u8; 4];
-    let mut chars = text.char_indices();
-    bytes[0] = byte_of(chars.next()?.1)?;
+    bytes[0] = byte_of(*read.first()?)?;
     let wanted = match bytes[0] {
         0xc2..=0xdf => 2,
         0xe2 | 0xef => 3,
         0xf0 => 4,
         _ => return None,
     };
-    for slot in bytes.iter_mut().take(wanted).skip(1) {
-        let byte = byte_of(chars.next()?.1)?;
+    for (slot, c) in bytes
+        .iter_mut()
+        .take(wanted)
+        .skip(1)
+        .zip(read.get(1..wanted)?)
+    {
+        let byte = byte_of(*c)?;
         if !(0x80..=0xbf).contains(&byte) {
             return None;
         }
         *slot = byte;
     }
     let meant = std::str::from_utf8(&bytes[..wanted]).ok()?.chars().next()?;
+    // A soft hyphen is dropped anyway.
     let french = matches!(meant,
-        '\u{a0}'..='\u{17f}' | '\u{2010}'..='\u{203a}' | '€' | '™'
+        '\u{a0}'..='\u{ac}' | '\u{ae}'..='\u{17f}' | '\u{2010}'..='\u{203a}' | '€' | '™'
         | '\u{fffd}' | '\u{2190}'..='\u{27bf}' | '\u{1f300}'..='\u{1faff}');
-    french.then(|| (meant, chars.offset()))
+    french.then_some((meant, wanted))
 }
 
 /// The Windows-1252 byte of `c`, control range included (what a decoder leaves of 0x81 and others).

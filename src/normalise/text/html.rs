@@ -3,7 +3,7 @@
 //! A tokeniser without a tree: nesting is a few counters, so 100,000 open tags cost no more than
 //! 100,000 words. What is not on the short list of known tags is dropped, its text kept.
 
-use super::clean::{joins_an_escape, whole_word};
+use super::clean::{joins_badly, whole_word};
 use super::document::{Block, Document, Kind, Run};
 use super::{KEPT_CHARACTERS, entities, repair};
 use std::borrow::Cow;
@@ -323,8 +323,8 @@ impl Builder {
             });
         }
         if let Some(run) = self.runs.last_mut() {
-            // A dropped tag stood between: what was apart must not become an escape.
-            if before.is_empty() && joins_an_escape(&run.text, word) {
+            // A dropped tag stood between: what was apart must not become an escape or another letter.
+            if before.is_empty() && joins_badly(&run.text, word) {
                 before = " ";
             }
             run.text.push_str(before);

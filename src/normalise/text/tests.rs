@@ -68,6 +68,7 @@ fn characters_are_repaired_when_certain() {
         "Mensuel de 1 Euros à 2 Euros"
     );
     assert_eq!(line("Château Âgé"), "Château Âgé");
+    assert_eq!(line("rÃƒÂ©ducation"), "réducation", "read wrongly twice");
 }
 
 #[test]
