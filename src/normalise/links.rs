@@ -45,7 +45,8 @@ pub fn public(raw: &str) -> Option<String> {
         let kept = kept.join("&");
         url.set_query((!kept.is_empty()).then_some(kept.as_str()));
     }
-    Some(url.into())
+    // A backslash before a quote is an escape to careless readers, this one included.
+    Some(String::from(url).replace('\\', "%5C"))
 }
 
 fn has_web_scheme(raw: &str) -> bool {

@@ -46,14 +46,11 @@ const ABBREVIATIONS: &[(&str, &str)] = &[
     ("had", "hospitalisation domicile"),
     ("ime", "institut medico educatif"),
     ("inf", "infirmier"),
-    ("isp", "infirmier psychiatrie"),
     ("mas", "maison accueil specialisee"),
     ("pui", "pharmacie"),
-    ("sf", "sage femme"),
     ("smr", "soins medicaux readaptation"),
     ("ssiad", "soins infirmiers domicile"),
     ("ssr", "soins suite readaptation"),
-    ("tlm", "technicien laboratoire"),
     ("usld", "soins longue duree"),
 ];
 

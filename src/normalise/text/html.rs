@@ -384,10 +384,9 @@ impl Builder {
         let mut above = 0;
         for block in &mut self.document.blocks {
             for run in block.runs.iter_mut().filter(|run| run.text.contains('&')) {
-                // A dropped tag may have stood between a sign and its name.
-                let decoded = entities::decode(&run.text);
-                if decoded != run.text {
-                    run.text = decoded.replace(|c: char| c.is_whitespace() && c != '\n', " ");
+                // A dropped tag stood between a sign and its name: they stay apart.
+                if entities::decode(&run.text) != run.text {
+                    run.text = apart(&run.text);
                 }
             }
             if let Kind::Item { depth, .. } = &mut block.kind {
@@ -399,6 +398,23 @@ impl Builder {
         }
         self.document
     }
+}
+
+/// `text` with a blank after every `&` that a name or number follows.
+fn apart(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        out.push(c);
+        if c == '&'
+            && chars
+                .peek()
+                .is_some_and(|next| next.is_ascii_alphanumeric() || *next == '#')
+        {
+            out.push(' ');
+        }
+    }
+    out
 }
 
 fn count(open: &mut usize, closing: bool) {

@@ -138,6 +138,8 @@ fn what_a_dropped_tag_kept_apart_stays_apart() {
         "a\\<c>nb<p>",
         "a/r/<c>nb<p>",
         "a/<c>r/nb<p>",
+        "&<a>&#0;nbsp;",
+        "<a href=https://a.example/?\\\n>b<",
     ] {
         let once = html(source);
         assert_eq!(html(&once), once, "{source}");
