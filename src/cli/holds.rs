@@ -3,6 +3,7 @@
 use super::{Exit, Who, out, table};
 use crate::daemon::Hub;
 use crate::model::HoldId;
+use crate::publish::{self, ExportHold};
 use crate::store::{Hold, HoldStatus};
 use anyhow::bail;
 use clap::Subcommand;
@@ -20,19 +21,22 @@ pub enum Holds {
     },
     /// One hold: what it keeps back, and why
     Show {
-        id: i64,
+        /// Number of a source's hold, or file of an export
+        id: String,
         #[arg(long)]
         json: bool,
     },
     /// Let the newest state of the source through
     Release {
-        id: i64,
+        /// Number of a source's hold, or file of an export
+        id: String,
         #[command(flatten)]
         who: Who,
     },
     /// Keep the offers as they are
     Reject {
-        id: i64,
+        /// Number of a source's hold, or file of an export
+        id: String,
         #[command(flatten)]
         who: Who,
     },
@@ -82,21 +86,105 @@ impl<'a> Row<'a> {
 pub async fn run(hub: &Hub, command: Holds) -> anyhow::Result<Exit> {
     match command {
         Holds::List { all, json } => list(hub, all, json).await,
-        Holds::Show { id, json } => show(hub, id, json).await,
-        Holds::Release { id, who } => decide(hub, id, true, &who).await,
-        Holds::Reject { id, who } => decide(hub, id, false, &who).await,
+        Holds::Show { id, json } => match id.parse() {
+            Ok(id) => show(hub, id, json).await,
+            Err(_) => show_export(hub, &id, json).await,
+        },
+        Holds::Release { id, who } => either(hub, &id, true, &who).await,
+        Holds::Reject { id, who } => either(hub, &id, false, &who).await,
     }
+}
+
+async fn either(hub: &Hub, id: &str, released: bool, who: &Who) -> anyhow::Result<Exit> {
+    match id.parse() {
+        Ok(id) => decide(hub, id, released, who).await,
+        Err(_) => decide_export(hub, id, released, who).await,
+    }
+}
+
+/// An export's hold on one line, `id` first.
+#[derive(Serialize)]
+struct ExportRow<'a> {
+    id: &'a str,
+    #[serde(flatten)]
+    hold: &'a ExportHold,
+    why: String,
+}
+
+async fn show_export(hub: &Hub, file: &str, json: bool) -> anyhow::Result<Exit> {
+    let all = publish::export_holds(&hub.store, false).await?;
+    let Some((file, hold)) = all.iter().find(|(own, _)| own == file) else {
+        bail!("there is no hold {file:?}: `passerelle holds list --all` shows them");
+    };
+    if json {
+        out::json(&ExportRow {
+            id: file,
+            hold,
+            why: hold.why(),
+        })?;
+        return Ok(Exit::Done);
+    }
+    out::line(format!(
+        "hold of the export {file} · {} · {} · opened {}",
+        hold.status,
+        hold.why(),
+        out::instant(hold.opened)
+    ))?;
+    if let Some(decided) = &hold.decided {
+        let at = out::instant(decided.at);
+        out::line(format!("decided {at} by {}: {}", decided.who, decided.why))?;
+    }
+    if hold.status == "open" {
+        out::line(format!(
+            "next: `passerelle preflight` says what is blocked; `passerelle holds release {file}` lets it through, `passerelle holds reject {file}` keeps the last good one"
+        ))?;
+    }
+    Ok(Exit::Done)
+}
+
+async fn decide_export(hub: &Hub, file: &str, released: bool, who: &Who) -> anyhow::Result<Exit> {
+    let decided = publish::Decided {
+        at: hub.clock.now(),
+        who: who.name(),
+        why: who.why.clone(),
+    };
+    if !publish::decide_export_hold(&hub.store, file, released, decided).await? {
+        bail!("no export {file:?} is held: `passerelle holds list` shows what is");
+    }
+    out::line(match released {
+        true => format!("{file} released: the newest document is served from now on"),
+        false => format!(
+            "{file} rejected: the last good document stays, until the offers are back or it is released"
+        ),
+    })?;
+    Ok(Exit::Done)
 }
 
 async fn list(hub: &Hub, all: bool, json: bool) -> anyhow::Result<Exit> {
     let holds = hub.store.holds(!all).await?;
+    let exports = publish::export_holds(&hub.store, !all).await?;
     if json {
         for hold in &holds {
             out::json(&Row::new(hold))?;
         }
-    } else if holds.is_empty() {
+        for (id, hold) in &exports {
+            let why = hold.why();
+            out::json(&ExportRow { id, hold, why })?;
+        }
+    } else if holds.is_empty() && exports.is_empty() {
         out::line("no hold waits")?;
     } else {
+        let exports = exports.iter().map(|(file, hold)| {
+            vec![
+                file.clone(),
+                "an export".into(),
+                hold.status.clone(),
+                "volume".into(),
+                hold.before.saturating_sub(hold.now).to_string(),
+                out::instant(hold.opened),
+                hold.why(),
+            ]
+        });
         let rows = holds
             .iter()
             .map(|hold| {
@@ -110,6 +198,7 @@ async fn list(hub: &Hub, all: bool, json: bool) -> anyhow::Result<Exit> {
                     table::cut(&hold.doubt.why, 90),
                 ]
             })
+            .chain(exports)
             .collect();
         out::line(table::table(
             &[

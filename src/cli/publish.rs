@@ -48,6 +48,15 @@ pub async fn export(hub: &Hub, args: &Export) -> anyhow::Result<Exit> {
         }
         Some(path) => write_whole(path, &export.bytes)?,
     }
+    if let Some(hold) = &export.held {
+        eprintln!(
+            "{}: held, this is the last good one ({}); `passerelle holds release {}` lets the newest through",
+            args.profile,
+            hold.why(),
+            export.file
+        );
+        return Ok(Exit::Attention);
+    }
     eprintln!(
         "{}: {} offers, {} blocked (`passerelle preflight {}` says why)",
         args.profile, export.ready, export.blocked, args.profile

@@ -97,6 +97,17 @@ async fn incidents(store: &DynStore, connectors: &[ConnectorName]) -> anyhow::Re
             },
         );
     }
+    for (file, hold) in crate::publish::export_holds(store, true).await? {
+        found.insert(
+            format!("export:{file}"),
+            Incident {
+                kind: Kind::Hold,
+                message: hold.why(),
+                remedy: format!("passerelle holds show {file}"),
+                subject: file,
+            },
+        );
+    }
     for connector in connectors {
         if let Some(error) = store.connector_state(connector).await?.error {
             found.insert(

@@ -6,7 +6,7 @@ use crate::bus::rabbit::RabbitBus;
 use crate::bus::{Bus, EmbeddedBus};
 use crate::fetch::{FetchSettings, Fetcher};
 use crate::model::{Clock, Network, Stage};
-use crate::publish::{Publish, PublishSettings};
+use crate::publish::{Consumers, Publish, PublishSettings};
 use crate::pull::source::{Secrets, SourceEnv};
 use crate::settings::{self, BusUrl, Loaded, Settings, StoreUrl};
 use crate::stages::CurrentFiles;
@@ -150,6 +150,10 @@ impl Hub {
 
     /// Publishing, under the address `bound` where the settings name no public one.
     pub fn publish(&self, bound: Option<SocketAddr>) -> Publish {
+        self.publishing(bound, Consumers::default())
+    }
+
+    fn publishing(&self, bound: Option<SocketAddr>, consumers: Consumers) -> Publish {
         let settings = self.settings();
         let defaults = PublishSettings::default();
         let territory = settings.territory.name.clone();
@@ -159,12 +163,26 @@ impl Hub {
             departments: settings.territory.departments.clone(),
             synthetic: settings.territory.notice.clone(),
             admin_key: settings.admin_key(),
+            seal: settings.seal(),
+            kept: Some(settings.paths.data.join("exports")),
+            export_max_drop: settings.exports.max_drop,
+            export_min_drop: settings.exports.min_drop,
             own_hosts: settings.fetch.allow_hosts.clone(),
+            consumers,
             index: bound.map(|_| settings.paths.data.join("index")),
             ..defaults
         };
         let store = Arc::clone(&self.store);
         Publish::new(store, self.network(), self.clock.clone(), publishing)
+    }
+
+    /// As [`Hub::publish`], for the process that serves: with the consumers' keys.
+    ///
+    /// # Errors
+    /// A consumer file that is wrong.
+    pub fn serving(&self, bound: SocketAddr) -> anyhow::Result<Publish> {
+        let consumers = super::consumers::load(&self.settings().consumers())?;
+        Ok(self.publishing(Some(bound), consumers))
     }
 
     /// Whether this process runs the pipeline.

@@ -2,6 +2,7 @@
 
 pub mod alerts;
 mod cluster;
+mod consumers;
 mod engine;
 pub mod files;
 pub mod health;

@@ -189,7 +189,7 @@ async fn serve(
         .await
         .with_context(|| format!("server.listen: {listen} cannot be listened on"))?;
     let address = listener.local_addr()?;
-    let publish = hub.publish(Some(address));
+    let publish = hub.serving(address)?;
     let health = health::Health {
         store: Arc::clone(&hub.store),
         clock: hub.clock.clone(),

@@ -7,6 +7,7 @@
 //! cached by change number, so that every node serves the same bytes.
 
 mod api;
+mod consumers;
 mod export;
 mod feeds;
 mod index;
@@ -26,11 +27,13 @@ mod text;
 mod web;
 mod webhooks;
 
+pub use consumers::{Consumer, Consumers, Quota};
 pub use export::{
-    Blocker, Export, ExportError, Preflight, PreflightItem, Profile, ProfileError, Profiles,
+    Blocker, Decided, Export, ExportError, ExportHold, Preflight, PreflightItem, Profile,
+    ProfileError, Profiles, decide_export_hold, export_holds,
 };
 pub use settings::PublishSettings;
 pub use sink::DropFolder;
 pub use state::{PublicState, Publish, PublishError};
 pub use web::router;
-pub use webhooks::Webhooks;
+pub use webhooks::{Seal, Webhooks};

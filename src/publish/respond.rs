@@ -22,6 +22,8 @@ pub struct Document {
     /// Strong: a hash of exactly these bytes, in quotes.
     pub etag: String,
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Made anew for each answer.
+    pub fleeting: bool,
 }
 
 impl Document {
@@ -33,7 +35,13 @@ impl Document {
             etag: format!("\"{}\"", &hash[..32]),
             body,
             headers: Vec::new(),
+            fleeting: false,
         }
+    }
+
+    pub fn fleeting(mut self) -> Self {
+        self.fleeting = true;
+        self
     }
 
     pub fn with(mut self, name: HeaderName, value: &str) -> Self {
@@ -128,6 +136,20 @@ impl Problem {
             extensions: serde_json::Map::new(),
             link: None,
         }))
+    }
+
+    /// A problem whose type is registered elsewhere.
+    pub fn of_type(status: StatusCode, kind: &str, title: &str) -> Self {
+        let mut problem = Self::new(status, None, title);
+        problem.0.kind = kind.into();
+        problem
+    }
+
+    /// What is wrong, in one line.
+    pub fn text(&self) -> String {
+        let errors = self.0.errors.iter();
+        let errors = errors.map(|e| format!("{}: {}", e.parameter, e.message));
+        errors.collect::<Vec<_>>().join("; ")
     }
 
     pub fn detail(mut self, detail: impl Into<String>) -> Self {

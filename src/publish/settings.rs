@@ -1,5 +1,6 @@
 //! What the operator decides about publishing.
 
+use super::{Consumers, Seal};
 use std::{path::PathBuf, time::Duration};
 
 /// Settings of the publishing side; the assembly fills them from the settings file.
@@ -22,6 +23,16 @@ pub struct PublishSettings {
     pub cursor_key: String,
     /// blake3 of the key that administers webhooks; without it nobody does.
     pub admin_key: Option<blake3::Hash>,
+    /// Who reads the API with a key.
+    pub consumers: Consumers,
+    /// Seals webhooks' secrets in the store.
+    pub seal: Option<Seal>,
+    /// Folder of the last good exports; without one, an export that is held is not served.
+    pub kept: Option<PathBuf>,
+    /// An export waits for a person when it would lose more than this share of its offers, and more
+    /// than this number; a share of 1 turns that off.
+    pub export_max_drop: f64,
+    pub export_min_drop: usize,
     /// Folder of the search index; without one it lives in memory.
     pub index: Option<PathBuf>,
     /// Hosts of the operator's own network, which may be told without TLS: `fetch.allow_hosts`.
@@ -39,6 +50,11 @@ impl Default for PublishSettings {
             freshness: Duration::from_millis(100),
             cursor_key: "passerelle".into(),
             admin_key: None,
+            consumers: Consumers::default(),
+            seal: None,
+            kept: None,
+            export_max_drop: 0.3,
+            export_min_drop: 10,
             index: None,
             own_hosts: Vec::new(),
         }

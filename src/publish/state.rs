@@ -456,7 +456,7 @@ impl Publish {
         }
         let document = Arc::new(render().await?);
         // What changed meanwhile may or may not be in it: such a document serves this answer only.
-        if self.vintage().await? == vintage {
+        if !document.fleeting && self.vintage().await? == vintage {
             self.shelve(key, vintage, document.clone());
         }
         Ok(document)

@@ -224,6 +224,19 @@ pub fn publishing_all_channels(shop: &Arc<Shop>) -> Publish {
     publishing_of(shop, network, |_| {})
 }
 
+/// As [`publishing`], after the first member has withdrawn its mandate for LinkedIn.
+pub fn publishing_of_member_without_mandate(shop: &Arc<Shop>, kept: &std::path::Path) -> Publish {
+    let mut network = network();
+    for member in network.members.values_mut() {
+        member.mandates.clear();
+    }
+    publishing_of(shop, network, |settings| {
+        settings.kept = Some(kept.to_owned());
+        settings.export_max_drop = 0.3;
+        settings.export_min_drop = 1;
+    })
+}
+
 pub fn publishing_with(shop: &Arc<Shop>, edit: impl FnOnce(&mut PublishSettings)) -> Publish {
     publishing_of(shop, network(), edit)
 }

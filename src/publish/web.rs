@@ -1,6 +1,6 @@
 //! The router: routes, and what every answer has in common.
 
-use super::{Publish, api, export, feeds, portal, respond, webhooks};
+use super::{Publish, api, consumers, export, feeds, portal, respond, webhooks};
 use axum::{
     Router,
     body::Body,
@@ -27,16 +27,22 @@ pub fn router(publish: Publish) -> Router {
         .merge(feeds::routes())
         .merge(export::routes())
         .method_not_allowed_fallback(async || api::method_not_allowed())
+        .layer(middleware::from_fn_with_state(
+            publish.clone(),
+            consumers::admit,
+        ))
         .layer(
             CorsLayer::new()
                 .allow_origin(Any)
                 .allow_methods([Method::GET, Method::HEAD])
-                .allow_headers([header::IF_NONE_MATCH, header::ACCEPT])
+                .allow_headers([header::IF_NONE_MATCH, header::ACCEPT, header::AUTHORIZATION])
                 .expose_headers([
                     header::ETAG,
                     header::LINK,
                     header::RETRY_AFTER,
                     HeaderName::from_static("passerelle-cursor"),
+                    consumers::POLICY,
+                    consumers::LIMIT,
                 ])
                 .max_age(Duration::from_secs(86_400)),
         );
@@ -103,8 +109,9 @@ async fn conditional(request: Request, next: Next) -> Response {
         let own = format!("{inner}-{encoding}\"");
         respond::put(headers, header::ETAG, &own);
     }
-    if !headers.contains_key(header::VARY) {
-        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    let mut varies = headers.get_all(header::VARY).iter();
+    if !varies.any(|v| v.as_bytes().eq_ignore_ascii_case(b"accept-encoding")) {
+        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
     if known.iter().any(|own| own == "*" || *own == tag) {
         *response.status_mut() = StatusCode::NOT_MODIFIED;

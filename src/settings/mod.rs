@@ -30,6 +30,7 @@ pub struct Settings {
     pub fetch: Fetch,
     pub alerts: Alerts,
     pub territory: Territory,
+    pub exports: Exports,
     pub retention: Retention,
 }
 
@@ -67,6 +68,8 @@ pub struct Server {
     pub public_url: Option<String>,
     /// The key that administers webhooks (`Authorization: Bearer KEY`). Without it nobody does.
     pub admin_key: Option<Secret>,
+    /// The key that seals the secrets of webhooks in the store. Default: `admin_key`.
+    pub secrets_key: Option<Secret>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -76,6 +79,9 @@ pub struct Paths {
     pub connectors: PathBuf,
     /// Folder of the member files. Default: `members` beside the connectors' folder.
     pub members: Option<PathBuf>,
+    /// Folder of the consumer files: who reads the API with a key. Default: `consumers` beside the
+    /// connectors' folder.
+    pub consumers: Option<PathBuf>,
     /// Folder of presets of your own; one named like a built-in one replaces it.
     pub catalogue: Option<PathBuf>,
     /// Drop folder: every export is kept up to date here as a file, if set.
@@ -113,6 +119,25 @@ pub struct Territory {
     pub notice: Option<String>,
 }
 
+/// When an export waits for a person. A profile may say otherwise for itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Exports {
+    /// The share of its offers that an export may lose in a day; 1 turns the guard off.
+    pub max_drop: f64,
+    /// So many it may lose, whatever share that is.
+    pub min_drop: usize,
+}
+
+impl Default for Exports {
+    fn default() -> Self {
+        Self {
+            max_drop: 0.3,
+            min_drop: 10,
+        }
+    }
+}
+
 /// How long what is no longer needed is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -141,6 +166,7 @@ impl Default for Server {
             listen: "127.0.0.1:8070".into(),
             public_url: None,
             admin_key: None,
+            secrets_key: None,
         }
     }
 }
@@ -150,6 +176,7 @@ impl Default for Paths {
         Self {
             connectors: "connectors".into(),
             members: None,
+            consumers: None,
             catalogue: None,
             exports: None,
             data: "passerelle-data".into(),
@@ -281,10 +308,23 @@ impl Settings {
         }
     }
 
+    /// The folder of the consumer files.
+    pub fn consumers(&self) -> PathBuf {
+        let beside = || self.paths.connectors.with_file_name("consumers");
+        self.paths.consumers.clone().unwrap_or_else(beside)
+    }
+
     /// blake3 of the administration key, if there is one that can be read.
     pub fn admin_key(&self) -> Option<blake3::Hash> {
         let key = self.server.admin_key.as_ref()?.resolve().ok()?;
         Some(blake3::hash(key.trim().as_bytes()))
+    }
+
+    /// What seals the secrets of webhooks in the store, if there is a key that can be read.
+    pub fn seal(&self) -> Option<crate::publish::Seal> {
+        let server = &self.server;
+        let key = server.secrets_key.as_ref().or(server.admin_key.as_ref())?;
+        Some(crate::publish::Seal::new(&key.resolve().ok()?))
     }
 
     /// The public address without a final slash; `bound` is what the server listens on.

@@ -22,6 +22,11 @@ impl Secret {
         Self(Source::Clear(text.into()))
     }
 
+    /// Whether it stands in the file itself.
+    pub fn is_clear(&self) -> bool {
+        matches!(self.0, Source::Clear(_))
+    }
+
     /// The value, read now. A file's final line end is not part of it.
     ///
     /// # Errors

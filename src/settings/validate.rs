@@ -56,11 +56,18 @@ pub(super) fn check(
         )),
         None => {}
     }
-    if let Some(key) = &settings.server.admin_key {
+    let keys = [
+        ("server.admin_key", &settings.server.admin_key),
+        ("server.secrets_key", &settings.server.secrets_key),
+    ];
+    for (name, key) in keys {
+        let Some(key) = key else {
+            continue;
+        };
         match key.resolve() {
-            Err(error) => problems.push(SettingsProblem::new("server.admin_key", error)),
+            Err(error) => problems.push(SettingsProblem::new(name, error)),
             Ok(key) if key.len() < 16 => problems.push(SettingsProblem::new(
-                "server.admin_key",
+                name,
                 "it is too easily guessed: write at least 16 characters, such as `openssl rand -hex 24` gives",
             )),
             Ok(_) => {}
@@ -85,6 +92,12 @@ pub(super) fn check(
             )),
             Ok(_) => {}
         }
+    }
+    if !(0.0..=1.0).contains(&settings.exports.max_drop) {
+        problems.push(SettingsProblem::new(
+            "exports.max_drop",
+            "it is a share: write a number from 0 to 1, such as 0.3",
+        ));
     }
     for code in &settings.territory.departments {
         if !is_department(code) {

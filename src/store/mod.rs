@@ -15,6 +15,9 @@ pub use postgres::{PostgresOptions, PostgresStore};
 pub use sqlite::{PipelineLock, SqliteOptions, SqliteStore};
 pub use types::*;
 
+/// The note that says below which change number something may be missing from the changes.
+pub const FLOOR: &str = "changes.floor";
+
 use crate::model::{
     CloseReason, ConnectorName, Decision, Edge, Event, HoldId, MessageId, PostingId, PostingState,
     Register, RegisterEntry, RegisterState, RunId, Stage, StoredPosting, VacancyId,
@@ -263,7 +266,9 @@ pub trait Store: Send + Sync + 'static {
     // ---- retention ----------------------------------------------------------------------------
 
     /// Drops what retention no longer asks for: payloads without an owner, closed postings' texts
-    /// older than `sketches_before`, run rows before `runs_before`.
+    /// and tombstones older than `sketches_before`, run rows before `runs_before`. The note
+    /// [`FLOOR`] then says below which change number tombstones may be missing; the newest change
+    /// stays, since its number is the head.
     async fn prune(&self, runs_before: Timestamp, sketches_before: Timestamp) -> Result<u64>;
     /// `(current, newest known)` schema versions; applies what is missing when `apply`.
     async fn migrate(&self, apply: bool) -> Result<(u32, u32)>;

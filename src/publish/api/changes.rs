@@ -4,11 +4,13 @@ use super::Params;
 use crate::{
     publish::{
         PublicState, Publish,
+        consumers::Caller,
         respond::{Document, NDJSON, Problem, json},
     },
-    store::{Change, ChangeOp},
+    store::{Change, ChangeOp, FLOOR},
 };
 use axum::{
+    Extension,
     extract::{RawQuery, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -22,8 +24,6 @@ const LIMIT: usize = 100;
 const MOST: usize = 1000;
 /// Seconds that a long poll may ask for.
 const LONGEST_WAIT: f64 = 55.0;
-/// Where the store says below which change number tombstones may be missing.
-pub const FLOOR: &str = "changes.floor";
 
 #[derive(Serialize)]
 struct Answer<'a> {
@@ -69,6 +69,7 @@ pub fn item(change: &Change) -> Item<'_> {
 
 pub async fn list(
     State(publish): State<Publish>,
+    caller: Option<Extension<Caller>>,
     RawQuery(query): RawQuery,
 ) -> Result<Document, Response> {
     let mut params = Params::new(query.as_deref());
@@ -109,6 +110,12 @@ pub async fn list(
     }
     let has_more = changes.len() > limit;
     changes.truncate(limit);
+    if let Some(Extension(Caller(consumer))) = &caller {
+        changes = changes
+            .into_iter()
+            .map(|change| consumer.sees(change))
+            .collect();
+    }
     let last = changes.last().map_or(after, |change| change.seq);
     Ok(json(&Answer {
         items: changes.iter().map(item).collect(),

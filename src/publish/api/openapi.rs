@@ -146,11 +146,16 @@ fn change_parameters() -> Vec<Parameter> {
 }
 
 /// Problem types: anchor, status, meaning.
-pub const PROBLEMS: [(&str, u16, &str); 4] = [
+pub const PROBLEMS: [(&str, u16, &str); 6] = [
     (
         "no-admin-key",
         403,
         "The hub has no administration key, so that nobody administers webhooks: `server.admin_key` in its settings.",
+    ),
+    (
+        "unknown-key",
+        401,
+        "No consumer has the key in `Authorization`. Without a key, everything public is read.",
     ),
     (
         "bad-parameter",
@@ -161,6 +166,11 @@ pub const PROBLEMS: [(&str, u16, &str); 4] = [
         "cursor-expired",
         410,
         "The change cursor is older than what is kept. Read `snapshot`, then go on from its header `Passerelle-Cursor`.",
+    ),
+    (
+        "export-held",
+        503,
+        "The export has lost so many offers that a person looks at it first, and there is no last good one to serve.",
     ),
     ("gone", 410, "The vacancy is closed; `reason` says why."),
 ];
@@ -331,6 +341,27 @@ fn operation(endpoint: &Endpoint) -> Value {
     if endpoint.id == "getSnapshot" {
         headers["Passerelle-Cursor"] = value!({ "schema": { "type": "string" } });
     }
+    // Only where a key was given that has a quota.
+    for (name, example) in [
+        ("RateLimit-Policy", "\"consumer\";q=600;w=60"),
+        ("RateLimit", "\"consumer\";r=599;t=42"),
+    ] {
+        headers[name] = value!({
+            "schema": { "type": "string" }, "example": example,
+            "description": "For a consumer with a quota: draft-ietf-httpapi-ratelimit-headers.",
+        });
+    }
+    let mut spent = headers.clone();
+    if let Some(headers) = spent.as_object_mut() {
+        headers.retain(|name, _| name.starts_with("RateLimit"));
+        headers.insert(
+            "Retry-After".into(),
+            value!({ "schema": { "type": "integer" } }),
+        );
+    }
+    let problem = value!({
+        "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } },
+    });
     let media = endpoint.media;
     let mut responses = value!({
         "200": {
@@ -339,6 +370,8 @@ fn operation(endpoint: &Endpoint) -> Value {
             "content": { media: { "schema": endpoint.schema } },
         },
         "304": { "description": "Unchanged: the `If-None-Match` given still holds." },
+        "401": { "description": "No consumer has this key.", "content": problem },
+        "429": { "description": "The consumer's quota is spent; `Retry-After` says for how long.", "headers": spent, "content": problem },
     });
     for status in endpoint.refusals {
         responses[status.to_string()] = match status {
@@ -354,6 +387,8 @@ fn operation(endpoint: &Endpoint) -> Value {
         "summary": endpoint.summary,
         "parameters": parameters,
         "responses": responses,
+        // A key is optional.
+        "security": [{}, { "consumer": [] }],
     })
 }
 

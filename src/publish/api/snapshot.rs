@@ -3,9 +3,11 @@
 use super::Params;
 use crate::publish::{
     Publish, PublishError,
+    consumers::{Caller, Consumer},
     respond::{Document, NDJSON},
 };
 use axum::{
+    Extension,
     extract::{RawQuery, State},
     http::HeaderName,
     response::{IntoResponse, Response},
@@ -17,21 +19,33 @@ pub const CURSOR: HeaderName = HeaderName::from_static("passerelle-cursor");
 
 pub async fn all(
     State(publish): State<Publish>,
+    caller: Option<Extension<Caller>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Response> {
     Params::new(query.as_deref())
         .finish()
         .map_err(IntoResponse::into_response)?;
-    let document = render(&publish)
+    let consumer = caller.map(|Extension(Caller(consumer))| consumer);
+    let document = render(&publish, consumer.as_deref())
         .await
         .map_err(IntoResponse::into_response)?;
     Ok((&*document).into_response())
 }
 
-async fn render(publish: &Publish) -> Result<Arc<Document>, PublishError> {
+async fn render(
+    publish: &Publish,
+    consumer: Option<&Consumer>,
+) -> Result<Arc<Document>, PublishError> {
+    let shelf = match consumer {
+        Some(consumer) => format!("{SHELF} {}", consumer.id),
+        None => SHELF.into(),
+    };
     publish
-        .rendered(SHELF.into(), async || {
-            let (head, vacancies) = publish.store().snapshot().await?;
+        .rendered(shelf, async || {
+            let (head, mut vacancies) = publish.store().snapshot().await?;
+            if let Some(consumer) = consumer {
+                vacancies.retain(|vacancy| consumer.admits(&vacancy.body));
+            }
             let size = vacancies.iter().map(|v| v.body.len() + 1).sum();
             let mut body = Vec::with_capacity(size);
             for vacancy in &vacancies {

@@ -4,9 +4,11 @@ use super::Params;
 use super::changes::{expired, item, too_old};
 use crate::publish::{
     Publish,
+    consumers::{Caller, Consumer},
     respond::{Problem, chain},
 };
 use axum::{
+    Extension,
     extract::{RawQuery, State},
     http::{HeaderMap, StatusCode},
     response::{
@@ -31,6 +33,7 @@ static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new
 /// One open stream; its place is given back when the reader goes.
 struct Reader {
     publish: Publish,
+    consumer: Option<Arc<Consumer>>,
     after: u64,
     waiting: VecDeque<Event>,
     _place: OwnedSemaphorePermit,
@@ -40,6 +43,7 @@ struct Reader {
 /// from the beginning. The id of each event is the cursor behind it.
 pub async fn stream(
     State(publish): State<Publish>,
+    caller: Option<Extension<Caller>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
@@ -71,6 +75,7 @@ pub async fn stream(
     };
     let reader = Reader {
         publish,
+        consumer: caller.map(|Extension(Caller(consumer))| consumer),
         after,
         waiting: VecDeque::new(),
         _place: place,
@@ -99,8 +104,13 @@ impl Reader {
                     return None;
                 }
             };
-            for change in &changes {
-                let item = item(change);
+            let quiet = changes.is_empty();
+            for change in changes {
+                let change = match &self.consumer {
+                    Some(consumer) => consumer.sees(change),
+                    None => change,
+                };
+                let item = item(&change);
                 let event = Event::default()
                     .event(item.op)
                     .id(self.publish.codec().changes(change.seq))
@@ -111,7 +121,7 @@ impl Reader {
                 }
                 self.after = change.seq;
             }
-            if changes.is_empty() {
+            if quiet {
                 tokio::time::sleep(LOOK).await;
             }
         }

@@ -5,12 +5,14 @@ use crate::{
     model::{TombstoneReason, VacancyId, VacancyStatus},
     publish::{
         Publish, PublishError,
+        consumers::Caller,
         index::{Dimension, Facets, Page, Search},
         labels,
         respond::{Document, JSON, ParameterError, Problem, json},
     },
 };
 use axum::{
+    Extension,
     extract::{Path, RawQuery, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -41,10 +43,14 @@ enum Item<'a> {
 
 pub async fn list(
     State(publish): State<Publish>,
+    caller: Option<Extension<Caller>>,
     RawQuery(query): RawQuery,
 ) -> Result<Document, Response> {
     let mut params = Params::new(query.as_deref());
-    let filter = params::filter(&mut params);
+    let mut filter = params::filter(&mut params);
+    if let Some(Extension(Caller(consumer))) = &caller {
+        consumer.narrow(&mut filter);
+    }
     let sort = params::sort(&mut params, &filter);
     let limit = params.whole("limit", 1, MOST, LIMIT);
     let fields = params.list("fields");
@@ -115,6 +121,7 @@ fn sparse(body: &[u8], fields: &[String]) -> Option<serde_json::Map<String, serd
 pub async fn one(
     State(publish): State<Publish>,
     Path(id): Path<String>,
+    caller: Option<Extension<Caller>>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Response> {
     let mut params = Params::new(query.as_deref());
@@ -129,10 +136,16 @@ pub async fn one(
         )])
         .into_response()
     })?;
+    let unknown = || Problem::not_found("no vacancy has or had this id").into_response();
+    let hidden = |body: &[u8]| {
+        let consumer = caller.as_ref().map(|Extension(Caller(consumer))| consumer);
+        consumer.is_some_and(|consumer| !consumer.admits(body))
+    };
     match find(&publish, id)
         .await
         .map_err(IntoResponse::into_response)?
     {
+        Found::Live { body, .. } if hidden(&body) => Err(unknown()),
         Found::Live { id: own, body } if own == id && provenance => {
             let read = explained(&publish, own, &body, &fields).await;
             read.map_err(IntoResponse::into_response)
@@ -146,7 +159,7 @@ pub async fn one(
         }
         Found::Live { id: own, .. } => Ok(moved(&format!("/api/v1/vacancies/{own}"))),
         Found::Gone { reason } => Err(gone(reason).into_response()),
-        Found::Unknown => Err(Problem::not_found("no vacancy has or had this id").into_response()),
+        Found::Unknown => Err(unknown()),
     }
 }
 

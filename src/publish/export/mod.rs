@@ -5,6 +5,7 @@
 //! exactly the offers that the preflight calls ready; the same offers give the same bytes.
 
 mod context;
+mod guard;
 mod html;
 mod ledger;
 mod preflight;
@@ -14,6 +15,8 @@ mod routes;
 mod tree;
 mod values;
 
+pub(super) use guard::replace;
+pub use guard::{Decided, ExportHold, decide_export_hold, export_holds};
 pub use preflight::{Blocker, Preflight, PreflightItem};
 pub use profile::{Profile, ProfileError, Profiles};
 pub(super) use routes::routes;
@@ -41,6 +44,10 @@ pub enum ExportError {
         #[source]
         source: minijinja::Error,
     },
+    #[error(
+        "the export {file} is held, and no last good one can be served: {why}; `passerelle holds release {file}` lets it through"
+    )]
+    Held { file: String, why: String },
     #[error("profile {profile}: the document cannot be written")]
     Write {
         profile: String,
@@ -60,6 +67,8 @@ pub struct Export {
     pub ready: usize,
     /// Offers that the preflight keeps out, for want of a mandate included.
     pub blocked: usize,
+    /// The newest document is doubtful: this is the last good one.
+    pub held: Option<ExportHold>,
 }
 
 impl Publish {
@@ -78,7 +87,7 @@ impl Publish {
         let this = self.clone();
         let member = member.cloned();
         let (rendering, before) = (profile.clone(), Arc::clone(&sent));
-        let (export, fixed) = blocking(move || {
+        let (export, fixed, report) = blocking(move || {
             let (network, profile) = (this.network(), &rendering);
             let bench = Bench::new(profile, &network, this.settings(), this.clock().now());
             let checked = preflight::check(&bench, vacancies, &before)?;
@@ -89,11 +98,15 @@ impl Publish {
                 file: profile.file(member.as_ref()),
                 ready: checked.report.ready,
                 blocked: checked.report.blocked,
+                held: None,
             };
-            Ok((export, checked.fixed))
+            Ok((export, checked.fixed, checked.report))
         })
         .await?;
-        self.remember(&profile, &sent, &asked, fixed).await;
+        let export = self.guarded(&profile, export, &report).await?;
+        if export.held.is_none() {
+            self.remember(&profile, &sent, &asked, fixed).await;
+        }
         Ok(export)
     }
 

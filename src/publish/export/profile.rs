@@ -31,6 +31,11 @@ pub struct Profile {
     /// HTML elements that the board accepts; none means plain text.
     #[serde(default)]
     pub html: Vec<String>,
+    /// Instead of the settings' `exports.max_drop` and `exports.min_drop`.
+    #[serde(default)]
+    pub max_drop: Option<f64>,
+    #[serde(default)]
+    pub min_drop: Option<usize>,
     pub document: Frame,
     #[serde(default)]
     pub head: Vec<FieldLine>,

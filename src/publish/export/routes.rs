@@ -5,12 +5,13 @@ use crate::{
     model::MemberId,
     publish::{
         Publish, PublishError,
-        respond::{Document, Problem},
+        respond::{Document, Problem, put},
     },
 };
 use axum::{
     Router,
     extract::{Path, State},
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -64,6 +65,17 @@ async fn answer(
         Err(PublishError::Export(
             ExportError::UnknownMember(_) | ExportError::UnknownProfile { .. },
         )) => Err(missing().into_response()),
+        Err(PublishError::Export(error @ ExportError::Held { .. })) => {
+            tracing::warn!("{error}");
+            let mut response = Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Some("export-held"),
+                "The export waits for a decision",
+            )
+            .into_response();
+            put(response.headers_mut(), header::RETRY_AFTER, "3600");
+            Err(response)
+        }
         Err(error) => Err(error.into_response()),
     }
 }
@@ -80,7 +92,12 @@ async fn render(
     publish
         .rendered(key, async || {
             let export = publish.export(name, member.as_ref()).await?;
-            Ok(Document::new(export.content_type, export.bytes))
+            let document = Document::new(export.content_type, export.bytes);
+            Ok(match export.held {
+                // A person may let the newest one through at any moment.
+                Some(_) => document.fleeting(),
+                None => document,
+            })
         })
         .await
 }

@@ -2,7 +2,7 @@
 //! so that no vacancy is looked at whole that is not on the page.
 
 use super::{
-    Area, Dimension, Facets, Key, Mark, Search, Sort,
+    Area, Dimension, Facets, Filter, Key, Mark, Search, Sort,
     schema::{self, column},
 };
 use crate::publish::territory;
@@ -11,6 +11,7 @@ use tantivy::{
     DocAddress, DocId, Score, SegmentOrdinal, SegmentReader,
     collector::{Collector, SegmentCollector},
     columnar::{Column, StrColumn},
+    fastfield::FastFieldReaders,
 };
 
 /// What a search found: all that matched, the counts, and the page with one more.
@@ -68,21 +69,10 @@ impl Collector for Gather<'_> {
         }
         // Those that filter come first: a vacancy that two of them refuse is counted nowhere.
         dimensions.sort_by_key(|axis| axis.wanted.is_none());
-        let areas = match filter.areas.as_slice() {
-            [] => None,
-            areas => {
-                let values = columns.str(Dimension::Department.name())?;
-                let wanted = ords(values.as_ref(), areas)?;
-                Some((values, wanted))
-            }
-        };
-        let circle = match filter.area {
+        let gate = Gate::new(filter, false, columns)?;
+        let within = match &filter.within {
             None => None,
-            Some(area) => Some(Circle {
-                area,
-                lat: columns.f64(column::LATITUDE)?,
-                lon: columns.f64(column::LONGITUDE)?,
-            }),
+            Some(within) => Some(Gate::new(within, true, columns)?),
         };
         let order = match search.sort {
             Sort::Published => Order::Newest(columns.i64(column::PUBLISHED)?),
@@ -95,18 +85,13 @@ impl Collector for Gather<'_> {
             None => None,
             Some(Mark { key, id }) => Some(order.position(key, id.0.as_u128())?),
         };
-        let since = match filter.since {
-            None => None,
-            Some(since) => Some((columns.i64(column::UPDATED)?, since.as_microsecond())),
-        };
         Ok(Segment {
             ord,
             room: self.room(),
             ids: (columns.u64(column::ID_HIGH)?, columns.u64(column::ID_LOW)?),
             dimensions,
-            areas,
-            circle,
-            since,
+            gate,
+            within,
             order,
             after,
             total: 0,
@@ -210,6 +195,64 @@ impl Circle {
     }
 }
 
+/// What a vacancy must satisfy to be counted at all.
+struct Gate {
+    /// Columns, and the numbers of the words of which it must have one.
+    words: Vec<(Option<StrColumn>, Vec<u64>)>,
+    circle: Option<Circle>,
+    since: Option<(Column<i64>, i64)>,
+}
+
+impl Gate {
+    /// Of `filter` what is no dimension; with `whole`, the dimensions too.
+    fn new(filter: &Filter, whole: bool, columns: &FastFieldReaders) -> tantivy::Result<Self> {
+        let mut asked = vec![(Dimension::Department, filter.areas.clone())];
+        if whole {
+            asked.extend(Dimension::ALL.map(|dimension| (dimension, dimension.wanted(filter))));
+        }
+        let mut words = Vec::new();
+        for (dimension, wanted) in asked.into_iter().filter(|(_, wanted)| !wanted.is_empty()) {
+            let values = columns.str(dimension.name())?;
+            let wanted = ords(values.as_ref(), &wanted)?;
+            words.push((values, wanted));
+        }
+        Ok(Self {
+            words,
+            circle: match filter.area {
+                None => None,
+                Some(area) => Some(Circle {
+                    area,
+                    lat: columns.f64(column::LATITUDE)?,
+                    lon: columns.f64(column::LONGITUDE)?,
+                }),
+            },
+            since: match filter.since {
+                None => None,
+                Some(since) => Some((columns.i64(column::UPDATED)?, since.as_microsecond())),
+            },
+        })
+    }
+
+    /// Whether `doc` passes, with its distance where an area is asked for.
+    fn admits(&self, doc: DocId) -> Option<Option<f64>> {
+        if let Some((updated, since)) = &self.since
+            && updated.first(doc).is_none_or(|at| at < *since)
+        {
+            return None;
+        }
+        for (values, wanted) in &self.words {
+            let mut own = values.iter().flat_map(|v| v.term_ords(doc));
+            if !own.any(|ord| wanted.contains(&ord)) {
+                return None;
+            }
+        }
+        match &self.circle {
+            None => Some(None),
+            Some(circle) => circle.distance(doc).map(Some),
+        }
+    }
+}
+
 /// Keys of a segment: ascending numbers, of titles their place in the segment's alphabet.
 enum Order {
     Newest(Column<i64>),
@@ -285,9 +328,8 @@ pub struct Segment {
     room: usize,
     ids: (Column<u64>, Column<u64>),
     dimensions: Vec<Axis>,
-    areas: Option<(Option<StrColumn>, Vec<u64>)>,
-    circle: Option<Circle>,
-    since: Option<(Column<i64>, i64)>,
+    gate: Gate,
+    within: Option<Gate>,
     order: Order,
     after: Option<(i64, u128)>,
     total: usize,
@@ -296,25 +338,6 @@ pub struct Segment {
 }
 
 impl Segment {
-    /// Whether `doc` passes what is not a dimension, with its distance where one is asked for.
-    fn admits(&self, doc: DocId) -> Option<Option<f64>> {
-        if let Some((updated, since)) = &self.since
-            && updated.first(doc).is_none_or(|at| at < *since)
-        {
-            return None;
-        }
-        if let Some((values, wanted)) = &self.areas {
-            let mut own = values.iter().flat_map(|v| v.term_ords(doc));
-            if !own.any(|ord| wanted.contains(&ord)) {
-                return None;
-            }
-        }
-        match &self.circle {
-            None => Some(None),
-            Some(circle) => circle.distance(doc).map(Some),
-        }
-    }
-
     fn id(&self, doc: DocId) -> u128 {
         let (high, low) = (self.ids.0.first(doc), self.ids.1.first(doc));
         (u128::from(high.unwrap_or(0)) << 64) | u128::from(low.unwrap_or(0))
@@ -349,9 +372,16 @@ impl SegmentCollector for Segment {
     type Fruit = io::Result<Found>;
 
     fn collect(&mut self, doc: DocId, score: Score) {
-        let Some(distance) = self.admits(doc) else {
+        let Some(distance) = self.gate.admits(doc) else {
             return;
         };
+        if self
+            .within
+            .as_ref()
+            .is_some_and(|gate| gate.admits(doc).is_none())
+        {
+            return;
+        }
         let mut failed = None;
         for (at, axis) in self.dimensions.iter().enumerate() {
             if !axis.passes(doc) && failed.replace(at).is_some() {

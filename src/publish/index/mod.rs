@@ -410,6 +410,9 @@ impl Index {
         let searcher = self.reader.searcher();
         let mut queries = words::Words::new(&searcher, &self.fields).queries(&search.filter.q)?;
         queries.extend(self.narrowed(&search.filter));
+        if let Some(within) = &search.filter.within {
+            queries.extend(self.narrowed(within));
+        }
         let query = words::all(queries);
         let found = searcher.search(&*query, &Gather { search })?;
         let mut page = Page {

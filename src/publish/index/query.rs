@@ -1,8 +1,12 @@
 //! What is searched, in what order, and where a page begins.
 
-use super::Dimension;
-use crate::model::{
-    ContractForm, Family, MemberId, Period, PublicStatus, Remote, Shift, Time, VacancyId,
+use super::{Dimension, schema};
+use crate::{
+    model::{
+        ContractForm, Family, MemberId, Period, PublicStatus, Remote, Shift, Time, Vacancy,
+        VacancyId,
+    },
+    publish::territory,
 };
 use jiff::Timestamp;
 
@@ -36,6 +40,44 @@ pub struct Filter {
     pub areas: Vec<String>,
     /// Content changed at or after.
     pub since: Option<Timestamp>,
+    /// All of that must hold too: what a consumer may see.
+    pub within: Option<Box<Filter>>,
+}
+
+impl Filter {
+    /// Whether `vacancy` satisfies everything but the words, which only the index knows.
+    pub fn holds(&self, vacancy: &Vacancy) -> bool {
+        let places = &vacancy.offer.places;
+        fn any<'a>(wanted: &[String], mut own: impl Iterator<Item = &'a str>) -> bool {
+            wanted.is_empty() || own.any(|own| wanted.iter().any(|word| word == own))
+        }
+        let occupation = vacancy.offer.occupation.iter();
+        let romes = occupation.flat_map(|o| [&o.rome, &o.rome_v3]).flatten();
+        let departments = places.iter().filter_map(|p| p.department.as_deref());
+        let communes = places.iter().filter_map(|p| p.insee.as_deref());
+        let communes = communes.flat_map(|own| [Some(own), schema::whole_city(own)]);
+        let in_area = |area: Area| {
+            let points = places.iter().filter_map(schema::point);
+            points
+                .into_iter()
+                .any(|point| territory::distance(area.centre, point) <= area.km)
+        };
+        any(&self.romes, romes.map(String::as_str))
+            && any(&self.areas, departments)
+            && any(&self.communes, communes.flatten())
+            && self.area.is_none_or(in_area)
+            && self
+                .since
+                .is_none_or(|since| super::updated(vacancy).is_some_and(|at| at >= since))
+            && Dimension::ALL.iter().all(|dimension| {
+                let words = dimension.words(vacancy);
+                any(&dimension.wanted(self), words.iter().map(String::as_str))
+            })
+            && self
+                .within
+                .as_ref()
+                .is_none_or(|within| within.holds(vacancy))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

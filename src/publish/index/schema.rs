@@ -2,7 +2,7 @@
 
 use super::Dimension;
 use crate::{
-    model::{Vacancy, VacancyId},
+    model::{Place, Vacancy, VacancyId},
     publish::{labels, territory, text},
 };
 use std::collections::BTreeSet;
@@ -169,8 +169,7 @@ impl Fields {
             let own = place.insee.as_deref();
             communes.extend(own);
             communes.extend(own.and_then(whole_city));
-            let point = place.lat.zip(place.lon);
-            if let Some(point) = point.or_else(|| territory::centre(own?)) {
+            if let Some(point) = point(place) {
                 doc.add_f64(self.lat, point.0);
                 doc.add_f64(self.lon, point.1);
                 cells.insert(cell(point));
@@ -261,11 +260,17 @@ impl Words {
 }
 
 /// The commune of which `own` is a district (Paris, Lyon, Marseille).
-fn whole_city(own: &str) -> Option<&'static str> {
+pub fn whole_city(own: &str) -> Option<&'static str> {
     [("751", "75056"), ("6938", "69123"), ("132", "13055")]
         .into_iter()
         .find(|(start, _)| own.len() == 5 && own.starts_with(start))
         .map(|(_, city)| city)
+}
+
+/// Where a place is: its own point, else the middle of its commune.
+pub fn point(place: &Place) -> Option<(f64, f64)> {
+    let own = place.lat.zip(place.lon);
+    own.or_else(|| territory::centre(place.insee.as_deref()?))
 }
 
 /// An id from its two columns.

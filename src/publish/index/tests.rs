@@ -473,13 +473,23 @@ proptest! {
             index.commit(seq).unwrap();
         }
         let live: Vec<_> = live.into_values().collect();
-        for search in searches {
-            let (expected, facets) = plainly(&live, &search);
-            let page = index.search(&search).unwrap();
+        for (at, search) in searches.iter().enumerate() {
+            let (expected, facets) = plainly(&live, search);
+            let page = index.search(search).unwrap();
             let found: Vec<_> = page.hits.iter().map(|doc| doc.id()).collect();
             prop_assert_eq!(&found, &expected, "{:?}", search);
             prop_assert_eq!(&page.facets, &facets, "{:?}", search);
             prop_assert_eq!(page.total, expected.len());
+            // Within what another filter admits, as if there were nothing else.
+            let within = &searches[(at + 1) % searches.len()].filter;
+            let seen: Vec<_> = live.iter().filter(|v| within.holds(v)).cloned().collect();
+            let mut narrowed = search.clone();
+            narrowed.filter.within = Some(Box::new(within.clone()));
+            let page = index.search(&narrowed).unwrap();
+            let (visible, facets) = plainly(&seen, search);
+            let ids: Vec<_> = page.hits.iter().map(|doc| doc.id()).collect();
+            prop_assert_eq!(&ids, &visible, "{:?}", narrowed);
+            prop_assert_eq!(&page.facets, &facets, "{:?}", narrowed);
             // The same by pages of three, by cursor and by number.
             let mut paged = Vec::new();
             let mut after = None;

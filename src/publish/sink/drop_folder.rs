@@ -2,14 +2,9 @@
 
 use crate::{
     model::MemberId,
-    publish::{Publish, PublishError, respond::chain},
+    publish::{ExportError, Publish, PublishError, export::replace, respond::chain},
 };
-use std::{
-    collections::BTreeMap,
-    io::{self, Write},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 const SINK: &str = "drop-folder";
@@ -113,7 +108,21 @@ impl DropFolder {
                 .chain([None])
                 .collect();
             for member in members {
-                let export = self.publish.export(&name, member.as_ref()).await?;
+                let export = match self.publish.export(&name, member.as_ref()).await {
+                    Ok(export) => export,
+                    // Held, and nothing that may stay: a file that is gone closes nothing.
+                    Err(PublishError::Export(ExportError::Held { file, .. })) => {
+                        let path = self.folder.join(&file);
+                        self.written.remove(&file);
+                        match std::fs::remove_file(&path) {
+                            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                                return Err(DropError::Write { path, source });
+                            }
+                            _ => continue,
+                        }
+                    }
+                    Err(error) => return Err(error.into()),
+                };
                 let hash = blake3::hash(&export.bytes);
                 let path = self.folder.join(&export.file);
                 if self.written.get(&export.file) == Some(&hash) && path.exists() {
@@ -126,23 +135,4 @@ impl DropFolder {
         }
         Ok(())
     }
-}
-
-/// Replaces a file at once: a reader sees the old bytes or the new ones, never a part.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".export-")
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file()
-            .set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }

@@ -1,7 +1,10 @@
 use super::{get, get_with, send};
 use crate::{
     model::TombstoneReason,
-    publish::testing::{Shop, publishing, vacancy},
+    publish::{
+        Consumer, Consumers, Quota,
+        testing::{Shop, publishing, publishing_with, vacancy},
+    },
 };
 use axum::{body::Body, http::Request};
 use serde_json::json;
@@ -430,4 +433,108 @@ async fn changes_are_streamed_and_go_on_where_the_reader_was() {
     let third = String::from_utf8(events.next().await.unwrap().unwrap().to_vec()).unwrap();
     assert!(third.contains("data: {\"seq\":3"), "{third}");
     assert_eq!(open(Some("zzz")).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_consumer_has_its_own_part_at_its_own_pace() {
+    let shop = three();
+    let quota = Quota {
+        requests: 8,
+        seconds: 60,
+    };
+    let consumer =
+        |id: &str, key: &str, quota, filter: &str| Consumer::new(id, key, quota, filter).unwrap();
+    let publish = publishing_with(&shop, |settings| {
+        settings.consumers = Consumers::new(vec![
+            consumer(
+                "cpts",
+                "the-key-of-the-cpts",
+                Some(quota),
+                "department=70&family=nursing",
+            ),
+            consumer("near", "another-key", None, "commune=25056&radius_km=10"),
+        ]);
+    });
+    let key = ("authorization", "Bearer the-key-of-the-cpts");
+    let ask = async |path: &str| get_with(&publish, path, &[key]).await;
+
+    // Search, facets and cursors: as if there were nothing else.
+    let reply = ask("/api/v1/vacancies?facets=true").await;
+    assert_eq!(titles(&reply.json()), ["Infirmier de nuit (F/H)"]);
+    assert_eq!(reply.json()["facets"]["family"], json!({ "nursing": 1 }));
+    assert_eq!(reply.header("ratelimit-policy"), "\"consumer\";q=8;w=60");
+    assert_eq!(reply.header("ratelimit"), "\"consumer\";r=7;t=60");
+    let vary: Vec<_> = reply.headers.get_all("vary").iter().collect();
+    assert!(vary.iter().any(|v| *v == "authorization"), "{vary:?}");
+    let reply = ask("/api/v1/vacancies?family=care").await;
+    assert_eq!(reply.json()["total"], 0);
+
+    // Delta and snapshot agree; what it may not see is gone for it.
+    let changes = ask("/api/v1/changes").await.json();
+    let ops: Vec<_> = changes["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| &i["op"])
+        .collect();
+    assert_eq!(ops, ["upsert", "delete", "delete"]);
+    assert!(!changes.to_string().contains("Auxiliaire"));
+    let snapshot = ask("/api/v1/snapshot").await.text();
+    assert_eq!(snapshot.lines().count(), 1);
+    let everybody = get(&publish, "/api/v1/snapshot").await.text();
+    assert_eq!(everybody.lines().count(), 3);
+    assert!(everybody.contains(&snapshot));
+    let other = vacancy(3, "", |_| {}).id;
+    assert_eq!(ask(&format!("/api/v1/vacancies/{other}")).await.status, 404);
+    assert_eq!(
+        get(&publish, &format!("/api/v1/vacancies/{other}"))
+            .await
+            .status,
+        200
+    );
+
+    // The quota: eight requests, whatever they were.
+    for left in [2, 1, 0] {
+        let reply = ask("/api/v1/members").await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(
+            reply.header("ratelimit"),
+            format!("\"consumer\";r={left};t=60")
+        );
+    }
+    let reply = ask("/api/v1/members").await;
+    assert_eq!(reply.status, 429);
+    assert_eq!(reply.header("content-type"), "application/problem+json");
+    assert_eq!(
+        (reply.header("retry-after"), reply.header("ratelimit")),
+        ("60", "\"consumer\";r=0;t=60")
+    );
+    assert_eq!(
+        reply.json()["type"],
+        "https://iana.org/assignments/http-problem-types#quota-exceeded"
+    );
+    assert_eq!(reply.json()["violated-policies"], json!(["consumer"]));
+
+    // Another's key, no key, a wrong one.
+    let near = [("authorization", "bearer another-key")];
+    let reply = get_with(&publish, "/api/v1/vacancies", &near).await;
+    assert_eq!(titles(&reply.json()), ["Auxiliaire de vie"]);
+    assert_eq!(reply.header("ratelimit"), "");
+    assert_eq!(get(&publish, "/api/v1/vacancies").await.json()["total"], 3);
+    for wrong in [
+        "Bearer the-key-of-the-cpt",
+        "Basic dTpw",
+        "Bearer",
+        "Bearer ",
+    ] {
+        let reply = get_with(&publish, "/api/v1/vacancies", &[("authorization", wrong)]).await;
+        assert_eq!(reply.status, 401, "{wrong}");
+        assert_eq!(reply.header("www-authenticate"), "Bearer");
+    }
+    assert!(
+        Consumer::new("x", "k", None, "famly=care")
+            .unwrap_err()
+            .contains("famly")
+    );
+    assert!(Consumer::new("x", "k", None, "q=ide").is_err());
 }

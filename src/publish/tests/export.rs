@@ -1,6 +1,7 @@
 use super::get;
 use crate::publish::testing::{
-    Shop, publishing, publishing_all_channels, publishing_with, vacancy,
+    Shop, publishing, publishing_all_channels, publishing_of_member_without_mandate,
+    publishing_with, vacancy,
 };
 use serde_json::json;
 use std::{process::Command, sync::Arc};
@@ -251,4 +252,89 @@ fn an_operator_brings_a_profile_of_their_own() {
         .with([("x.toml".to_owned(), broken)])
         .unwrap_err();
     assert!(error.to_string().contains("nofilter"), "{error}");
+}
+
+/// An export that shrinks waits; the last good one stays; a person decides, or the offers come back.
+#[tokio::test]
+async fn an_export_that_shrinks_waits_for_a_person() {
+    use crate::model::TombstoneReason;
+    use crate::publish::{Decided, decide_export_hold, export_holds};
+    let shop = Arc::new(Shop::default());
+    let offers: Vec<_> = (1..=20).map(|n| vacancy(n, "ch-exemple", |_| {})).collect();
+    offers.iter().for_each(|offer| shop.publish(offer));
+    let folder = tempfile::tempdir().unwrap();
+    let publish = publishing_with(&shop, |settings| {
+        settings.kept = Some(folder.path().to_owned());
+        settings.export_max_drop = 0.3;
+        settings.export_min_drop = 3;
+    });
+    let jobs = async || {
+        let reply = get(&publish, "/exports/linkedin.xml").await;
+        (reply.status.as_u16(), reply.text().matches("<job>").count())
+    };
+    let close = |from: usize, to: usize, reason| {
+        offers[from..to]
+            .iter()
+            .for_each(|offer| shop.close(offer.id, reason, None));
+    };
+    assert_eq!(jobs().await, (200, 20));
+    // Six are 30 %: no more than the share. Then, one by one, they are: the day counts.
+    close(0, 6, TombstoneReason::Filled);
+    assert_eq!(jobs().await, (200, 14));
+    close(6, 7, TombstoneReason::Filled);
+    assert_eq!(jobs().await, (200, 14));
+    let open = export_holds(&*shop, true).await.unwrap();
+    assert_eq!(open.len(), 1);
+    assert_eq!(
+        (open[0].0.as_str(), open[0].1.before, open[0].1.now),
+        ("linkedin.xml", 20, 13)
+    );
+    // Rejected, it stays as it is; when the offers are back, there is nothing to decide.
+    let decide = async |released| {
+        let decided = Decided {
+            at: crate::publish::testing::now(),
+            who: "Anne".into(),
+            why: "seen with the hospital".into(),
+        };
+        decide_export_hold(&*shop, "linkedin.xml", released, decided)
+            .await
+            .unwrap()
+    };
+    assert!(decide(false).await);
+    assert_eq!(jobs().await, (200, 14));
+    offers[0..7].iter().for_each(|offer| shop.publish(offer));
+    assert_eq!(jobs().await, (200, 20));
+    assert!(!decide(true).await);
+    let all = export_holds(&*shop, false).await.unwrap();
+    assert_eq!(all[0].1.status, "cleared");
+
+    // Released, the newest goes out at once, and who said so is kept.
+    close(0, 10, TombstoneReason::Withdrawn);
+    assert_eq!(jobs().await, (200, 20));
+    assert!(decide(true).await);
+    assert_eq!(jobs().await, (200, 10));
+    let all = export_holds(&*shop, false).await.unwrap();
+    assert_eq!(all[0].1.status, "applied");
+    assert_eq!(all[0].1.decided.as_ref().unwrap().who, "Anne");
+
+    // What a person took out does not stay in a document that is held.
+    close(10, 16, TombstoneReason::Filled);
+    assert_eq!(jobs().await, (200, 10));
+    close(16, 17, TombstoneReason::Erased);
+    let reply = get(&publish, "/exports/linkedin.xml").await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.header("retry-after")),
+        (503, "3600")
+    );
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert!(decide(true).await);
+    assert_eq!(jobs().await, (200, 3));
+
+    // An export whose member withdraws its mandate is empty at once: that was a decision.
+    let publish = publishing_of_member_without_mandate(&shop, folder.path());
+    let reply = get(&publish, "/exports/linkedin.xml").await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.text().matches("<job>").count()),
+        (200, 0)
+    );
 }

@@ -4,6 +4,7 @@ mod api;
 mod export;
 mod feeds;
 mod portal;
+mod webhooks;
 
 use super::{Publish, router};
 use axum::{

@@ -57,6 +57,9 @@ impl Webhooks {
 
     pub async fn follow(self, stop: CancellationToken) {
         let mut tasks: HashMap<String, (CancellationToken, JoinHandle<()>)> = HashMap::new();
+        if let Err(error) = self.seal().await {
+            tracing::warn!(error = %chain(&error), "webhook secrets are not sealed yet");
+        }
         while !stop.is_cancelled() {
             match self.publish.endpoints().await {
                 Ok(endpoints) => {
@@ -95,6 +98,20 @@ impl Webhooks {
             stop.cancel();
             let _ = task.await;
         }
+    }
+}
+
+impl Webhooks {
+    /// Seals the secrets of endpoints that were made before there was a key for it.
+    async fn seal(&self) -> Result<(), PublishError> {
+        let seal = self.publish.settings().seal.as_ref();
+        for mut endpoint in self.publish.endpoints().await? {
+            if endpoint.seal(seal) {
+                let key = Endpoint::note(&endpoint.id);
+                self.publish.put_note(key, &endpoint).await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -259,6 +276,11 @@ impl Courier {
     ) -> (Option<u16>, Option<String>, Option<Duration>) {
         let now = self.publish.clock().now();
         let timestamp = now.as_second();
+        let seal = self.publish.settings().seal.as_ref();
+        let Some(secrets) = endpoint.signing(seal, now) else {
+            let why = "its secret was sealed with another key than server.secrets_key: rotate it";
+            return (None, Some(why.into()), None);
+        };
         let header = |name: &str, value: String| (name.to_owned(), value);
         let request = Request {
             method: Method::Post,
@@ -269,7 +291,7 @@ impl Courier {
                 header("webhook-timestamp", timestamp.to_string()),
                 header(
                     "webhook-signature",
-                    sign::header(endpoint.signing(now), id, timestamp, body),
+                    sign::header(secrets.iter().map(String::as_str), id, timestamp, body),
                 ),
             ],
             body: Some(body.to_vec()),

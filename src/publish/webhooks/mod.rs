@@ -7,10 +7,12 @@
 
 mod deliver;
 mod routes;
+mod seal;
 mod sign;
 
 pub use deliver::Webhooks;
 pub use routes::routes;
+pub use seal::Seal;
 
 use super::{Publish, PublishError};
 use jiff::Timestamp;
@@ -40,6 +42,7 @@ struct Endpoint {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Secret {
+    /// Sealed where the settings have a key for it.
     key: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<Timestamp>,
@@ -97,10 +100,24 @@ impl Endpoint {
         format!("webhook/{id}")
     }
 
-    /// The secrets that sign at `now`.
-    fn signing(&self, now: Timestamp) -> impl Iterator<Item = &str> {
+    /// The secrets that sign at `now`; `None` where one was sealed with another key.
+    fn signing(&self, seal: Option<&Seal>, now: Timestamp) -> Option<Vec<String>> {
         let valid = move |s: &&Secret| s.until.is_none_or(|until| now < until);
-        self.secrets.iter().filter(valid).map(|s| s.key.as_str())
+        let secrets = self.secrets.iter().filter(valid);
+        secrets
+            .map(|s| seal::open(seal, &self.id, &s.key))
+            .collect()
+    }
+
+    /// Seals what still lies in clear; whether there was any.
+    fn seal(&mut self, seal: Option<&Seal>) -> bool {
+        let mut sealed = false;
+        for secret in &mut self.secrets {
+            let before = secret.key.clone();
+            secret.key = seal::close(seal, &self.id, before.clone());
+            sealed |= secret.key != before;
+        }
+        sealed
     }
 }
 

@@ -226,7 +226,7 @@ async fn create(State(publish): State<Publish>, body: Bytes) -> Answer {
                 .into(),
         );
     }
-    let endpoint = Endpoint {
+    let mut endpoint = Endpoint {
         id: Uuid::now_v7().to_string(),
         url,
         description: new.description.map(|d| d.chars().take(200).collect()),
@@ -244,7 +244,7 @@ async fn create(State(publish): State<Publish>, body: Bytes) -> Answer {
         .set_cursor(&sink, from)
         .await
         .map_err(|e| failed(e.into()))?;
-    save(&publish, &endpoint).await?;
+    save(&publish, &mut endpoint).await?;
     let mut view = view(&publish, endpoint).await.map_err(failed)?;
     let place = format!("/api/v1/webhooks/{}", view.id);
     view.secret = Some(secret);
@@ -258,7 +258,8 @@ fn cursor(publish: &Publish, text: &str) -> Result<u64, Refused> {
     read.map_err(|refused| refuse("cursor", text, refused.message()))
 }
 
-async fn save(publish: &Publish, endpoint: &Endpoint) -> Result<(), Refused> {
+async fn save(publish: &Publish, endpoint: &mut Endpoint) -> Result<(), Refused> {
+    endpoint.seal(publish.settings().seal.as_ref());
     let key = Endpoint::note(&endpoint.id);
     publish.put_note(key, endpoint).await.map_err(failed)
 }
@@ -304,7 +305,7 @@ async fn touch(publish: &Publish, mut endpoint: Endpoint) -> Answer {
     let key = Endpoint::progress_note(&endpoint.id);
     let fresh = publish.put_note(key, &Progress::default()).await;
     fresh.map_err(failed)?;
-    save(publish, &endpoint).await?;
+    save(publish, &mut endpoint).await?;
     Ok(Json(view(publish, endpoint).await.map_err(failed)?).into_response())
 }
 
@@ -347,7 +348,7 @@ async fn rotate(State(publish): State<Publish>, Path(id): Path<String>, body: By
     endpoint.secrets.insert(0, new);
     endpoint.secrets.truncate(2);
     endpoint.version += 1;
-    save(&publish, &endpoint).await?;
+    save(&publish, &mut endpoint).await?;
     let mut view = view(&publish, endpoint).await.map_err(failed)?;
     view.secret = Some(secret);
     Ok(Json(view).into_response())

@@ -66,11 +66,11 @@ runs_days = "many"
         .join("\n"),
         @r#"
         bus.url: a secret is a text, { env = "NAME" } or { file = "PATH" }
-        colour: unknown key `colour`, expected one of `store`, `bus`, `server`, `paths`, `fetch`, `alerts`, `territory`, `retention`
+        colour: unknown key `colour`, expected one of `store`, `bus`, `server`, `paths`, `fetch`, `alerts`, `territory`, `exports`, `retention`
         fetch.allow_hosts: "a b" is no host: write a name, an IP address or a network such as "10.1.0.0/16", with ":PORT" if need be
         retention.runs_days: string "many" stands where an integer is expected
         server.listen: "everywhere" is no address to listen on: write HOST:PORT, such as "127.0.0.1:8070"
-        server.port: unknown key `port`, expected one of `listen`, `public_url`, `admin_key`
+        server.port: unknown key `port`, expected one of `listen`, `public_url`, `admin_key`, `secrets_key`
         server.public_url: "portal" is no web address: write "https://HOST"
         store.url: "mysql://db" is no store: write "sqlite:PATH" or "postgres://USER@HOST/DATABASE"
         territory.departments: "700" is no département code: write such as "70", "2A" or "971"

@@ -5,7 +5,7 @@ use super::people::single;
 use super::rows::{all, one, run, to_text};
 use super::{bodies, people, runs, vacancies};
 use crate::model::{ConnectorName, PostingId};
-use crate::store::{Statistics, Trace, codec};
+use crate::store::{FLOOR, Statistics, Trace, codec};
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -145,6 +145,7 @@ pub(super) async fn prune(
     .await?;
     dropped += run(c, "DELETE FROM discarded WHERE at < $1", &[&runs_before]).await?;
 
+    dropped += tombstones(c, sketches_before).await?;
     let rows = all(c, FORGOTTEN, &[&sketches_before]).await?;
     let forgotten = rows
         .iter()
@@ -174,4 +175,27 @@ pub(super) async fn prune(
     )
     .await?;
     Ok(dropped)
+}
+
+/// Drops tombstones of before `before`, and notes up to which number some may be missing.
+async fn tombstones(c: &impl GenericClient, before: i64) -> Result<u64> {
+    let row = single(
+        c,
+        "SELECT max(seq) FROM change WHERE reason IS NOT NULL AND changed_at < $1 \
+         AND seq < (SELECT max(seq) FROM change)",
+        &[&before],
+    )
+    .await?;
+    let Some(last) = row.try_get::<_, Option<i64>>(0)? else {
+        return Ok(0);
+    };
+    let floor = meta(c, FLOOR).await?;
+    let floor = floor.and_then(|text| text.parse::<i64>().ok());
+    set_meta(c, FLOOR, &last.max(floor.unwrap_or(0)).to_string()).await?;
+    run(
+        c,
+        "DELETE FROM change WHERE reason IS NOT NULL AND changed_at < $1 AND seq <= $2",
+        &[&before, &last],
+    )
+    .await
 }

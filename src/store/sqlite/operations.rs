@@ -4,7 +4,7 @@ use super::failure::Result;
 use super::rows::{all, one, run};
 use super::{people, postings, runs, vacancies};
 use crate::model::{ConnectorName, PostingId};
-use crate::store::{Statistics, Trace, codec};
+use crate::store::{FLOOR, Statistics, Trace, codec};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use std::path::Path;
@@ -169,6 +169,7 @@ pub(super) fn prune(
     )?;
     dropped += run(c, "DELETE FROM discarded WHERE at < ?1", [runs_before])?;
 
+    dropped += tombstones(c, sketches_before)?;
     let forgotten: Vec<[u8; 16]> = all(c, FORGOTTEN, [codec::micros(sketches_before)], |row| {
         Ok(row.get(0)?)
     })?;
@@ -191,4 +192,26 @@ pub(super) fn prune(
         [codec::micros(sketches_before)],
     )?;
     Ok(dropped as u64)
+}
+
+/// Drops tombstones of before `before`, and notes up to which number some may be missing.
+fn tombstones(c: &Connection, before: Timestamp) -> Result<usize> {
+    let before = codec::micros(before);
+    let last = one(
+        c,
+        "SELECT max(seq) FROM change WHERE reason IS NOT NULL AND changed_at < ?1 \
+         AND seq < (SELECT max(seq) FROM change)",
+        [before],
+        |row| Ok(row.get::<_, Option<i64>>(0)?),
+    )?;
+    let Some(last) = last.flatten() else {
+        return Ok(0);
+    };
+    let floor = meta(c, FLOOR)?.and_then(|text| text.parse::<i64>().ok());
+    set_meta(c, FLOOR, &last.max(floor.unwrap_or(0)).to_string())?;
+    run(
+        c,
+        "DELETE FROM change WHERE reason IS NOT NULL AND changed_at < ?1 AND seq <= ?2",
+        [before, last],
+    )
 }

@@ -10,8 +10,6 @@ use std::path::{Path, PathBuf};
 /// a cursor from before is refused (410) and its reader begins with the snapshot again, instead of
 /// missing what the same numbers stand for now.
 const JUMP: u64 = 1_000_000_000;
-/// Below it a cursor is too old; the delta feed reads it.
-const FLOOR: &str = "changes.floor";
 
 /// Replaces the store at `path` by the backup `from`; what was there is kept beside it under the
 /// name that is given back.
@@ -78,7 +76,7 @@ fn prepare(copy: &Path) -> Result<()> {
             "UPDATE change SET seq = ?2 WHERE seq = ?1",
             params![old, new],
         )?;
-        super::operations::set_meta(&connection, FLOOR, &new.to_string())?;
+        super::operations::set_meta(&connection, crate::store::FLOOR, &new.to_string())?;
         connection.execute_batch("COMMIT")?;
     }
     connection.pragma_update(None, "journal_mode", "DELETE")?;

@@ -3,7 +3,7 @@
 use super::backend::Backend;
 use super::fixtures::*;
 use passerelle::model::{Edge, Outcome, PostingId, Stage, TombstoneReason, VacancyStatus};
-use passerelle::store::{Change, ChangeOp, PublicCommit};
+use passerelle::store::{Change, ChangeOp, FLOOR, PublicCommit};
 use std::time::Duration;
 
 super::over_all_backends!(
@@ -18,6 +18,7 @@ super::over_all_backends!(
     edges_and_clusters_are_replaced,
     a_commit_is_all_or_nothing,
     cursors_and_notes,
+    old_tombstones_go_and_readers_are_told,
 );
 
 async fn changes_are_numbered_and_only_the_newest_is_kept(backend: &Backend) {
@@ -320,4 +321,35 @@ async fn cursors_and_notes(backend: &Backend) {
     store.set_meta("site", "un").await.unwrap();
     store.set_meta("site", "deux").await.unwrap();
     assert_eq!(store.meta("site").await.unwrap().as_deref(), Some("deux"));
+}
+
+async fn old_tombstones_go_and_readers_are_told(backend: &Backend) {
+    let store = backend.open().await;
+    let gone = |name, minutes| tombstone(name, TombstoneReason::Filled, None, minutes);
+    let all = ["A", "B", "C", "D"].map(|name| upsert(name, name, 1));
+    publish(&store, vacancies(all.into())).await;
+    for (name, minutes) in [("A", 10), ("B", 20), ("C", 30)] {
+        publish(&store, vacancies(vec![gone(name, minutes)])).await;
+    }
+    let numbers = async || -> Vec<u64> {
+        let changes = store.changes(0, 10).await.unwrap();
+        changes.into_iter().map(|change| change.seq).collect()
+    };
+    assert_eq!(numbers().await, [4, 5, 6, 7]);
+    store.prune(at(0), at(15)).await.unwrap();
+    assert_eq!(numbers().await, [4, 6, 7]);
+    assert_eq!(store.meta(FLOOR).await.unwrap().as_deref(), Some("5"));
+    // What is live is never dropped, nor the newest change: its number is the head.
+    store.prune(at(0), at(60)).await.unwrap();
+    assert_eq!(numbers().await, [4, 7]);
+    assert_eq!(store.meta(FLOOR).await.unwrap().as_deref(), Some("6"));
+    assert_eq!(store.head().await.unwrap(), 7);
+    // The page still says that it is gone.
+    let closed = store.vacancy(id("A").vacancy()).await.unwrap().unwrap();
+    assert!(matches!(closed.status, VacancyStatus::Closed { .. }));
+    publish(&store, vacancies(vec![upsert("A", "de retour", 70)])).await;
+    assert_eq!(numbers().await, [4, 7, 8]);
+    store.prune(at(0), at(60)).await.unwrap();
+    assert_eq!(numbers().await, [4, 8]);
+    assert_eq!(store.meta(FLOOR).await.unwrap().as_deref(), Some("7"));
 }

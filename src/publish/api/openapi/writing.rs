@@ -5,6 +5,10 @@ use serde_json::{Map, Value, json as value};
 /// Who may write.
 pub fn security() -> Value {
     value!({
+        "consumer": {
+            "type": "http", "scheme": "bearer",
+            "description": "A consumer's key, which the hub's operator gives: its own part of the offers, and its quota. Changes that its filter keeps out come as deletions.",
+        },
         "admin": {
             "type": "http", "scheme": "bearer", "description": "The hub's administration key.",
         },
