@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Deliveries taken at a time.
-const BATCH: usize = 250;
+const BATCH: usize = 500;
 /// How long a worker waits for the first delivery before it looks at its cancellation again.
 const WAIT: Duration = Duration::from_secs(1);
 /// The same while draining, which ends as soon as nothing is left.
