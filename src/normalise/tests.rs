@@ -851,6 +851,22 @@ proptest! {
     }
 }
 
+/// Found by a long run: a mask that begins before bold text and ends within it.
+#[test]
+fn a_mask_over_two_styles_leaves_no_blank_within_one() {
+    let html = |source: &str| {
+        let posting = run(&draft(&[(Field::Description, source)]));
+        posting
+            .offer
+            .description
+            .map(|d| d.html)
+            .unwrap_or_default()
+    };
+    let once = html("<p>é<b>a@b.example 0</b></p>");
+    assert_eq!(once, "<p>[e-mail masqué] <strong>0</strong></p>");
+    assert_eq!(html(&once), once);
+}
+
 /// Found by a long run: noise between them hid that "Mme" and an occupation are no name.
 #[test]
 fn an_occupation_after_a_form_of_address_is_no_name() {

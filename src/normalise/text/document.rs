@@ -65,7 +65,39 @@ impl Block {
             run.text = out;
             start = end;
         }
-        self.runs.retain(|run| !run.text.is_empty());
+        self.settle();
+    }
+
+    /// Runs as a parser of their HTML would find them: neighbours of one style are one run, and the
+    /// blank between two styles stands outside of them.
+    fn settle(&mut self) {
+        let mut settled: Vec<Run> = Vec::with_capacity(self.runs.len());
+        for mut run in std::mem::take(&mut self.runs) {
+            if run.text.is_empty() {
+                continue;
+            }
+            if let Some(last) = settled.last_mut() {
+                let styled = |run: &Run| run.strong || run.em || run.href.is_some();
+                if last.strong == run.strong && last.em == run.em && last.href == run.href {
+                    last.text.push_str(&run.text);
+                    continue;
+                }
+                if styled(&run)
+                    && !styled(last)
+                    && let Some(blank) = run.text.chars().next().filter(|c| c.is_whitespace())
+                {
+                    run.text.drain(..blank.len_utf8());
+                    if !last.text.ends_with(char::is_whitespace) {
+                        last.text.push(blank);
+                    }
+                    if run.text.is_empty() {
+                        continue;
+                    }
+                }
+            }
+            settled.push(run);
+        }
+        self.runs = settled;
     }
 }
 
