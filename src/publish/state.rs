@@ -4,7 +4,7 @@ use super::{
     PublishSettings,
     api::Codec,
     export::{ExportError, Profiles},
-    index::{Address, Index, Page, Search, Tombstone},
+    index::{Address, Dimension, Filter, Index, Page, Search, Sort, Tally, Tombstone},
     portal::Templates,
     respond::Document,
 };
@@ -253,6 +253,20 @@ impl Publish {
     pub(super) async fn search(&self, search: Search) -> Result<Page, PublishError> {
         self.refresh().await?;
         self.read_index(move |index| index.search(&search)).await
+    }
+
+    /// How many live vacancies each member has.
+    pub(super) async fn vacancies_by_member(&self) -> Result<Tally, PublishError> {
+        let everything = Search {
+            filter: Filter::default(),
+            sort: Sort::Published,
+            after: None,
+            skip: 0,
+            limit: 0,
+            facets: &[Dimension::Member],
+        };
+        let page = self.search(everything).await?;
+        Ok(page.facets.of(Dimension::Member).clone())
     }
 
     /// The address of every live vacancy.

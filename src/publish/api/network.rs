@@ -3,7 +3,7 @@
 use super::Params;
 use crate::publish::{
     Publish,
-    index::{Dimension, Filter, Search, Sort, vocabulary},
+    index::vocabulary,
     respond::{Document, json},
 };
 use axum::{
@@ -39,19 +39,10 @@ pub async fn members(
     Params::new(query.as_deref())
         .finish()
         .map_err(IntoResponse::into_response)?;
-    let everything = Search {
-        filter: Filter::default(),
-        sort: Sort::Published,
-        after: None,
-        skip: 0,
-        limit: 0,
-        facets: &[Dimension::Member],
-    };
-    let page = publish
-        .search(everything)
+    let counts = publish
+        .vacancies_by_member()
         .await
         .map_err(IntoResponse::into_response)?;
-    let counts = page.facets.of(Dimension::Member);
     let items = publish
         .network()
         .members

@@ -5,7 +5,7 @@ use crate::{
     model::MemberId,
     publish::{
         Publish, PublishError,
-        index::{Dimension, Filter, Search, Sort},
+        index::{Filter, Search, Sort},
         respond::Document,
     },
 };
@@ -26,16 +26,7 @@ pub async fn index(State(publish): State<Publish>) -> Response {
 }
 
 async fn all(publish: &Publish) -> Result<Document, PublishError> {
-    let everything = Search {
-        filter: Filter::default(),
-        sort: Sort::Published,
-        after: None,
-        skip: 0,
-        limit: 0,
-        facets: &[Dimension::Member],
-    };
-    let page = publish.search(everything).await?;
-    let counts = page.facets.of(Dimension::Member);
+    let counts = publish.vacancies_by_member().await?;
     let network = publish.network();
     let mut members: Vec<_> = network.members.values().collect();
     members.sort_by_key(|member| crate::publish::text::fold(&member.name));
