@@ -1,7 +1,7 @@
 //! Erasing offers for a person's privacy (law 6): raw payloads, texts, index, exports; what stays is
 //! the id, its tombstone and the decision.
 
-use crate::model::{Decision, DecisionKind, PostingId, VacancyId, VacancyStatus};
+use crate::model::{ConnectorName, Decision, DecisionKind, PostingId, VacancyId, VacancyStatus};
 use crate::normalise::fold;
 use crate::store::{Store, StoreError};
 use jiff::Timestamp;
@@ -58,12 +58,27 @@ pub async fn of_offer(
     Ok(found)
 }
 
-/// Every posting in whose raw payload or normalised text `text` stands, whatever its case, accents
-/// and spaces, with the other postings of its vacancy.
+/// What an erasure takes away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    pub postings: BTreeSet<PostingId>,
+    /// Records that were refused and never became a posting.
+    pub refused: BTreeSet<(ConnectorName, String)>,
+}
+
+impl Erased {
+    pub fn is_empty(&self) -> bool {
+        self.postings.is_empty() && self.refused.is_empty()
+    }
+}
+
+/// Every posting in whose raw payload, refused record or normalised text `text` stands, whatever
+/// its case, accents and spaces, with the other postings of its vacancy; and every refused record
+/// that is no posting.
 ///
 /// # Errors
 /// A text that is too short, or the store's.
-pub async fn of_text(store: &dyn Store, text: &str) -> Result<BTreeSet<PostingId>, ErasureError> {
+pub async fn of_text(store: &dyn Store, text: &str) -> Result<Erased, ErasureError> {
     let wanted = plain(text);
     if wanted.chars().filter(|c| c.is_alphanumeric()).count() < SHORTEST_TEXT {
         return Err(ErasureError::TooShort(text.to_owned()));
@@ -85,13 +100,35 @@ pub async fn of_text(store: &dyn Store, text: &str) -> Result<BTreeSet<PostingId
             }
         }
     }
+    let mut refused = BTreeSet::new();
+    for reject in store.refused().await? {
+        let problems = serde_json::to_value(&reject.problems).unwrap_or_default();
+        // The record is kept as it came, cut at some length: it need not be whole.
+        let read = serde_json::from_str(&reject.payload).is_ok_and(|tree| holds(&tree, &wanted));
+        if read || plain(&reject.payload).contains(&wanted) || holds(&problems, &wanted) {
+            let id = PostingId::new(&reject.connector, &reject.reference);
+            if store.load_pulled(&[id]).await?.is_empty() {
+                refused.insert((reject.connector, reject.reference));
+            } else {
+                found.insert(id);
+            }
+        }
+    }
     let mut all = found.clone();
     for id in found {
         if let Some(vacancy) = store.vacancy(id.vacancy()).await? {
             all.extend(vacancy.postings);
         }
     }
-    Ok(all)
+    Ok(Erased {
+        postings: all,
+        refused,
+    })
+}
+
+/// Whether `text` would go on standing in a reason that is kept.
+pub fn names(text: &str, why: &str) -> bool {
+    plain(why).contains(&plain(text))
 }
 
 /// Whether any text of the tree holds `wanted`.
@@ -113,29 +150,35 @@ fn plain(text: &str) -> String {
     words.join(" ")
 }
 
-/// Erases `postings`, once and for all. The stages then write the tombstones.
+/// Erases what was found, once and for all. The stages then write the tombstones.
 ///
 /// # Errors
 /// The store's.
 pub async fn erase(
     store: &dyn Store,
-    postings: &BTreeSet<PostingId>,
+    erased: &Erased,
     who: &str,
     why: &str,
     at: Timestamp,
 ) -> Result<u64, ErasureError> {
-    let decisions = postings
+    let refused = erased.refused.iter();
+    let refused = refused.map(|(connector, reference)| PostingId::new(connector, reference));
+    let decisions = erased
+        .postings
         .iter()
+        .copied()
+        .chain(refused)
         .map(|id| Decision {
             kind: DecisionKind::Erase,
-            subject: *id,
+            subject: id,
             object: None,
             who: who.to_owned(),
             why: why.to_owned(),
             at,
         })
         .collect();
-    Ok(store.erase(decisions, at).await?)
+    let refused = erased.refused.iter().cloned().collect();
+    Ok(store.erase(decisions, refused, at).await?)
 }
 
 #[cfg(test)]

@@ -2,4 +2,5 @@
 
 pub mod decisions;
 pub mod erasure;
+pub mod mandates;
 pub mod registers;

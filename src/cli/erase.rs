@@ -1,13 +1,12 @@
 //! `erase`: an offer, or whatever holds a text, leaves every place where the hub keeps it.
 
-use super::{Exit, Who, out, table};
-use crate::admin::erasure;
+use super::{Exit, Usage, Who, out, table};
+use crate::admin::erasure::{self, Erased};
 use crate::daemon::Hub;
 use crate::model::{PostingId, Stage, VacancyId};
 use crate::publish::DropFolder;
 use anyhow::{Context as _, bail};
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 #[derive(Debug, clap::Args)]
@@ -43,20 +42,32 @@ struct Line {
 }
 
 pub async fn run(hub: &Hub, args: &Erase) -> anyhow::Result<Exit> {
-    let postings = match (&args.id, &args.text) {
+    if let Some(text) = &args.text
+        && erasure::names(text, &args.who.why)
+    {
+        return Err(Usage(
+            "--why: the reason is kept for good, and holds the text to be erased: say it otherwise"
+                .into(),
+        )
+        .into());
+    }
+    let erased = match (&args.id, &args.text) {
         (Some(id), _) => {
             let id = id.trim().parse().with_context(|| {
                 format!("{id:?} is no id: ids look like 0b7c2c1e-…; a text is given with --text")
             })?;
-            erasure::of_offer(&*hub.store, id).await?
+            Erased {
+                postings: erasure::of_offer(&*hub.store, id).await?,
+                ..Erased::default()
+            }
         }
         (None, Some(text)) => erasure::of_text(&*hub.store, text).await?,
         (None, None) => bail!("say what to erase: an id, or --text"),
     };
-    let lines = lines(hub, &postings).await?;
-    if !args.dry_run && !postings.is_empty() {
+    let lines = lines(hub, &erased).await?;
+    if !args.dry_run && !erased.is_empty() {
         let now = hub.clock.now();
-        erasure::erase(&*hub.store, &postings, &args.who.name(), &args.who.why, now).await?;
+        erasure::erase(&*hub.store, &erased, &args.who.name(), &args.who.why, now).await?;
         settle(hub, args.timeout).await?;
         hub.store.scrub().await?;
     }
@@ -64,8 +75,8 @@ pub async fn run(hub: &Hub, args: &Erase) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn lines(hub: &Hub, postings: &BTreeSet<PostingId>) -> anyhow::Result<Vec<Line>> {
-    let ids: Vec<PostingId> = postings.iter().copied().collect();
+async fn lines(hub: &Hub, erased: &Erased) -> anyhow::Result<Vec<Line>> {
+    let ids: Vec<PostingId> = erased.postings.iter().copied().collect();
     let mut lines = Vec::with_capacity(ids.len());
     for pulled in hub.store.load_pulled(&ids).await? {
         let state = pulled.state;
@@ -77,22 +88,39 @@ async fn lines(hub: &Hub, postings: &BTreeSet<PostingId>) -> anyhow::Result<Vec<
             vacancy: vacancy.map(|v| v.id),
         });
     }
+    for (connector, reference) in &erased.refused {
+        lines.push(Line {
+            id: PostingId::new(connector, reference),
+            connector: connector.to_string(),
+            reference: reference.clone(),
+            vacancy: None,
+        });
+    }
     Ok(lines)
 }
 
 /// Until the tombstones are public: by this process, or by the daemon beside it.
 async fn settle(hub: &Hub, limit: Duration) -> anyhow::Result<()> {
+    let publish = hub.publish(None)?;
     if hub.has_pipeline() {
         let drained = hub.pipeline(&Stage::ALL).drain(limit).await;
         if !drained.idle {
             bail!("the raw data are gone, but events still wait: `passerelle sync` goes on");
         }
         if let Some(folder) = &hub.settings().paths.exports {
-            DropFolder::new(hub.publish(None), folder)
-                .write_all()
-                .await?;
+            DropFolder::new(publish.clone(), folder).write_all().await?;
         }
-        return Ok(());
+        publish.forget_erased().await?;
+        // No process searches it now, and the next one makes it anew.
+        let index = hub.settings().paths.data.join("index");
+        match std::fs::remove_dir_all(&index) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| {
+                    format!("{} still has erased texts: remove it", index.display())
+                });
+            }
+            _ => return Ok(()),
+        }
     }
     let deadline = Instant::now() + limit;
     while hub.store.outbox_depth().await?.events > 0 {
@@ -103,6 +131,7 @@ async fn settle(hub: &Hub, limit: Duration) -> anyhow::Result<()> {
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    publish.forget_erased().await?;
     Ok(())
 }
 

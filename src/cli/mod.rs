@@ -13,6 +13,8 @@ mod detect;
 mod duplicates;
 mod erase;
 mod holds;
+mod kit;
+mod mandates;
 mod normalise;
 mod operations;
 mod out;
@@ -96,6 +98,11 @@ enum Command {
     Export(publish::Export),
     /// For each vacancy: ready for an export, or blocked and why
     Preflight(publish::Preflight),
+    /// Texts and cards ready for LinkedIn, of the offers that may go there, as one ZIP
+    Kit(kit::Args),
+    /// Which member's offers may go where, until when, and every change of it
+    #[command(subcommand)]
+    Mandates(mandates::Mandates),
     /// A member's offers: what is online, what is refused or blocked, and what to mend (in French)
     Report(report::Report),
     /// Copy the embedded store into one file, beside a running daemon too
@@ -132,6 +139,23 @@ impl Who {
             .clone()
             .or_else(|| std::env::var("USER").ok().filter(|user| !user.is_empty()))
             .unwrap_or_else(|| "operator".into())
+    }
+}
+
+/// The language of a text that both have. Members read French.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Lang {
+    #[default]
+    Fr,
+    En,
+}
+
+impl Lang {
+    fn of<'a>(self, french: &'a str, english: &'a str) -> &'a str {
+        match self {
+            Self::Fr => french,
+            Self::En => english,
+        }
     }
 }
 
@@ -192,6 +216,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
                 Command::Registers(command) => registers::run(&hub, command).await,
                 Command::Replay(args) => replay::run(&hub, &args).await,
                 Command::Export(args) => publish::export(&hub, &args).await,
+                Command::Kit(args) => kit::run(&hub, &args).await,
+                Command::Mandates(command) => mandates::run(&hub, command).await,
                 Command::Report(args) => report::run(&hub, &args).await,
                 Command::Backup(args) => backup::backup(&hub, &args).await,
                 Command::Preflight(args) => publish::preflight(&hub, &args).await,

@@ -1,8 +1,9 @@
 //! `export` and `preflight`: what leaves the hub, and what does not, and why.
 
-use super::{Exit, out, table};
+use super::{Exit, Lang, Usage, out, table};
 use crate::daemon::Hub;
 use crate::model::MemberId;
+use crate::publish::{ExportError, PublishError};
 use anyhow::Context as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,9 @@ pub struct Export {
     /// File to write, replaced as a whole [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     out: Option<PathBuf>,
+    /// The board is given this file: the next one tells what became of its offers
+    #[arg(long)]
+    deposit: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -29,6 +33,9 @@ pub struct Preflight {
     /// Ready ones too
     #[arg(long)]
     all: bool,
+    /// Language of the remedies
+    #[arg(long, value_enum, default_value_t = Lang::En)]
+    lang: Lang,
     /// One object a line, ready ones too
     #[arg(long)]
     json: bool,
@@ -36,10 +43,18 @@ pub struct Preflight {
 
 pub async fn export(hub: &Hub, args: &Export) -> anyhow::Result<Exit> {
     let member = args.member.as_deref().map(MemberId::from);
-    let export = hub
-        .publish(None)
+    let publish = hub.publish(None)?;
+    let export = publish
         .export(&args.profile, member.as_ref())
-        .await?;
+        .await
+        .map_err(named)?;
+    if args.deposit && !export.tells_movements() {
+        return Err(Usage(format!(
+            "--deposit: the profile {} tells no movements: each of its files is whole by itself",
+            args.profile
+        ))
+        .into());
+    }
     match &args.out {
         None => {
             let mut stdout = std::io::stdout().lock();
@@ -57,6 +72,9 @@ pub async fn export(hub: &Hub, args: &Export) -> anyhow::Result<Exit> {
         );
         return Ok(Exit::Attention);
     }
+    if args.deposit {
+        publish.deposited(&export).await?;
+    }
     eprintln!(
         "{}: {} offers, {} blocked (`passerelle preflight {}` says why)",
         args.profile, export.ready, export.blocked, args.profile
@@ -68,8 +86,18 @@ pub async fn export(hub: &Hub, args: &Export) -> anyhow::Result<Exit> {
     })
 }
 
+/// A name that there is not is a matter of usage.
+pub(super) fn named(error: PublishError) -> anyhow::Error {
+    match error {
+        PublishError::Export(
+            error @ (ExportError::UnknownProfile { .. } | ExportError::UnknownMember(_)),
+        ) => Usage(error.to_string()).into(),
+        error => error.into(),
+    }
+}
+
 /// A reader sees the old file or the new one, never a part.
-fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -85,9 +113,10 @@ fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 pub async fn preflight(hub: &Hub, args: &Preflight) -> anyhow::Result<Exit> {
     let member = args.member.as_deref().map(MemberId::from);
     let report = hub
-        .publish(None)
+        .publish(None)?
         .preflight(&args.profile, member.as_ref())
-        .await?;
+        .await
+        .map_err(named)?;
     if args.json {
         for item in &report.items {
             out::json(item)?;
@@ -99,7 +128,10 @@ pub async fn preflight(hub: &Hub, args: &Preflight) -> anyhow::Result<Exit> {
             .filter(|item| args.all || !item.blockers.is_empty() || !item.notices.is_empty())
             .map(|item| {
                 let (rule, remedy) = match item.blockers.iter().chain(&item.notices).next() {
-                    Some(blocker) => (blocker.rule.clone(), blocker.en.clone()),
+                    Some(blocker) => (
+                        blocker.rule.clone(),
+                        args.lang.of(&blocker.fr, &blocker.en).to_owned(),
+                    ),
                     None => (String::new(), String::new()),
                 };
                 let more = (item.blockers.len() + item.notices.len()).saturating_sub(1);

@@ -1,6 +1,6 @@
 //! `report MEMBER`: what a member should know of its offers, in French, ready to be sent to it.
 
-use super::{Exit, Usage, out};
+use super::{Exit, Lang, Usage, out};
 use crate::daemon::Hub;
 use crate::model::{Contact, MemberId, PostingId, Severity, Vacancy};
 use crate::normalise::{Missing, score};
@@ -25,23 +25,6 @@ pub struct Report {
     /// Language of what is found and missing
     #[arg(long, value_enum, default_value_t)]
     lang: Lang,
-}
-
-/// Members read French.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-enum Lang {
-    #[default]
-    Fr,
-    En,
-}
-
-impl Lang {
-    fn of<'a>(self, french: &'a str, english: &'a str) -> &'a str {
-        match self {
-            Self::Fr => french,
-            Self::En => english,
-        }
-    }
 }
 
 #[derive(Debug, Serialize)]
@@ -206,7 +189,7 @@ async fn sources(hub: &Hub, id: &MemberId) -> anyhow::Result<(Vec<Source>, Vec<R
 
 /// Every channel for which the member gave its mandate.
 async fn channels(hub: &Hub, id: &MemberId) -> anyhow::Result<Vec<Channel>> {
-    let publish = hub.publish(None);
+    let publish = hub.publish(None)?;
     let network = hub.files().network.clone();
     let now = hub.clock.now();
     let mandated: Vec<(String, String)> = publish

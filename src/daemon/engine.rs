@@ -3,6 +3,7 @@
 use super::Hub;
 use super::files::{self, Files};
 use super::watched::Watched;
+use crate::admin::mandates;
 use crate::bus::rabbit::{BusHealth, RabbitBus};
 use crate::model::{ConnectorName, Network, Stage};
 use crate::pull::connector::Connector;
@@ -69,6 +70,17 @@ impl Hub {
     /// The store's.
     pub async fn follow_files(&self) -> anyhow::Result<u64> {
         let files = self.files();
+        let torn = files::errors(&files).next().is_some();
+        let now = self.clock.now();
+        for change in mandates::record(&*self.store, &files.network, torn, now).await? {
+            tracing::info!(
+                member = %change.member,
+                channel = change.channel.0,
+                from = ?change.from,
+                to = ?change.to,
+                "mandate changed"
+            );
+        }
         Ok(stages::follow_files(&self.work(), &files.network_digest, &files.digests).await?)
     }
 

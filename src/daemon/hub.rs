@@ -6,7 +6,7 @@ use crate::bus::rabbit::RabbitBus;
 use crate::bus::{Bus, EmbeddedBus};
 use crate::fetch::{FetchSettings, Fetcher};
 use crate::model::{Clock, Network, Stage};
-use crate::publish::{Consumers, Publish, PublishSettings};
+use crate::publish::{Consumers, Kit, KitOptions, Profiles, Publish, PublishSettings};
 use crate::pull::source::{Secrets, SourceEnv};
 use crate::settings::{self, BusUrl, Loaded, Settings, StoreUrl};
 use crate::stages::CurrentFiles;
@@ -149,12 +149,31 @@ impl Hub {
     }
 
     /// Publishing, under the address `bound` where the settings name no public one.
-    pub fn publish(&self, bound: Option<SocketAddr>) -> Publish {
+    ///
+    /// # Errors
+    /// An export profile, logo or template of the operator that is wrong.
+    pub fn publish(&self, bound: Option<SocketAddr>) -> anyhow::Result<Publish> {
         self.publishing(bound, Consumers::default())
     }
 
-    fn publishing(&self, bound: Option<SocketAddr>, consumers: Consumers) -> Publish {
+    fn publishing(
+        &self,
+        bound: Option<SocketAddr>,
+        consumers: Consumers,
+    ) -> anyhow::Result<Publish> {
         let settings = self.settings();
+        let own = settings.paths.catalogue.as_deref();
+        let profiles = match own {
+            Some(own) => Profiles::embedded().with_folder(&own.join("exports"))?,
+            None => Profiles::embedded(),
+        };
+        let kit = Kit::new(&KitOptions {
+            background: settings.territory.background.clone(),
+            accent: settings.territory.accent.clone(),
+            logo: settings.territory.logo.clone(),
+            hashtags: settings.territory.hashtags.clone(),
+            folder: own.map(|own| own.join("kit")),
+        })?;
         let defaults = PublishSettings::default();
         let territory = settings.territory.name.clone();
         let publishing = PublishSettings {
@@ -170,19 +189,25 @@ impl Hub {
             own_hosts: settings.fetch.allow_hosts.clone(),
             consumers,
             index: bound.map(|_| settings.paths.data.join("index")),
+            kit: Arc::new(kit),
             ..defaults
         };
-        let store = Arc::clone(&self.store);
-        Publish::new(store, self.network(), self.clock.clone(), publishing)
+        Ok(Publish::with_profiles(
+            Arc::new(Arc::clone(&self.store)),
+            self.network(),
+            self.clock.clone(),
+            publishing,
+            profiles,
+        ))
     }
 
     /// As [`Hub::publish`], for the process that serves: with the consumers' keys.
     ///
     /// # Errors
-    /// A consumer file that is wrong.
+    /// A consumer file, export profile, logo or template that is wrong.
     pub fn serving(&self, bound: SocketAddr) -> anyhow::Result<Publish> {
         let consumers = super::consumers::load(&self.settings().consumers())?;
-        Ok(self.publishing(Some(bound), consumers))
+        self.publishing(Some(bound), consumers)
     }
 
     /// Whether this process runs the pipeline.

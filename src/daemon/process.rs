@@ -209,7 +209,8 @@ async fn serve(
     }
     let stop = stop.clone();
     tracker.spawn(async move {
-        let served = axum::serve(listener, router)
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let served = axum::serve(listener, service)
             .with_graceful_shutdown(stop.cancelled_owned())
             .await;
         if let Err(error) = served {
@@ -239,7 +240,16 @@ async fn webhooks(hub: Arc<Hub>, address: Option<SocketAddr>, stop: Cancellation
     while !stop.is_cancelled() {
         match hub.store.lock_connector(&name).await {
             Ok(Some(_right)) => {
-                let publish = hub.publish(address);
+                let publish = match hub.publish(address) {
+                    Ok(publish) => publish,
+                    Err(error) => {
+                        tracing::error!(
+                            error = format!("{error:#}"),
+                            "webhooks cannot be delivered"
+                        );
+                        return;
+                    }
+                };
                 Webhooks::new(publish, fetcher).follow(stop).await;
                 return;
             }

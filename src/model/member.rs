@@ -45,6 +45,10 @@ pub struct Member {
     pub privacy: Privacy,
     #[serde(default)]
     pub mandates: BTreeMap<Channel, Mandate>,
+    /// Export profiles of which the member gives the board a file of its own
+    /// (`/exports/linkedin/ID.xml`): its offers are then not in the network's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_feeds: Vec<Channel>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -10,7 +10,9 @@ mod api;
 mod consumers;
 mod export;
 mod feeds;
+mod gate;
 mod index;
+mod kit;
 mod labels;
 mod mandate;
 mod portal;
@@ -32,8 +34,10 @@ pub use export::{
     Blocker, Decided, Export, ExportError, ExportHold, Preflight, PreflightItem, Profile,
     ProfileError, Profiles, decide_export_hold, export_holds,
 };
+pub use kit::{Collection, Kit, KitError, KitOptions, Post};
 pub use settings::PublishSettings;
 pub use sink::DropFolder;
+use state::Vintage;
 pub use state::{PublicState, Publish, PublishError};
 pub use web::router;
 pub use webhooks::{Seal, Webhooks};

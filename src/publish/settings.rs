@@ -1,7 +1,7 @@
 //! What the operator decides about publishing.
 
-use super::{Consumers, Seal};
-use std::{path::PathBuf, time::Duration};
+use super::{Consumers, Seal, kit::Kit};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// Settings of the publishing side; the assembly fills them from the settings file.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct PublishSettings {
     pub index: Option<PathBuf>,
     /// Hosts of the operator's own network, which may be told without TLS: `fetch.allow_hosts`.
     pub own_hosts: Vec<String>,
+    /// Templates, colours and logo of what is shared on LinkedIn.
+    pub kit: Arc<Kit>,
 }
 
 impl Default for PublishSettings {
@@ -57,6 +59,7 @@ impl Default for PublishSettings {
             export_min_drop: 10,
             index: None,
             own_hosts: Vec::new(),
+            kit: Arc::default(),
         }
     }
 }

@@ -5,6 +5,7 @@ use super::{
     api::Codec,
     export::{ExportError, Profiles},
     index::{Address, Dimension, Filter, Index, Page, Search, Sort, Tally, Tombstone},
+    kit::KitError,
     portal::Templates,
     respond::Document,
 };
@@ -94,6 +95,8 @@ pub enum PublishError {
         #[source]
         source: minijinja::Error,
     },
+    #[error("could not make the LinkedIn kit")]
+    Kit(#[from] KitError),
     #[error("could not update the search index")]
     Index(#[source] anyhow::Error),
 }
@@ -116,6 +119,8 @@ struct Inner {
     keeping: tokio::sync::Mutex<Keeping>,
     /// A search found the index damaged: it is looked at again before the next one.
     doubtful: AtomicBool,
+    /// Something was erased: documents that are kept are looked at.
+    erased: AtomicBool,
     /// Searches at a time: more wait, each takes a core.
     searches: tokio::sync::Semaphore,
     renders: Mutex<HashMap<String, (Vintage, Rendered)>>,
@@ -136,7 +141,7 @@ struct Keeping {
 
 /// What a rendered document was made from: change number, network files, mandates in force.
 #[derive(Clone, Debug)]
-struct Vintage {
+pub(super) struct Vintage {
     head: u64,
     network: Arc<Network>,
     mandates: u64,
@@ -196,6 +201,8 @@ impl Publish {
             index: RwLock::new(None),
             keeping: tokio::sync::Mutex::default(),
             doubtful: AtomicBool::new(false),
+            // A process may have ended between an erasure and the look at what is kept.
+            erased: AtomicBool::new(true),
             searches: tokio::sync::Semaphore::new(
                 2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             ),
@@ -273,6 +280,12 @@ impl Publish {
     pub(super) async fn addresses(&self) -> Result<Vec<Address>, PublishError> {
         self.refresh().await?;
         self.read_index(|index| index.addresses()).await
+    }
+
+    /// Leave to take a core for a while: as many at a time as searches.
+    pub(super) async fn drawing(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.0.searches.acquire().await.ok()
     }
 
     async fn read_index<T: Send + 'static>(
@@ -375,6 +388,9 @@ impl Publish {
             at = last.seq;
             pending += next.len();
             whole += next.len();
+            if next.iter().any(Change::is_erasure) {
+                self.0.erased.store(true, Ordering::Relaxed);
+            }
             let commit = pending >= COMMIT;
             if commit {
                 pending = 0;
@@ -424,7 +440,15 @@ impl Publish {
         let mut hints = self.0.store.hints();
         while !stop.is_cancelled() {
             match self.refresh().await {
-                Ok(()) => pause = Duration::from_millis(250),
+                Ok(()) => {
+                    pause = Duration::from_millis(250);
+                    if self.0.erased.swap(false, Ordering::Relaxed)
+                        && let Err(error) = self.forget_erased().await
+                    {
+                        self.0.erased.store(true, Ordering::Relaxed);
+                        tracing::warn!(error = %crate::publish::respond::chain(&error), "a kept export cannot be dropped");
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(error = %crate::publish::respond::chain(&error), "search index is behind");
                     pause = (pause * 2).min(Duration::from_secs(10));
@@ -445,7 +469,7 @@ impl Publish {
     }
 
     /// What a document rendered now would be made from.
-    async fn vintage(&self) -> Result<Vintage, PublishError> {
+    pub(super) async fn vintage(&self) -> Result<Vintage, PublishError> {
         let network = self.network();
         Ok(Vintage {
             head: self.0.store.head().await?,
@@ -495,7 +519,7 @@ impl Publish {
 }
 
 /// Work that takes a core or waits for a disk.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
 ) -> Result<T, PublishError> {
     let done = tokio::task::spawn_blocking(work).await;

@@ -237,6 +237,16 @@ pub fn publishing_of_member_without_mandate(shop: &Arc<Shop>, kept: &std::path::
     })
 }
 
+/// As [`publishing`], with members' files changed by `edit`.
+pub fn publishing_of_members(
+    shop: &Arc<Shop>,
+    edit: impl Fn(&mut crate::model::Member),
+) -> Publish {
+    let mut network = network();
+    network.members.values_mut().for_each(edit);
+    publishing_of(shop, network, |_| {})
+}
+
 pub fn publishing_with(shop: &Arc<Shop>, edit: impl FnOnce(&mut PublishSettings)) -> Publish {
     publishing_of(shop, network(), edit)
 }

@@ -1,6 +1,6 @@
 //! The router: routes, and what every answer has in common.
 
-use super::{Publish, api, consumers, export, feeds, portal, respond, webhooks};
+use super::{Publish, api, consumers, export, feeds, kit, portal, respond, webhooks};
 use axum::{
     Router,
     body::Body,
@@ -49,6 +49,7 @@ pub fn router(publish: Publish) -> Router {
     Router::new()
         .merge(open)
         .merge(portal::routes())
+        .merge(kit::routes(&publish))
         .merge(webhooks::routes(&publish))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(conditional))

@@ -12,12 +12,14 @@ pub const EXAMPLE: &str = include_str!("../../deploy/passerelle.toml");
 const PLACES: [&str; 2] = ["passerelle.toml", "/etc/passerelle/passerelle.toml"];
 
 /// Keys whose value is a path, relative to the file that says it.
-const PATH_KEYS: [(&str, &str); 5] = [
+const PATH_KEYS: [(&str, &str); 7] = [
     ("paths", "connectors"),
     ("paths", "members"),
     ("paths", "catalogue"),
     ("paths", "exports"),
+    ("paths", "consumers"),
     ("paths", "data"),
+    ("territory", "logo"),
 ];
 
 /// Settings, and the file that they came from, if any.

@@ -66,7 +66,9 @@ pub struct Server {
     /// The address under which the outside world reaches it, for the links in feeds and exports.
     /// Default: `http://` and `listen`.
     pub public_url: Option<String>,
-    /// The key that administers webhooks (`Authorization: Bearer KEY`). Without it nobody does.
+    /// The key that administers webhooks (`Authorization: Bearer KEY`), and the password of the
+    /// pages under `/admin/`. Without it nobody administers webhooks, and those pages are shown on
+    /// this machine alone.
     pub admin_key: Option<Secret>,
     /// The key that seals the secrets of webhooks in the store. Default: `admin_key`.
     pub secrets_key: Option<Secret>,
@@ -82,7 +84,8 @@ pub struct Paths {
     /// Folder of the consumer files: who reads the API with a key. Default: `consumers` beside the
     /// connectors' folder.
     pub consumers: Option<PathBuf>,
-    /// Folder of presets of your own; one named like a built-in one replaces it.
+    /// Folder of presets of your own; one named like a built-in one replaces it. Its folders
+    /// `exports` and `kit` hold export profiles and templates of the LinkedIn kit.
     pub catalogue: Option<PathBuf>,
     /// Drop folder: every export is kept up to date here as a file, if set.
     pub exports: Option<PathBuf>,
@@ -117,6 +120,15 @@ pub struct Territory {
     pub departments: Vec<String>,
     /// Said on every page, in every feed and export: that the data are not real, for instance.
     pub notice: Option<String>,
+    /// Logo on the cards of the LinkedIn kit: a PNG, JPEG or SVG file of at most one megabyte.
+    pub logo: Option<PathBuf>,
+    /// Ground of these cards, as `#rrggbb`. Texts on it are white or black, whichever can be read.
+    pub background: Option<String>,
+    /// Their second colour, as `#rrggbb`.
+    pub accent: Option<String>,
+    /// Hashtags of the network, put behind those of every post.
+    #[serde(deserialize_with = "list")]
+    pub hashtags: Vec<String>,
 }
 
 /// When an export waits for a person. A profile may say otherwise for itself.

@@ -97,6 +97,8 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<()>;
     /// Newest first.
     async fn runs(&self, connector: Option<&ConnectorName>, limit: usize) -> Result<Vec<Run>>;
+    /// Every rejected record that is kept, of all connectors.
+    async fn refused(&self) -> Result<Vec<Reject>>;
     /// The records that a run rejected: kept, counted and shown.
     async fn rejects(&self, connector: &ConnectorName, limit: usize) -> Result<Vec<Reject>>;
     /// Closes live postings by another road than a run (expiry, erasure, a decision): one
@@ -239,7 +241,16 @@ pub trait Store: Send + Sync + 'static {
     /// erased with its events, and at once every raw payload, staged and refused record of theirs
     /// and what sinks noted of them. The stages then replace their texts by tombstones; what was
     /// erased before stays so. Gives how many postings were erased now.
-    async fn erase(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<u64>;
+    ///
+    /// `refused` are records that never became a posting, by connector and reference: what is kept
+    /// of them goes too, and their key stays as that of something erased. Reasons of other decisions
+    /// about what is erased, and errors of parked messages about it, are blanked: they are words.
+    async fn erase(
+        &self,
+        decisions: Vec<Decision>,
+        refused: Vec<(ConnectorName, String)>,
+        at: Timestamp,
+    ) -> Result<u64>;
     /// Overwrites what was deleted wherever the backend leaves it in its files.
     async fn scrub(&self) -> Result<()>;
     /// Writes the whole store, as of one moment, into a new file.

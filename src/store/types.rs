@@ -364,6 +364,19 @@ pub struct Change {
     pub op: ChangeOp,
 }
 
+impl Change {
+    /// Whether it takes away what was erased.
+    pub fn is_erasure(&self) -> bool {
+        matches!(
+            self.op,
+            ChangeOp::Delete {
+                reason: TombstoneReason::Erased,
+                ..
+            }
+        )
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeOp {
     Upsert {

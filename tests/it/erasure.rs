@@ -6,6 +6,8 @@ use crate::support::hub::Hub;
 use crate::support::offers::{self, Offer};
 use passerelle::model::TombstoneReason;
 use passerelle::store::{ChangeOp, Store};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 const NAME: &str = "Hélène Quérard-Lambda";
 
@@ -55,6 +57,189 @@ async fn remains(hub: &Hub) -> String {
         text.push_str(&String::from_utf8_lossy(&file.unwrap_or_default()));
     }
     text
+}
+
+/// All bytes below `folder`, as they stand and unpacked: the store packs texts with zstd.
+fn everything(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(everything(&path));
+            continue;
+        }
+        // A file of the index may go at any moment.
+        let Ok(bytes) = std::fs::read(&path) else {
+            continue;
+        };
+        let frames = memchr::memmem::find_iter(&bytes, b"\x28\xb5\x2f\xfd");
+        let mut unpacked = Vec::new();
+        for at in frames {
+            if let Ok(frame) = zstd::stream::read::Decoder::new(&bytes[at..]) {
+                // What follows the frame, or another page within it, ends the reading.
+                let _ = frame.single_frame().read_to_end(&mut unpacked);
+            }
+        }
+        found.push((path.clone(), bytes));
+        found.push((path, unpacked));
+    }
+    found
+}
+
+/// The files in which the name stands, in any of its forms.
+fn telling(folder: &Path) -> Vec<PathBuf> {
+    let forms: [&[u8]; 5] = [
+        "Quérard".as_bytes(),
+        b"Qu\\u00e9rard",
+        b"Qu\xe9rard",
+        b"querard",
+        b"Querard",
+    ];
+    let all = everything(folder);
+    let tells = |bytes: &[u8]| {
+        forms
+            .iter()
+            .any(|form| memchr::memmem::find(bytes, form).is_some())
+    };
+    let mut files: Vec<PathBuf> = all
+        .into_iter()
+        .filter(|(_, bytes)| tells(bytes))
+        .map(|(path, _)| path)
+        .collect();
+    files.dedup();
+    files
+}
+
+/// A hub in which the name stands wherever it can: in titles, texts and dates, in an aggregator's
+/// copy, in records that were refused and in decisions.
+fn full_bench() -> (Hub, Feeds, Vec<Offer>) {
+    let (mut hub, feeds) = (Hub::new(), Feeds::start());
+    hub.envs
+        .push(("PASSERELLE__PATHS__EXPORTS".into(), "exports".into()));
+    let mut all = offers::some(8);
+    let named = |text: &str| text.replace("<p>", &format!("<p>Contact : {NAME}. "));
+    for at in [2, 3, 4] {
+        all[at].text = named(&all[at].text);
+    }
+    all[2].title = format!("{} auprès de {NAME}", all[2].title);
+    // Refused: without a title.
+    all[3].title.clear();
+    all[4].date = NAME.into();
+    hub.member("essai", offers::MEMBER);
+    let own = offers::json_connector("essai", &feeds.url("/feed"));
+    hub.connector("essai", &own);
+    let copy = own
+        .replace(
+            "name = \"essai\"\nmember = \"essai\"\n",
+            "name = \"copie\"\n",
+        )
+        .replace(
+            "[values.contract]",
+            "employer_name = { template = \"Résidence d'essai\" }\n\n[values.contract]",
+        );
+    hub.connector("copie", &copy);
+    feeds.set("/feed", Answer::json(&offers::json(&all)));
+    (hub, feeds, all)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_byte_of_what_is_erased_stays_in_the_folder() {
+    let (hub, feeds, mut all) = full_bench();
+    let served = hub.serve();
+    hub.sync();
+    // Index, drop folder and last good exports are there.
+    for path in [
+        "/exports/linkedin.xml",
+        "/exports/jsonld.jsonl",
+        "/?q=infirmier",
+    ] {
+        served.text(path).await;
+    }
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !hub.path("exports/jsonld.jsonl").exists() {
+        assert!(std::time::Instant::now() < deadline);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    drop(served);
+    let vacancies = hub.vacancies().await;
+    let id = |title: &str| {
+        let one = vacancies
+            .iter()
+            .find(|v| v["title"].as_str().unwrap().contains(title));
+        one.unwrap()["id"].as_str().unwrap().to_owned()
+    };
+    let (one, other) = (id("Psychologue"), id("Infirmier"));
+    let why = format!("vu avec {NAME}");
+    let decided = hub.run(&["duplicates", "different", &one, &other, "--why", &why]);
+    assert!(decided.status.success(), "{decided:?}");
+    hub.sync();
+    let before = telling(&hub.path("data"));
+    assert!(
+        before.iter().any(|path| path.ends_with("passerelle.db")),
+        "{before:?}"
+    );
+
+    let (code, text) = erase(&hub, &["--text", "quérard", "--why", &why]);
+    assert_eq!(code, Some(2), "the reason would keep it: {text}");
+    let (code, text) = erase(&hub, &["--text", "helene quérard"]);
+    assert_eq!(code, Some(0), "{text}");
+    for reference in ["R-003", "R-004", "R-005"] {
+        assert!(text.matches(reference).count() >= 2, "{reference}: {text}");
+    }
+    assert_eq!(telling(&hub.path("data")), Vec::<PathBuf>::new());
+    assert_eq!(telling(&hub.path("exports")), Vec::<PathBuf>::new());
+
+    // The source shows all of it again, as before and changed: nothing comes back.
+    for _ in 0..2 {
+        hub.sync();
+        hub.run(&["replay"]);
+        hub.sync();
+        assert_eq!(telling(&hub.path("data")), Vec::<PathBuf>::new());
+        all[2].text.push_str("<p>Plus.</p>");
+        all[3].text.push_str("<p>Plus.</p>");
+        feeds.set("/feed", Answer::json(&offers::json(&all)));
+    }
+    let served = hub.serve();
+    served.text("/?q=infirmier").await;
+    let gone = served.get(&format!("/api/v1/vacancies/{one}")).await;
+    assert_eq!(gone.status(), 410);
+    drop(served);
+    assert_eq!(telling(&hub.path("data")), Vec::<PathBuf>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_a_daemon_too_and_its_log_names_nobody() {
+    let (hub, _feeds, _) = full_bench();
+    let served = hub.serve_logged("daemon.log", "debug,passerelle=trace");
+    hub.sync();
+    for path in [
+        "/exports/linkedin.xml",
+        "/exports/jsonld.jsonl",
+        "/?q=querard",
+        "/api/v1/vacancies?q=Quérard",
+    ] {
+        served.text(path).await;
+    }
+    let (code, text) = erase(&hub, &["--text", "Quérard"]);
+    assert_eq!(code, Some(0), "{text}");
+    // The index and the drop folder follow.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let told = [telling(&hub.path("data")), telling(&hub.path("exports"))].concat();
+        if told.is_empty() {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{told:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+    drop(served);
+    let log = std::fs::read_to_string(hub.path("daemon.log")).unwrap();
+    assert!(!log.is_empty());
+    let named: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("érard") || line.contains("\\u00e9rard"))
+        .collect();
+    assert_eq!(named, Vec::<&str>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

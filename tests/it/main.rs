@@ -15,6 +15,7 @@ mod erasure;
 mod floors;
 mod france_travail;
 mod gold;
+mod mandates;
 mod nodes;
 mod oracle;
 mod parked;

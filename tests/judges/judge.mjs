@@ -74,6 +74,7 @@ async function pages() {
     ["/accessibilite", 200],
     ["/a-propos", 200],
     ["/api/", 200],
+    ["/admin/linkedin?depuis=tout", 200],
     ["/nulle-part", 404],
     ...given.gone.map((id) => [`/offres/${id}`, 410]),
   ];
@@ -87,8 +88,9 @@ async function pages() {
       "long-title": "off",
     },
   });
+  const headers = { authorization: "Bearer " + given.adminKey };
   for (const [path, status] of paths) {
-    const answer = await fetch(at(path));
+    const answer = await fetch(at(path), { headers: path.startsWith("/admin/") ? headers : {} });
     assert.equal(answer.status, status, path);
     const report = await html.validateString(await answer.text(), path);
     const faults = report.results.flatMap((r) => r.messages.filter((m) => m.severity === 2));
@@ -122,7 +124,13 @@ async function widget() {
   }
   const script = await (await fetch(at("/widget.js"))).text();
   assert(Buffer.byteLength(script) < 15_000, "the widget has grown");
-  const integrity = "sha384-" + createHash("sha384").update(script).digest("base64");
+  // The file that never changes, as the page for webmasters gives it.
+  const about = await (await fetch(at("/a-propos"))).text();
+  const [, file, integrity] = about.match(/(\/assets\/widget-[0-9a-f]+\.js)" integrity="([^"]+)"/);
+  assert.equal(integrity, "sha384-" + createHash("sha384").update(script).digest("base64"));
+  const kept = await fetch(at(file));
+  assert(kept.headers.get("cache-control").includes("immutable"));
+  assert.equal(kept.headers.get("access-control-allow-origin"), "*");
   const policy = `default-src 'none'; script-src ${given.base}; connect-src ${given.base}; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'`;
   const site = createServer((request, answer) => {
     answer.writeHead(request.url === "/" ? 200 : 404, {
@@ -130,7 +138,7 @@ async function widget() {
       "content-security-policy": policy,
     });
     answer.end(`<!doctype html><html lang="fr"><head><title>Une CPTS</title>
-      <script src="${at("/widget.js")}" integrity="${integrity}" crossorigin="anonymous"></script></head>
+      <script src="${at(file)}" integrity="${integrity}" crossorigin="anonymous"></script></head>
       <body><h2>Nos offres</h2><offres-liste src="${given.base}" limit="4" filtres="contract=cdi">
       <a href="${given.base}">Toutes les offres</a></offres-liste>
       <offres-liste id="dead" src="${given.base}/nowhere"><a href="/">De secours</a></offres-liste></body></html>`);
@@ -152,6 +160,10 @@ async function widget() {
     const first = await links();
     assert(first.every((href) => href.startsWith(at("/offres/"))), first.join());
     const total = (await (await fetch(at("/api/v1/vacancies?contract=cdi&limit=1"))).json()).total;
+    await page.evaluate(() => {
+      window.spoken = document.querySelector("offres-liste").shadowRoot.querySelector("[role=status]");
+      document.addEventListener("offres", (event) => (window.told = event.detail.total));
+    });
     const said = await page.evaluate(() => document.querySelector("offres-liste").shadowRoot.querySelector("[role=status]").textContent);
     assert(said.replace(/\D/g, "") === String(total), said);
     await page.evaluate(() => document.querySelector("offres-liste").shadowRoot.querySelector("nav button").click());
@@ -160,8 +172,17 @@ async function widget() {
       return link && link.href !== old;
     }, {}, first[0]);
     assert(!(await links()).includes(first[0]));
+    // Readers are told by the element that they know, the keyboard stands on it, the page may listen.
+    assert(await page.evaluate(() => {
+      const root = document.querySelector("offres-liste").shadowRoot;
+      return root.querySelector("[role=status]") === window.spoken && root.activeElement === window.spoken;
+    }));
+    assert.equal(await page.evaluate(() => window.told), total);
     // What cannot be reached leaves the page's own link visible.
-    await page.waitForFunction(() => document.querySelector("#dead").shadowRoot.querySelector("slot"));
+    await page.waitForFunction(() => {
+      const root = document.querySelector("#dead").shadowRoot;
+      return root.querySelector("slot") && root.querySelector("[role=status]").textContent;
+    });
     assert.equal(await page.evaluate(() => document.cookie + localStorage.length + sessionStorage.length), "00");
     assert.deepEqual(complaints, []);
   } finally {

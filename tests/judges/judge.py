@@ -16,6 +16,7 @@ import random
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -144,6 +145,14 @@ def pages(demo):
         assert len(found) == 1 and found[0]["@type"] == "JobPosting", item["id"]
         faults = [fault.message for fault in validator.iter_errors(found[0])]
         assert not faults, (item["id"], faults)
+        shared = dict(extruct.extract(page, syntaxes=["opengraph"])["opengraph"][0]["properties"])
+        assert shared["og:url"].endswith(answer.headers["location"]), shared
+        assert shared["og:title"] and shared["og:description"] and shared["og:image:alt"], shared
+        assert (shared["og:image:width"], shared["og:image:height"]) == ("1200", "627"), shared
+    card = requests.get(f"{demo.base}/offres/{items[0]['id']}/carte.png", timeout=30)
+    assert card.headers["content-type"] == "image/png"
+    assert struct.unpack(">II", card.content[16:24]) == (1200, 627)
+    assert requests.get(demo.base + "/admin/linkedin", timeout=30).status_code == 401
     asked = f"{demo.base}/api/v1/vacancies/{items[0]['id']}?provenance=true"
     origins = requests.get(asked, timeout=30).json()["provenance"]
     assert "/title" in origins and not any("raw" in origin for origin in origins.values())
@@ -281,6 +290,7 @@ def javascript(demo):
         "base": demo.base,
         "gone": gone[:2],
         "secret": demo.secret,
+        "adminKey": KEY,
         "deliveries": demo.deliveries,
         "asyncapi": asyncapi.stdout,
         "jsonFeed": json.loads((ROOT / "schemas/jsonfeed.schema.json").read_text()),

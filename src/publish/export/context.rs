@@ -70,7 +70,7 @@ impl<'a> Bench<'a> {
             description
                 .map(|d| match self.profile.html.is_empty() {
                     true => text.clone(),
-                    false => html::reduce(&d.html, &self.profile.html),
+                    false => html::reduce(&d.html, &self.profile.html, self.profile.plain_text),
                 })
                 .into(),
         );

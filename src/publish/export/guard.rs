@@ -217,9 +217,14 @@ impl Publish {
         let mandated = |id: &str| {
             let channel = profile.channel();
             let member = network.member(&MemberId::from(id));
-            id.is_empty()
-                || channel == "portal"
-                || member.is_some_and(|member| member.mandate(channel).allows(now))
+            let id = MemberId::from(id);
+            // Who has a file of its own now, or no longer, is in the other one.
+            let moved = profile.one_feed
+                && profile.has_own_feed(&network, Some(&id)) != export.file.contains('/');
+            !moved
+                && (id.as_str().is_empty()
+                    || channel == "portal"
+                    || member.is_some_and(|member| member.mandate(channel).allows(now)))
         };
         let key = format!("{NOTE}{}", export.file);
         let memory: Option<Memory> = match self.store().meta(&key).await? {
@@ -281,6 +286,45 @@ impl Publish {
         }
     }
 
+    /// Drops every kept document that holds something erased. The next rendering keeps another.
+    ///
+    /// # Errors
+    /// The store's; the first file that cannot be removed.
+    pub async fn forget_erased(&self) -> Result<(), PublishError> {
+        let Some(kept) = self.settings().kept.clone() else {
+            return Ok(());
+        };
+        for (place, contents) in lists(&kept) {
+            for id in contents.ids {
+                let status = self.store().vacancy(id).await?.map(|stored| stored.status);
+                let erased = matches!(
+                    status,
+                    Some(VacancyStatus::Closed {
+                        reason: TombstoneReason::Erased,
+                        ..
+                    })
+                );
+                if !erased {
+                    continue;
+                }
+                for file in [beside(&place), place.clone()] {
+                    match std::fs::remove_file(&file) {
+                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                            let place = file.display();
+                            return Err(PublishError::Index(
+                                anyhow::Error::from(error)
+                                    .context(format!("{place} still has erased texts: remove it")),
+                            ));
+                        }
+                        _ => {}
+                    }
+                }
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The last good document, unless a person has taken out something that it holds.
     async fn kept(
         &self,
@@ -331,6 +375,25 @@ impl Publish {
             ..export
         })
     }
+}
+
+/// Every kept document below `folder`, with its offers.
+fn lists(folder: &Path) -> Vec<(PathBuf, Contents)> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let mut lists = Vec::new();
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if path.is_dir() {
+            lists.extend(self::lists(&path));
+        } else if path.extension().is_some_and(|e| e == "ids")
+            && let Ok(bytes) = std::fs::read(&path)
+            && let Ok(contents) = serde_json::from_slice(&bytes)
+        {
+            lists.push((path.with_extension(""), contents));
+        }
+    }
+    lists
 }
 
 fn beside(place: &Path) -> PathBuf {

@@ -35,8 +35,9 @@ const BLOCKS: &[&str] = &[
 
 /// `html` with only the elements in `allowed`, without attributes. What is not allowed becomes what
 /// comes nearest: headings a bold paragraph, ordered lists unordered ones, links their text and
-/// address; the rest its text.
-pub fn reduce(html: &str, allowed: &[String]) -> String {
+/// address; the rest its text. With `plain_text`, texts stand without character references wherever
+/// they are read the same so.
+pub fn reduce(html: &str, allowed: &[String], plain_text: bool) -> String {
     let has = |name: &str| allowed.iter().any(|own| own == name);
     let parsed = Html::parse_fragment(html);
     let mut out = String::with_capacity(html.len());
@@ -46,7 +47,10 @@ pub fn reduce(html: &str, allowed: &[String]) -> String {
     for edge in parsed.tree.root().traverse() {
         match edge {
             Edge::Open(node) => match node.value() {
-                Node::Text(text) if silent == 0 => escape(&mut out, text),
+                Node::Text(text) if silent == 0 => match plain_text && reads_the_same(text) {
+                    true => out.push_str(text),
+                    false => escape(&mut out, text),
+                },
                 Node::Element(element) => {
                     let name = element.name();
                     if SILENT.contains(&name) {
@@ -116,6 +120,18 @@ fn frame(name: &str, href: Option<&str>, has: &impl Fn(&str) -> bool) -> (String
     }
 }
 
+/// Whether a browser reads `text` as itself, written as it is: "R & D" and "< 3", not "<b" or "&lt".
+fn reads_the_same(text: &str) -> bool {
+    // What follows may belong to it.
+    let open = text.trim_end().ends_with(['&', '<']);
+    let risky = text.contains(['&', '<']);
+    !open && (!risky || plain_of(text) == text)
+}
+
+fn plain_of(html: &str) -> String {
+    Html::parse_fragment(html).root_element().text().collect()
+}
+
 fn escape(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
@@ -143,7 +159,28 @@ mod tests {
     const LINKEDIN: [&str; 9] = ["b", "strong", "u", "i", "br", "p", "ul", "li", "em"];
 
     fn linkedin(html: &str) -> String {
-        reduce(html, &LINKEDIN.map(str::to_owned))
+        reduce(html, &LINKEDIN.map(str::to_owned), false)
+    }
+
+    #[test]
+    fn boards_that_want_no_references_get_none_that_they_can_do_without() {
+        let allowed = ["p".to_owned()];
+        for (html, expected) in [
+            (
+                "<p>R &amp; D, l&#39;&eacute;t&eacute; &quot;ici&quot;</p>",
+                "<p>R & D, l'été \"ici\"</p>",
+            ),
+            ("<p>a &lt; 3 &gt; b</p>", "<p>a < 3 > b</p>"),
+            // These would be read as something else.
+            (
+                "<p>&lt;b&gt;gras&lt;/b&gt;</p>",
+                "<p>&lt;b&gt;gras&lt;/b&gt;</p>",
+            ),
+            ("<p>&amp;lt; &amp;copy</p>", "<p>&amp;lt; &amp;copy</p>"),
+            ("<p>fin &amp;</p>", "<p>fin &amp;</p>"),
+        ] {
+            assert_eq!(reduce(html, &allowed, true), expected);
+        }
     }
 
     #[test]
@@ -165,7 +202,7 @@ mod tests {
     #[test]
     fn without_markup_lines_remain() {
         assert_eq!(
-            reduce("<p>Un</p><ul><li>a</li><li>b</li></ul>", &[]),
+            reduce("<p>Un</p><ul><li>a</li><li>b</li></ul>", &[], false),
             "Un\n- a\n- b"
         );
     }

@@ -103,22 +103,23 @@ impl Publish {
 
 /// Which offers an export was asked about.
 pub enum Asked {
-    All,
+    /// All but those that go into another file.
+    AllBut(BTreeSet<VacancyId>),
     These(BTreeSet<VacancyId>),
 }
 
 impl Asked {
-    pub fn about(vacancies: &[Vacancy], one_member: bool) -> Self {
+    pub fn about(vacancies: &[Vacancy], one_member: bool, elsewhere: BTreeSet<VacancyId>) -> Self {
         if one_member {
             Self::These(vacancies.iter().map(|v| v.id).collect())
         } else {
-            Self::All
+            Self::AllBut(elsewhere)
         }
     }
 
     fn covers(&self, id: &VacancyId) -> bool {
         match self {
-            Self::All => true,
+            Self::AllBut(others) => !others.contains(id),
             Self::These(ids) => ids.contains(id),
         }
     }

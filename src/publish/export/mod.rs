@@ -8,6 +8,8 @@ mod context;
 mod guard;
 mod html;
 mod ledger;
+mod movements;
+mod names;
 mod preflight;
 mod profile;
 mod render;
@@ -24,11 +26,12 @@ pub(super) use tree::escape;
 pub(super) use values::rfc822;
 
 use super::{Publish, PublishError};
-use crate::model::{MemberId, Vacancy};
+use crate::model::{MemberId, Vacancy, VacancyId};
 use bytes::Bytes;
 use context::Bench;
 use ledger::Asked;
-use std::sync::Arc;
+use movements::Deposit;
+use std::{collections::BTreeSet, sync::Arc};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
@@ -69,6 +72,15 @@ pub struct Export {
     pub blocked: usize,
     /// The newest document is doubtful: this is the last good one.
     pub held: Option<ExportHold>,
+    /// What the board has once it was given this, where the profile tells movements.
+    deposit: Option<Deposit>,
+}
+
+impl Export {
+    /// Whether the document tells what became of each offer since the last deposit.
+    pub fn tells_movements(&self) -> bool {
+        self.deposit.is_some()
+    }
 }
 
 impl Publish {
@@ -81,9 +93,15 @@ impl Publish {
         profile: &str,
         member: Option<&MemberId>,
     ) -> Result<Export, PublishError> {
-        let (profile, vacancies) = self.subjects(profile, member).await?;
+        let (profile, mut vacancies) = self.subjects(profile, member).await?;
         let sent = Arc::new(self.ledger(&profile).await?);
-        let asked = Asked::about(&vacancies, member.is_some());
+        let deposited = match profile.movements {
+            Some(_) => self.last_deposit(&profile.file(member)).await?,
+            None => Deposit::default(),
+        };
+        let elsewhere = self.elsewhere(&profile, member, &vacancies);
+        vacancies.retain(|vacancy| !elsewhere.contains(&vacancy.id));
+        let asked = Asked::about(&vacancies, member.is_some(), elsewhere);
         let this = self.clone();
         let member = member.cloned();
         let (rendering, before) = (profile.clone(), Arc::clone(&sent));
@@ -91,7 +109,12 @@ impl Publish {
             let (network, profile) = (this.network(), &rendering);
             let bench = Bench::new(profile, &network, this.settings(), this.clock().now());
             let checked = preflight::check(&bench, vacancies, &before)?;
-            let document = render::document(&bench, &checked.ready, member.as_ref())?;
+            let (mut ready, mut gone, mut deposit) = (checked.ready, Vec::new(), None);
+            if let Some(movements) = &profile.movements {
+                let moved = movements::moved(movements, ready, &deposited);
+                (ready, gone, deposit) = (moved.lines, moved.gone, Some(moved.deposit));
+            }
+            let document = render::document(&bench, &ready, &gone, member.as_ref())?;
             let export = Export {
                 bytes: document.into(),
                 content_type: profile.content_type().into(),
@@ -99,6 +122,7 @@ impl Publish {
                 ready: checked.report.ready,
                 blocked: checked.report.blocked,
                 held: None,
+                deposit,
             };
             Ok((export, checked.fixed, checked.report))
         })
@@ -128,6 +152,22 @@ impl Publish {
             Ok(preflight::check(&bench, vacancies, &sent)?.report)
         })
         .await
+    }
+
+    /// Of `vacancies`, those that go into another file of a profile whose board takes each offer in
+    /// one feed only.
+    fn elsewhere(
+        &self,
+        profile: &Profile,
+        member: Option<&MemberId>,
+        vacancies: &[Vacancy],
+    ) -> BTreeSet<VacancyId> {
+        let network = self.network();
+        let outside = vacancies.iter().filter(|vacancy| {
+            let own = profile.has_own_feed(&network, vacancy.member.as_ref());
+            profile.one_feed && own != member.is_some()
+        });
+        outside.map(|vacancy| vacancy.id).collect()
     }
 
     /// The profile and the live vacancies that it is asked about, by id.

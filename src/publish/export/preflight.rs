@@ -44,6 +44,9 @@ pub struct PreflightItem {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub member: Option<MemberId>,
     pub title: String,
+    /// The file that it goes into, where a board takes each offer in one feed only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blockers: Vec<Blocker>,
     /// What a person should know of an offer that goes out all the same.
@@ -127,6 +130,12 @@ pub fn check(
                 "blocked"
             },
             title: labels::title(&vacancy),
+            feed: bench.profile.one_feed.then(|| {
+                let own = bench
+                    .profile
+                    .has_own_feed(bench.network, vacancy.member.as_ref());
+                bench.profile.file(vacancy.member.as_ref().filter(|_| own))
+            }),
             member: vacancy.member,
             blockers,
             notices,

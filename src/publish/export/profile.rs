@@ -1,10 +1,14 @@
 //! The language of `connectors/exports/*.toml`.
 
-use crate::model::MemberId;
+use super::{
+    movements::Movements,
+    names::{self, Around},
+};
+use crate::model::{MemberId, Network};
 use minijinja::ErrorKind;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 /// One output format. Expressions are minijinja expressions over the offer (see
 /// `docs/exports.md` for the names that they may use).
@@ -31,6 +35,17 @@ pub struct Profile {
     /// HTML elements that the board accepts; none means plain text.
     #[serde(default)]
     pub html: Vec<String>,
+    /// Texts within HTML without character references ("&", not "&amp;"), wherever that reads the
+    /// same.
+    #[serde(default)]
+    pub plain_text: bool,
+    /// The board takes each offer in one feed only: a member whose file names the profile in
+    /// `own_feeds` is in its own file, every other member in the network's.
+    #[serde(default)]
+    pub one_feed: bool,
+    /// The file tells what became of each offer since the last deposit.
+    #[serde(default)]
+    pub movements: Option<Movements>,
     /// Instead of the settings' `exports.max_drop` and `exports.min_drop`.
     #[serde(default)]
     pub max_drop: Option<f64>,
@@ -141,15 +156,22 @@ pub struct RuleLine {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ProfileError {
+    #[error("{file} cannot be read")]
+    Read {
+        file: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("export profile {file} is not well-formed")]
     Toml {
         file: String,
         #[source]
         source: Box<toml::de::Error>,
     },
-    #[error("export profile {file}: {what} ({why})")]
+    #[error("export profile {file}{}: {what}: {why}", line.map(|line| format!(", line {line}")).unwrap_or_default())]
     Invalid {
         file: String,
+        line: Option<usize>,
         what: String,
         why: String,
     },
@@ -167,6 +189,10 @@ impl Profile {
         })?;
         let invalid = |what: String, why: String| ProfileError::Invalid {
             file: file.into(),
+            // What is quoted stands in the file as it is, most often.
+            line: what
+                .split_once(' ')
+                .and_then(|(_, quoted)| line_of(text, quoted)),
             what,
             why,
         };
@@ -187,23 +213,38 @@ impl Profile {
                 "offers of no member have nobody to give another mandate than `portal`".into(),
             ));
         }
+        if let Some(movements) = &profile.movements {
+            if profile.per_place {
+                return Err(invalid(
+                    "movements".into(),
+                    "they are told of offers: they do not go with `per_place`".into(),
+                ));
+            }
+            let column = |name: &String| profile.fields.iter().any(|line| line.path == *name);
+            if let Some(unknown) = movements.on_delete.iter().find(|name| !column(name)) {
+                return Err(invalid(
+                    format!("on_delete {unknown}"),
+                    "no field has this path: name paths of [[fields]]".into(),
+                ));
+            }
+        }
         let env = super::values::environment(jiff::Timestamp::UNIX_EPOCH);
-        let expressions = profile
-            .head
-            .iter()
-            .chain(&profile.fields)
-            .flat_map(|line| [Some(&line.value), line.when.as_ref()])
-            .chain(
-                profile
-                    .rules
-                    .iter()
-                    .flat_map(|r| [Some(&r.blocks), r.value.as_ref()]),
-            )
-            .flatten();
-        for expression in expressions {
-            let tried = env
-                .compile_expression(expression)
-                .and_then(|compiled| compiled.eval(minijinja::context! {}));
+        for (around, expression) in profile.expressions() {
+            let compiled = env.compile_expression(expression);
+            if let Ok(compiled) = &compiled {
+                let mut names: Vec<String> =
+                    compiled.undeclared_variables(true).into_iter().collect();
+                names.sort();
+                if let Some(name) = names.iter().find(|n| !names::known(&profile, around, n)) {
+                    return Err(invalid(
+                        format!("expression {expression}"),
+                        format!(
+                            "there is no {name:?}: docs/exports.md and schemas/vacancy.schema.json list the names"
+                        ),
+                    ));
+                }
+            }
+            let tried = compiled.and_then(|compiled| compiled.eval(minijinja::context! {}));
             // Over an offer that says nothing, values may be missing; names may not be unknown.
             let fault = tried.err().filter(|error| {
                 matches!(
@@ -217,16 +258,45 @@ impl Profile {
             });
             if let Some(error) = fault {
                 return Err(invalid(
-                    format!("expression {expression:?}"),
-                    error.to_string(),
+                    format!("expression {expression}"),
+                    format!("{error}: see docs/exports.md"),
                 ));
             }
         }
         for pattern in profile.fields.iter().filter_map(|f| f.pattern.as_ref()) {
             Regex::new(pattern)
-                .map_err(|error| invalid(format!("pattern {pattern:?}"), error.to_string()))?;
+                .map_err(|error| invalid(format!("pattern {pattern}"), error.to_string()))?;
         }
         Ok(profile)
+    }
+
+    /// Every expression of the file.
+    fn expressions(&self) -> Vec<(Around, &String)> {
+        let head = self.head.iter().map(|line| (Around::Head, line));
+        let fields = self.fields.iter().map(|line| (Around::Item, line));
+        let lines = head.chain(fields);
+        let of_lines = lines.flat_map(|(around, line)| {
+            let both = [Some(&line.value), line.when.as_ref()];
+            both.into_iter().flatten().map(move |text| (around, text))
+        });
+        let of_rules = self.rules.iter().flat_map(|rule| {
+            let both = [Some(&rule.blocks), rule.value.as_ref()];
+            both.into_iter().flatten().map(|text| (Around::Item, text))
+        });
+        of_lines.chain(of_rules).collect()
+    }
+
+    /// The fields of a line that says that its offer is gone.
+    pub fn parting(&self) -> Vec<FieldLine> {
+        let kept = self.movements.as_ref().map(|m| &m.on_delete);
+        let kept = |line: &&FieldLine| kept.is_some_and(|kept| kept.contains(&line.path));
+        self.fields.iter().filter(kept).cloned().collect()
+    }
+
+    /// Whether a member gives its offers to this board in a file of its own.
+    pub fn has_own_feed(&self, network: &Network, member: Option<&MemberId>) -> bool {
+        let member = member.and_then(|id| network.member(id));
+        member.is_some_and(|member| member.own_feeds.iter().any(|name| name.0 == self.name))
     }
 
     /// The mandate that it needs.
@@ -260,6 +330,12 @@ impl Profile {
             None => format!("{name}.{extension}"),
         }
     }
+}
+
+/// The line of `text` on which `quoted` stands; none where it stands nowhere as it is.
+fn line_of(text: &str, quoted: &str) -> Option<usize> {
+    let at = text.find(quoted)?;
+    Some(text[..at].matches('\n').count() + 1)
 }
 
 /// All known profiles by name; cheap to clone.
@@ -323,6 +399,35 @@ impl Profiles {
         Ok(Self(Arc::new(profiles)))
     }
 
+    /// As [`Profiles::with`], every profile of `folder`; one that does not exist adds nothing.
+    ///
+    /// # Errors
+    /// The folder or a file cannot be read, or is no profile.
+    pub fn with_folder(&self, folder: &Path) -> Result<Self, ProfileError> {
+        let fail = |path: &Path| {
+            let file = path.display().to_string();
+            move |source| ProfileError::Read { file, source }
+        };
+        if !folder.exists() {
+            return Ok(self.clone());
+        }
+        let mut paths = std::fs::read_dir(folder)
+            .and_then(|entries| {
+                entries
+                    .map(|entry| Ok(entry?.path()))
+                    .collect::<std::io::Result<Vec<_>>>()
+            })
+            .map_err(fail(folder))?;
+        paths.retain(|path| path.extension().is_some_and(|e| e == "toml"));
+        paths.sort();
+        let mut files = Vec::new();
+        for path in paths {
+            let text = std::fs::read_to_string(&path).map_err(fail(&path))?;
+            files.push((path.display().to_string(), text));
+        }
+        self.with(files)
+    }
+
     pub fn get(&self, name: &str) -> Option<&Profile> {
         self.0.get(name)
     }
@@ -372,6 +477,37 @@ mod tests {
                 "strangers",
             ),
             ("title = \"X\"", "title = \"X\"\ncolour = 1", "well-formed"),
+            (
+                "value = \"title\"",
+                "value = \"titel\"",
+                "line 5: expression titel: there is no \"titel\"",
+            ),
+            (
+                "value = \"title\"",
+                "value = \"employer.nom\"",
+                "\"employer.nom\"",
+            ),
+            (
+                "value = \"title\"",
+                "value = \"place.ville\"",
+                "\"place.ville\"",
+            ),
+            (
+                "value = \"title\"",
+                "value = \"tables.kind[contract.form]\"",
+                "\"tables.kind\"",
+            ),
+            (
+                "value = \"title\"",
+                "value = \"title\", when = \"count\"",
+                "\"count\"",
+            ),
+            ("value = \"title\"", "value = \"movement\"", "\"movement\""),
+            (
+                "title = \"X\"",
+                "title = \"X\"\nmovements = { create = \"C\", modify = \"M\", delete = \"S\", on_delete = [\"b\"] }",
+                "on_delete b",
+            ),
         ] {
             let error = Profile::parse("x", &base.replace(from, to)).unwrap_err();
             assert!(error.to_string().contains(says), "{error}");

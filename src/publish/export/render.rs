@@ -9,16 +9,23 @@ use super::{
 use crate::model::MemberId;
 use minijinja::Value;
 
-/// The whole document, in memory: it is whole or it is not there.
+/// The whole document, in memory: it is whole or it is not there. `gone` are offers that the board
+/// is told to take down.
 ///
 /// # Errors
 /// An expression fails, or a cell cannot be written.
 pub fn document(
     bench: &Bench<'_>,
     ready: &[Value],
+    gone: &[Value],
     member: Option<&MemberId>,
 ) -> Result<Vec<u8>, ExportError> {
     let profile = bench.profile;
+    let parting = profile.parting();
+    let items = || {
+        let ready = ready.iter().map(|offer| (&profile.fields, offer));
+        ready.chain(gone.iter().map(|offer| (&parting, offer)))
+    };
     let member = member.and_then(|id| bench.network.member(id));
     let head = bench.head_context(ready, ready.len(), member);
     match &profile.document {
@@ -48,8 +55,8 @@ pub fn document(
             if let Some(list) = list {
                 out.push_str(&format!("  <{list}>\n"));
             }
-            for offer in ready {
-                node(bench, item, &profile.fields, offer)?.xml(&mut out, depth, *cdata);
+            for (lines, offer) in items() {
+                node(bench, item, lines, offer)?.xml(&mut out, depth, *cdata);
             }
             if let Some(list) = list {
                 out.push_str(&format!("  </{list}>\n"));
@@ -61,11 +68,10 @@ pub fn document(
             delimiter,
             bom,
             formulas_disarmed,
-        } => csv(bench, ready, *delimiter, *bom, *formulas_disarmed),
+        } => csv(bench, items(), *delimiter, *bom, *formulas_disarmed),
         Frame::Json { list } => {
-            let items = ready
-                .iter()
-                .map(|offer| Ok(node(bench, "", &profile.fields, offer)?.json()))
+            let items = items()
+                .map(|(lines, offer)| Ok(node(bench, "", lines, offer)?.json()))
                 .collect::<Result<Vec<_>, ExportError>>()?;
             let document = match list {
                 None => serde_json::Value::Array(items),
@@ -79,8 +85,8 @@ pub fn document(
         }
         Frame::Jsonl {} => {
             let mut out = String::new();
-            for offer in ready {
-                let line = node(bench, "", &profile.fields, offer)?.json();
+            for (lines, offer) in items() {
+                let line = node(bench, "", lines, offer)?.json();
                 out.push_str(&format!("{line}\n"));
             }
             Ok(out.into_bytes())
@@ -116,9 +122,9 @@ fn fitted(line: &FieldLine, value: Value) -> Value {
     Value::from(format!("{}…", head[..whole].trim_end()))
 }
 
-fn csv(
+fn csv<'l>(
     bench: &Bench<'_>,
-    ready: &[Value],
+    items: impl Iterator<Item = (&'l Vec<FieldLine>, &'l Value)>,
     delimiter: char,
     bom: bool,
     disarmed: bool,
@@ -135,18 +141,21 @@ fn csv(
         } else {
             Vec::new()
         });
-    let lines = &bench.profile.fields;
+    let columns = &bench.profile.fields;
     writer
-        .write_record(lines.iter().map(|line| &line.path))
+        .write_record(columns.iter().map(|line| &line.path))
         .map_err(failed)?;
-    for offer in ready {
-        let mut row = Vec::with_capacity(lines.len());
-        for line in lines {
-            let cell = bench
-                .value(line, offer)?
-                .map(|value| tree::text(&fitted(line, value)))
-                .unwrap_or_default()
-                .replace('\0', "");
+    for (lines, offer) in items {
+        let mut row = Vec::with_capacity(columns.len());
+        for line in columns {
+            let said = lines.iter().any(|own| own.path == line.path);
+            let value = match said {
+                true => bench.value(line, offer)?,
+                false => None,
+            };
+            let cell = value
+                .map(|value| tree::legal(&tree::text(&fitted(line, value))))
+                .unwrap_or_default();
             row.push(match cell.as_bytes().first() {
                 Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') if disarmed => format!("'{cell}"),
                 _ => cell,

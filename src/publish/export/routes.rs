@@ -92,11 +92,12 @@ async fn render(
     publish
         .rendered(key, async || {
             let export = publish.export(name, member.as_ref()).await?;
+            let fleeting = export.held.is_some() || export.tells_movements();
             let document = Document::new(export.content_type, export.bytes);
-            Ok(match export.held {
-                // A person may let the newest one through at any moment.
-                Some(_) => document.fleeting(),
-                None => document,
+            // A person may let the newest one through at any moment, or note a deposit.
+            Ok(match fleeting {
+                true => document.fleeting(),
+                false => document,
             })
         })
         .await

@@ -10,7 +10,7 @@ mod pages;
 mod structures;
 
 pub use jsonld::job_posting;
-pub use offer::{offer_path, offer_slug, path_of, safe_html};
+pub use offer::{Preview, offer_path, offer_slug, path_of, safe_html};
 
 use super::{
     Publish, PublishError, labels,
@@ -22,11 +22,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use base64::Engine as _;
 use minijinja::{Environment, Value, context, syntax::SyntaxConfig, value::Serde};
 use serde::Serialize;
+use sha2::{Digest as _, Sha384};
 
 const STYLE: &str = include_str!("assets/style.css");
 const WIDGET: &str = include_str!("assets/widget.js");
+const SCRIPT: &str = "text/javascript; charset=utf-8";
 const ICON: &str = include_str!("assets/icon.svg");
 
 pub fn routes() -> Router<Publish> {
@@ -34,6 +37,7 @@ pub fn routes() -> Router<Publish> {
         .route("/", get(list::page))
         .route("/offres", get(list::redirect))
         .route("/offres/{id}", get(offer::short))
+        .route("/offres/{id}/carte.png", get(super::kit::card_of_offer))
         .route("/offres/{id}/{slug}", get(offer::page))
         .route("/structures", get(structures::index))
         .route("/structures/{slug}", get(structures::page))
@@ -48,6 +52,9 @@ pub fn routes() -> Router<Publish> {
 pub struct Templates {
     env: Environment<'static>,
     style: String,
+    /// The widget under a name of its own bytes, and their digest for `integrity`.
+    widget: String,
+    integrity: String,
 }
 
 impl Templates {
@@ -77,6 +84,7 @@ impl Templates {
             ),
             ("about.html", include_str!("templates/about.html")),
             ("api.html", include_str!("templates/api.html")),
+            ("kit.html", include_str!("templates/kit.html")),
         ] {
             if let Err(error) = env.add_template(name, text) {
                 // A test renders every page; the API must live even if one of them is broken.
@@ -88,6 +96,14 @@ impl Templates {
             style: format!(
                 "/assets/style-{}.css",
                 &blake3::hash(STYLE.as_bytes()).to_hex()[..12]
+            ),
+            widget: format!(
+                "/assets/widget-{}.js",
+                &blake3::hash(WIDGET.as_bytes()).to_hex()[..12]
+            ),
+            integrity: format!(
+                "sha384-{}",
+                base64::engine::general_purpose::STANDARD.encode(Sha384::digest(WIDGET))
             ),
         }
     }
@@ -139,6 +155,8 @@ pub fn render(
         synthetic => &settings.synthetic,
         contact => &settings.contact,
         style => &templates.style,
+        widget => &templates.widget,
+        integrity => &templates.integrity,
     };
     let canonical = head.canonical.map(|path| settings.url(path));
     let body = templates
@@ -189,7 +207,7 @@ pub fn failed(publish: &Publish, error: PublishError) -> Response {
 
 /// The custom element for members' own sites; they load it from here.
 async fn widget() -> Response {
-    Document::new("text/javascript; charset=utf-8", WIDGET)
+    Document::new(SCRIPT, WIDGET)
         .with(header::CACHE_CONTROL, "public, max-age=3600")
         .with(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")
         .into_response()
@@ -199,9 +217,14 @@ async fn asset(
     axum::extract::State(publish): axum::extract::State<Publish>,
     axum::extract::Path(file): axum::extract::Path<String>,
 ) -> Response {
-    let known = publish.templates().style.rsplit('/').next() == Some(file.as_str());
-    let document = if known {
+    let named = |path: &str| path.rsplit('/').next() == Some(file.as_str());
+    let style = named(&publish.templates().style);
+    let known = style || named(&publish.templates().widget);
+    let document = if style {
         Document::new("text/css; charset=utf-8", STYLE)
+    } else if known {
+        // `integrity` asks for it on a page of another site.
+        Document::new(SCRIPT, WIDGET).with(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")
     } else if file == "icon.svg" {
         Document::new("image/svg+xml", ICON)
     } else {

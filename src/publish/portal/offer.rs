@@ -2,9 +2,9 @@
 
 use super::{Head, failed, jsonld, render, with_status};
 use crate::{
-    model::{Vacancy, VacancyId},
+    model::{Network, Vacancy, VacancyId},
     publish::{
-        Publish,
+        Publish, PublishSettings,
         api::{Found, find, moved},
         labels, territory, text,
     },
@@ -15,7 +15,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use minijinja::context;
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 /// The path of an offer's page.
 pub fn offer_path(vacancy: &Vacancy) -> String {
@@ -102,6 +102,68 @@ pub fn substitute(vacancy: &Vacancy) -> String {
     sentence
 }
 
+/// What a page that shares the offer shows of it (Open Graph).
+pub struct Preview {
+    title: String,
+    description: String,
+    url: String,
+    site: String,
+    pub image: String,
+    pub image_alt: String,
+}
+
+impl Preview {
+    pub fn of(settings: &PublishSettings, network: &Network, vacancy: &Vacancy) -> Self {
+        let member = vacancy.member.as_ref().and_then(|id| network.member(id));
+        let employer = labels::employer(vacancy).or(member.map(|m| m.name.as_str()));
+        let title = match labels::place(vacancy) {
+            Some(place) => format!("{} – {place}", labels::title(vacancy)),
+            None => labels::title(vacancy),
+        };
+        let description = vacancy.offer.description.as_ref();
+        Self {
+            description: description
+                .and_then(|d| d.summary.clone())
+                .unwrap_or_else(|| substitute(vacancy)),
+            url: settings.url(&offer_path(vacancy)),
+            site: settings.territory.clone(),
+            image: settings.url(&card_path(vacancy.id)),
+            image_alt: match employer {
+                Some(employer) => format!("Offre d’emploi : {title}, {employer}"),
+                None => format!("Offre d’emploi : {title}"),
+            },
+            title,
+        }
+    }
+
+    /// Property → content, as the page carries them.
+    pub fn properties(&self) -> BTreeMap<String, String> {
+        let size = |side: u32| side.to_string();
+        let pairs = [
+            ("og:title", self.title.clone()),
+            ("og:description", self.description.clone()),
+            ("og:url", self.url.clone()),
+            ("og:site_name", self.site.clone()),
+            ("og:locale", "fr_FR".into()),
+            ("og:type", "website".into()),
+            ("og:image", self.image.clone()),
+            ("og:image:type", "image/png".into()),
+            ("og:image:width", size(crate::publish::kit::WIDTH)),
+            ("og:image:height", size(crate::publish::kit::HEIGHT)),
+            ("og:image:alt", self.image_alt.clone()),
+        ];
+        let owned = pairs
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), text));
+        owned.collect()
+    }
+}
+
+/// The path of an offer's card.
+pub fn card_path(id: VacancyId) -> String {
+    format!("/offres/{id}/carte.png")
+}
+
 pub async fn short(State(publish): State<Publish>, Path(id): Path<String>) -> Response {
     answer(&publish, &id, None).await
 }
@@ -152,24 +214,16 @@ fn show(
         .or(member.map(|m| m.name.as_str()))
         .unwrap_or("Employeur non communiqué");
     let place = labels::place(vacancy);
-    let title = match &place {
-        Some(place) => format!("{} – {place}", labels::title(vacancy)),
-        None => labels::title(vacancy),
-    };
+    let preview = Preview::of(publish.settings(), &network, vacancy);
     let html = o
         .description
         .as_ref()
         .filter(|d| !d.html.trim().is_empty())
         .map(|d| safe_html(&d.html));
-    let summary = o
-        .description
-        .as_ref()
-        .and_then(|d| d.summary.clone())
-        .unwrap_or_else(|| substitute(vacancy));
     let posting = jsonld::job_posting(publish.settings(), &network, vacancy);
     let head = Head {
-        title: &title,
-        description: &summary,
+        title: &preview.title,
+        description: &preview.description,
         canonical: Some(path),
         noindex: false,
     };
@@ -219,6 +273,7 @@ fn show(
             requisition => &o.requisition,
             seen_on,
             posting => jsonld::embedded(&posting),
+            preview => preview.properties(),
         },
     )
 }

@@ -2,14 +2,14 @@
 
 use crate::{
     model::MemberId,
-    publish::{ExportError, Publish, PublishError, export::replace, respond::chain},
+    publish::{ExportError, Publish, PublishError, Vintage, export::replace, respond::chain},
 };
 use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 const SINK: &str = "drop-folder";
 const PAUSE: Duration = Duration::from_secs(1);
-/// Mandates end by the clock, without a change: the files are looked at again that often.
+/// Expressions may ask for the age of an offer: the files are looked at again that often.
 const REVIEW: Duration = Duration::from_secs(60);
 
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,8 @@ pub struct DropFolder {
     folder: PathBuf,
     /// File → hash of what was written last, so that an equal export is not written again.
     written: BTreeMap<String, blake3::Hash>,
+    /// The files and mandates that the exports were looked at with.
+    vintage: Option<Vintage>,
 }
 
 impl DropFolder {
@@ -38,6 +40,7 @@ impl DropFolder {
             publish,
             folder: folder.into(),
             written: BTreeMap::new(),
+            vintage: None,
         }
     }
 
@@ -66,10 +69,12 @@ impl DropFolder {
         let store = self.publish.store();
         let head = store.head().await.map_err(PublishError::from)?;
         let done = store.cursor(SINK).await.map_err(PublishError::from)?;
-        if head == done && !review {
+        let vintage = self.publish.vintage().await?;
+        if head == done && !review && self.vintage.as_ref() == Some(&vintage) {
             return Ok(false);
         }
         self.write_all().await?;
+        self.vintage = Some(vintage);
         self.publish
             .store()
             .set_cursor(SINK, head)
@@ -98,7 +103,9 @@ impl DropFolder {
                 .filter(|member| {
                     // A member whose mandate ended keeps its file, empty: the board then closes
                     // its offers, which a missing file would not do.
-                    member.mandate(&channel).allows(now)
+                    let id = member.member_id();
+                    let own = !profile.one_feed || profile.has_own_feed(&network, Some(&id));
+                    own && member.mandate(&channel).allows(now)
                         || self
                             .folder
                             .join(profile.file(Some(&member.member_id())))

@@ -1,7 +1,7 @@
 use super::get;
 use crate::publish::testing::{
     Shop, publishing, publishing_all_channels, publishing_of_member_without_mandate,
-    publishing_with, vacancy,
+    publishing_of_members, publishing_with, vacancy,
 };
 use serde_json::json;
 use std::{process::Command, sync::Arc};
@@ -152,8 +152,12 @@ async fn exports_have_addresses() {
     let all = get(&publish, "/exports/linkedin.xml").await;
     assert_eq!(all.status, 200);
     assert_eq!(all.header("content-type"), "application/xml; charset=utf-8");
+    // The member registers no file of its own: its offers are in the network's alone.
     let one = get(&publish, "/exports/linkedin/ch-exemple.xml").await;
-    assert_eq!(one.body, all.body, "only this member has a mandate");
+    assert!(
+        one.text()
+            .contains("<expectedJobCount>0</expectedJobCount>")
+    );
     let none = get(&publish, "/exports/linkedin/aide-domicile.xml").await;
     assert!(
         none.text()
@@ -177,7 +181,7 @@ async fn the_drop_folder_holds_whole_files_only() {
     let folder = tempfile::tempdir().unwrap();
     let mut sink = crate::publish::DropFolder::new(publish.clone(), folder.path());
     sink.write_all().await.unwrap();
-    let file = folder.path().join("linkedin/ch-exemple.xml");
+    let file = folder.path().join("linkedin.xml");
     let before = std::fs::read(&file).unwrap();
     assert_eq!(
         before,
@@ -190,11 +194,12 @@ async fn the_drop_folder_holds_whole_files_only() {
     );
     sink.write_all().await.unwrap();
     assert_ne!(std::fs::read(&file).unwrap(), before);
-    let names: Vec<_> = std::fs::read_dir(folder.path().join("linkedin"))
+    let names: Vec<_> = std::fs::read_dir(folder.path())
         .unwrap()
-        .map(|entry| entry.unwrap().file_name())
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("linkedin") || name.starts_with('.'))
         .collect();
-    assert_eq!(names, ["ch-exemple.xml"]);
+    assert_eq!(names, ["linkedin.xml"]);
 }
 
 /// Every profile says something of every offer, however little that offer says.
@@ -337,4 +342,251 @@ async fn an_export_that_shrinks_waits_for_a_person() {
         (reply.status.as_u16(), reply.text().matches("<job>").count()),
         (200, 0)
     );
+}
+
+/// Never the same job in two registered feeds: a member's own file, or the network's.
+#[tokio::test]
+async fn an_offer_is_in_one_linkedin_feed_only() {
+    let shop = Arc::new(Shop::default());
+    for n in 1..4 {
+        shop.publish(&vacancy(n, "ch-exemple", |_| {}));
+        shop.publish(&vacancy(n + 10, "aide-domicile", |v| {
+            v["title"] = "Aide à domicile".into();
+        }));
+    }
+    let files = async |own: bool| {
+        let publish = publishing_of_members(&shop, |member| {
+            member.mandates.insert(
+                crate::model::Channel("linkedin".into()),
+                crate::model::Mandate::Always,
+            );
+            member.linkedin.company_id = Some("123456".into());
+            member.poster_email = Some("recrutement@exemple.example".into());
+            if own && member.id == "ch-exemple" {
+                member.own_feeds = vec![crate::model::Channel("linkedin".into())];
+            }
+        });
+        let mut seen = Vec::new();
+        for member in [
+            None,
+            Some("ch-exemple".into()),
+            Some("aide-domicile".into()),
+        ] {
+            let export = publish.export("linkedin", member.as_ref()).await.unwrap();
+            let text = String::from_utf8(export.bytes.to_vec()).unwrap();
+            let jobs = text.matches("<job>").count();
+            assert!(text.contains(&format!("<expectedJobCount>{jobs}</expectedJobCount>")));
+            assert_eq!(export.ready, jobs);
+            seen.push(jobs);
+        }
+        let report = publish.preflight("linkedin", None).await.unwrap();
+        assert_eq!((report.ready, report.blocked), (6, 0));
+        let feeds = report.items.iter().map(|item| item.feed.clone().unwrap());
+        let own_file = feeds
+            .filter(|feed| feed == "linkedin/ch-exemple.xml")
+            .count();
+        (seen, own_file)
+    };
+    assert_eq!(files(false).await, (vec![6, 0, 0], 0));
+    assert_eq!(files(true).await, (vec![3, 3, 0], 3));
+    // Of a board that minds no second feed, both files have them.
+    let publish = publishing_all_channels(&shop);
+    let member = Some("ch-exemple".into());
+    let indeed = publish.export("indeed", member.as_ref()).await.unwrap();
+    assert_eq!(indeed.ready, 3);
+    let report = publish.preflight("indeed", None).await.unwrap();
+    assert!(report.items.iter().all(|item| item.feed.is_none()));
+}
+
+/// Each deposit at France Travail tells what is new, what may have changed and what is gone.
+#[tokio::test]
+async fn a_deposit_tells_movements_against_the_last_one() {
+    let shop = Arc::new(Shop::default());
+    let offer = |n, title: &str| vacancy(n, "ch-exemple", |v| v["title"] = title.into());
+    shop.publish(&offer(1, "Infirmier"));
+    shop.publish(&offer(2, "Infirmier"));
+    let publish = publishing_all_channels(&shop);
+    let lines = async |deposit: bool| {
+        let export = publish.export("france-travail", None).await.unwrap();
+        assert!(export.tells_movements());
+        if deposit {
+            publish.deposited(&export).await.unwrap();
+        }
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(b'|')
+            .from_reader(export.bytes.as_ref());
+        let head = reader.headers().unwrap().clone();
+        let column = |name| head.iter().position(|h| h == name).unwrap();
+        let (id, movement) = (column("Par_ref_offre"), column("Type_mouvement"));
+        reader
+            .records()
+            .map(|row| {
+                let row = row.unwrap();
+                let filled = row.iter().filter(|cell| !cell.is_empty()).count();
+                let short = filled == 2;
+                format!(
+                    "{} {}{}",
+                    &row[id][35..],
+                    &row[movement],
+                    if short { " only" } else { "" }
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lines(false).await, ["1 C", "2 C"]);
+    assert_eq!(
+        lines(true).await,
+        ["1 C", "2 C"],
+        "looking deposits nothing"
+    );
+    shop.publish(&offer(3, "Infirmier"));
+    shop.close(offer(1, "").id, crate::model::TombstoneReason::Filled, None);
+    shop.publish(&offer(2, "Infirmier de nuit"));
+    assert_eq!(lines(true).await, ["2 M", "3 C", "1 S only"]);
+    assert_eq!(lines(true).await, ["2 M", "3 M"], "told once");
+    shop.publish(&offer(1, "Infirmier"));
+    assert_eq!(lines(false).await, ["1 C", "2 M", "3 M"]);
+    let served = get(&publish, "/exports/france-travail.csv").await;
+    assert!(served.text().contains("|C|"));
+    publish
+        .deposited(&publish.export("france-travail", None).await.unwrap())
+        .await
+        .unwrap();
+    let served = get(&publish, "/exports/france-travail.csv").await;
+    assert!(
+        !served.text().contains("|C|"),
+        "a served file knows the deposit"
+    );
+    // One member's file is a deposit of its own.
+    let member = Some("ch-exemple".into());
+    let own = publish
+        .export("france-travail", member.as_ref())
+        .await
+        .unwrap();
+    assert!(String::from_utf8_lossy(&own.bytes).contains("|C|"));
+}
+
+/// Characters that no format can hold, and those that end a section, hurt no document.
+#[tokio::test]
+async fn hostile_texts_leave_every_document_whole() {
+    let hostile = "a\u{0}b]]>c\u{1}\u{8}\u{fffe}\u{ffff}\u{b}d<e>&amp;\"'|;\r\n=1+1\t\u{feff}\u{2028}\u{202e}f";
+    let shop = Arc::new(Shop::default());
+    shop.publish(&vacancy(1, "ch-exemple", |v| {
+        let long = format!("{hostile} {}", "Soins de nuit en médecine. ".repeat(10));
+        v["title"] = hostile.into();
+        v["title_canonical"] = hostile.into();
+        v["description"]["text"] = long.clone().into();
+        v["description"]["html"] = format!("<p>{long}</p>").into();
+        v["employer"]["name"] = hostile.into();
+        v["places"][0]["name"] = hostile.into();
+        v["requisition"] = hostile.into();
+        v["diplomas"] = json!([hostile, "]]>"]);
+        v["experience"] = json!({ "label": hostile });
+    }));
+    let publish = publishing_all_channels(&shop);
+    for profile in publish.profiles().iter() {
+        let export = publish.export(&profile.name, None).await.unwrap();
+        let report = publish.preflight(&profile.name, None).await.unwrap();
+        assert_eq!(
+            export.ready, 1,
+            "{}: {:?}",
+            profile.name, report.items[0].blockers
+        );
+        let text = std::str::from_utf8(&export.bytes).unwrap();
+        let illegal = |c: &char| matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+        let found: Vec<char> = text.chars().filter(illegal).collect();
+        match profile.extension() {
+            "xml" => {
+                assert!(found.is_empty(), "{}: {found:?}", profile.name);
+                let mut reader = quick_xml::Reader::from_reader(export.bytes.as_ref());
+                while !matches!(reader.read_event().unwrap(), quick_xml::events::Event::Eof) {}
+                let folder = tempfile::tempdir().unwrap();
+                let file = folder.path().join("feed.xml");
+                std::fs::write(&file, &export.bytes).unwrap();
+                if let Ok(judged) = Command::new("xmllint")
+                    .args(["--nonet", "--noout"])
+                    .arg(&file)
+                    .output()
+                {
+                    assert!(
+                        judged.status.success(),
+                        "{}",
+                        String::from_utf8_lossy(&judged.stderr)
+                    );
+                }
+            }
+            "csv" => {
+                assert!(found.is_empty(), "{}: {found:?}", profile.name);
+                let delimiter = if profile.name == "csv" { b';' } else { b'|' };
+                let mut reader = csv::ReaderBuilder::new()
+                    .delimiter(delimiter)
+                    .from_reader(export.bytes.as_ref());
+                assert_eq!(reader.records().map(Result::unwrap).count(), 1);
+            }
+            _ => {
+                for line in text.lines() {
+                    serde_json::from_str::<serde_json::Value>(line).unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// What is kept for the day on which an export is doubtful goes with an erasure.
+#[tokio::test]
+async fn a_kept_export_does_not_outlive_an_erasure() {
+    use crate::model::TombstoneReason;
+    let shop = Arc::new(Shop::default());
+    for n in 1..4 {
+        shop.publish(&vacancy(n, "ch-exemple", |_| {}));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let publish = publishing_with(&shop, |settings| {
+        settings.kept = Some(folder.path().to_owned())
+    });
+    let kept = || {
+        let mut names: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    publish.export("linkedin", None).await.unwrap();
+    assert_eq!(kept(), ["linkedin.xml", "linkedin.xml.ids"]);
+    publish.forget_erased().await.unwrap();
+    shop.close(vacancy(1, "", |_| {}).id, TombstoneReason::Filled, None);
+    publish.forget_erased().await.unwrap();
+    assert_eq!(kept().len(), 2, "nothing was erased");
+    shop.close(vacancy(2, "", |_| {}).id, TombstoneReason::Erased, None);
+    publish.forget_erased().await.unwrap();
+    assert_eq!(kept(), Vec::<String>::new());
+}
+
+/// Boards that want no character references, and one item a place with a reference that lasts.
+#[tokio::test]
+async fn indeed_has_an_item_for_each_place() {
+    let shop = Arc::new(Shop::default());
+    shop.publish(&vacancy(1, "ch-exemple", |v| {
+        let besancon = json!({
+            "insee": "25056", "name": "Besançon", "postal_code": "25000", "department": "25",
+            "precision": "commune",
+        });
+        v["places"].as_array_mut().unwrap().push(besancon);
+        v["remote"] = "partial".into();
+    }));
+    let publish = publishing_all_channels(&shop);
+    let export = publish.export("indeed", None).await.unwrap();
+    let text = String::from_utf8(export.bytes.to_vec()).unwrap();
+    assert_eq!(text.matches("<job>").count(), 2);
+    assert!(text.contains("000000000001]]></referencenumber>"));
+    assert!(text.contains("000000000001-25056]]></referencenumber>"));
+    assert!(
+        text.contains("aide-soignant & un cadre") && !text.contains("&amp;"),
+        "{text}"
+    );
+    assert!(text.contains("<remotetype><![CDATA[Hybrid remote]]></remotetype>"));
+    let linkedin = publish.export("linkedin", None).await.unwrap();
+    let text = String::from_utf8(linkedin.bytes.to_vec()).unwrap();
+    assert!(text.contains("<workplaceTypes><![CDATA[Hybrid]]></workplaceTypes>"));
 }

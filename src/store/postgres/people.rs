@@ -7,6 +7,7 @@ use crate::model::{ConnectorName, Decision, Event, HoldId, PostingId, RunId};
 use crate::store::{Hold, HoldStatus, Plan, Run, RunEnd, codec};
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use tokio_postgres::Row;
 
 fn read_hold(row: &Row) -> Result<Hold> {
@@ -170,6 +171,28 @@ pub(super) async fn record(c: &impl GenericClient, decisions: &[Decision]) -> Re
             ],
         )
         .await?;
+    }
+    Ok(())
+}
+
+/// Takes out what people and the program wrote in words about what is erased.
+pub(super) async fn blank(c: &impl GenericClient, ids: &BTreeSet<PostingId>) -> Result<()> {
+    for id in ids {
+        run(
+            c,
+            "UPDATE decision SET why = '' \
+             WHERE kind <> 'erase' AND (subject = $1 OR object = $1)",
+            &[&id.0],
+        )
+        .await?;
+        let named = id.to_string().into_bytes();
+        for sql in [
+            "UPDATE parked SET error = 'erased' WHERE position($1::bytea IN body) > 0",
+            "UPDATE discarded SET error = 'erased', reason = '' \
+             WHERE position($1::bytea IN body) > 0",
+        ] {
+            run(c, sql, &[&named]).await?;
+        }
     }
     Ok(())
 }

@@ -235,20 +235,34 @@ pub(super) async fn close(
 pub(super) async fn erase(
     c: &impl GenericClient,
     ids: &BTreeSet<PostingId>,
+    refused: &[(ConnectorName, String)],
     at: Timestamp,
 ) -> Result<u64> {
+    for (connector, reference) in refused {
+        let id = PostingId::new(connector, reference);
+        forget(c, connector.as_str(), reference).await?;
+        if lock_rows(c, &[id.0]).await?.is_empty() {
+            let state = PostingState {
+                id,
+                connector: connector.clone(),
+                reference: reference.clone(),
+                hash: crate::store::erased_hash(),
+                observation: 1,
+                first_seen: at,
+                closed: Some((at, CloseReason::Erased)),
+                misses: 0,
+                last_miss: None,
+            };
+            // Nothing of it was ever public: no stage needs to know.
+            let events = Vec::new();
+            apply(c, None, vec![PostingChange { state, events }]).await?;
+        }
+    }
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
     let mut changes = Vec::new();
     for row in lock_rows(c, &ids).await? {
         let mut found = state(&row)?;
-        let (name, reference) = (found.connector.as_str(), to_text(&found.reference));
-        for sql in [
-            "DELETE FROM reject WHERE connector = $1 AND reference = $2",
-            "DELETE FROM staging WHERE reference = $2 \
-             AND run IN (SELECT id FROM run WHERE connector = $1)",
-        ] {
-            run(c, sql, &[&name, &reference]).await?;
-        }
+        forget(c, found.connector.as_str(), &found.reference).await?;
         run(
             c,
             "DELETE FROM meta WHERE starts_with(key, 'export.sent/') AND right(key, 36) = $1",
@@ -283,6 +297,19 @@ pub(super) async fn erase(
     )
     .await?;
     Ok(erased)
+}
+
+/// Drops what is kept of a record that has not become a posting, or not again.
+async fn forget(c: &impl GenericClient, connector: &str, reference: &str) -> Result<()> {
+    let reference = to_text(reference);
+    for sql in [
+        "DELETE FROM reject WHERE connector = $1 AND reference = $2",
+        "DELETE FROM staging WHERE reference = $2 \
+         AND run IN (SELECT id FROM run WHERE connector = $1)",
+    ] {
+        run(c, sql, &[&connector, &reference]).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn expired(

@@ -392,6 +392,16 @@ async fn keep_rejects(
     Ok(())
 }
 
+pub(super) async fn refused(c: &impl GenericClient) -> Result<Vec<Reject>> {
+    let sql = "SELECT DISTINCT connector FROM reject ORDER BY connector";
+    let mut refused = Vec::new();
+    for row in all(c, sql, &[]).await? {
+        let connector = ConnectorName(row.try_get(0)?);
+        refused.extend(rejects(c, &connector, usize::MAX).await?);
+    }
+    Ok(refused)
+}
+
 pub(super) async fn rejects(
     c: &impl GenericClient,
     connector: &ConnectorName,

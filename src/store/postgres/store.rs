@@ -154,6 +154,11 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn refused(&self) -> Result<Vec<Reject>> {
+        self.read("list refused records", async |c| runs::refused(c).await)
+            .await
+    }
+
     async fn rejects(&self, connector: &ConnectorName, limit: usize) -> Result<Vec<Reject>> {
         self.read("list rejected records", async |c| {
             runs::rejects(c, connector, limit).await
@@ -456,11 +461,17 @@ impl Store for PostgresStore {
         .await
     }
 
-    async fn erase(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<u64> {
+    async fn erase(
+        &self,
+        decisions: Vec<Decision>,
+        refused: Vec<(ConnectorName, String)>,
+        at: Timestamp,
+    ) -> Result<u64> {
         self.write("erase postings", async |tx| {
             people::record(tx, &decisions).await?;
             let ids = decisions.iter().map(|d| d.subject).collect();
-            postings::erase(tx, &ids, at).await
+            people::blank(tx, &ids).await?;
+            postings::erase(tx, &ids, &refused, at).await
         })
         .await
     }

@@ -1,6 +1,6 @@
 //! Figures, tracing, settings of the store itself, and what retention drops.
 
-use super::failure::Result;
+use super::failure::{Failure, Result};
 use super::rows::{all, one, run};
 use super::{people, postings, runs, vacancies};
 use crate::model::{ConnectorName, PostingId};
@@ -10,6 +10,8 @@ use rusqlite::{Connection, params};
 use std::path::Path;
 use std::time::Duration;
 
+/// How often emptying the log is tried.
+const SCRUBS: usize = 100;
 /// Runs of the posting's connector that a trace shows.
 const TRACED_RUNS: usize = 10;
 
@@ -93,8 +95,19 @@ fn beside(path: &Path) -> Result<Connection> {
 pub(super) fn scrub(path: &Path) -> Result<()> {
     let connection = beside(path)?;
     connection.execute_batch("VACUUM")?;
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    Ok(())
+    // A reader that still stands on older pages keeps them in the log: it ends in a moment.
+    for _ in 0..SCRUBS {
+        let kept: i64 =
+            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if kept == 0 {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Err(Failure::refused(
+        "the log beside the store still has older pages, because a reader does not end: erase again, \
+         or stop the daemon",
+    ))
 }
 
 /// One consistent copy, whoever writes meanwhile.

@@ -7,6 +7,7 @@ use crate::model::{ConnectorName, Decision, Event, HoldId, PostingId, RunId};
 use crate::store::{Hold, HoldStatus, Plan, Run, RunEnd, codec};
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
+use std::collections::BTreeSet;
 
 const HOLD: &str =
     "SELECT id, connector, run, opened, doubt, status, decided_at, who, why FROM hold";
@@ -161,6 +162,26 @@ pub(super) fn record(c: &Connection, decisions: &[Decision]) -> Result<()> {
                 codec::micros(d.at)
             ],
         )?;
+    }
+    Ok(())
+}
+
+/// Takes out what people and the program wrote in words about what is erased.
+pub(super) fn blank(c: &Connection, ids: &BTreeSet<PostingId>) -> Result<()> {
+    for id in ids {
+        run(
+            c,
+            "UPDATE decision SET why = '' \
+             WHERE kind <> 'erase' AND (subject = ?1 OR object = ?1)",
+            [id.0.as_bytes()],
+        )?;
+        let named = id.to_string().into_bytes();
+        for sql in [
+            "UPDATE parked SET error = 'erased' WHERE instr(body, ?1) > 0",
+            "UPDATE discarded SET error = 'erased', reason = '' WHERE instr(body, ?1) > 0",
+        ] {
+            run(c, sql, [&named])?;
+        }
     }
     Ok(())
 }

@@ -128,24 +128,38 @@ pub(super) fn close(
 }
 
 /// See [`crate::store::Store::erase`].
-pub(super) fn erase(c: &Connection, ids: &BTreeSet<PostingId>, at: Timestamp) -> Result<u64> {
+pub(super) fn erase(
+    c: &Connection,
+    ids: &BTreeSet<PostingId>,
+    refused: &[(ConnectorName, String)],
+    at: Timestamp,
+) -> Result<u64> {
     let mut changes = Vec::new();
+    for (connector, reference) in refused {
+        let id = PostingId::new(connector, reference);
+        forget(c, connector.as_str(), reference)?;
+        if get(c, id)?.is_none() {
+            let state = PostingState {
+                id,
+                connector: connector.clone(),
+                reference: reference.clone(),
+                hash: crate::store::erased_hash(),
+                observation: 1,
+                first_seen: at,
+                closed: Some((at, CloseReason::Erased)),
+                misses: 0,
+                last_miss: None,
+            };
+            // Nothing of it was ever public: no stage needs to know.
+            let events = Vec::new();
+            apply(c, None, &[PostingChange { state, events }])?;
+        }
+    }
     for id in ids {
         let Some(mut found) = get(c, *id)? else {
             continue;
         };
-        let name = found.connector.as_str();
-        run(
-            c,
-            "DELETE FROM reject WHERE connector = ?1 AND reference = ?2",
-            [name, &found.reference],
-        )?;
-        run(
-            c,
-            "DELETE FROM staging WHERE reference = ?2 \
-             AND run IN (SELECT id FROM run WHERE connector = ?1)",
-            [name, &found.reference],
-        )?;
+        forget(c, found.connector.as_str(), &found.reference)?;
         run(
             c,
             "DELETE FROM meta WHERE key >= 'export.sent/' AND key < 'export.sent0' \
@@ -178,6 +192,18 @@ pub(super) fn erase(c: &Connection, ids: &BTreeSet<PostingId>, at: Timestamp) ->
         [],
     )?;
     Ok(changes.len() as u64)
+}
+
+/// Drops what is kept of a record that has not become a posting, or not again.
+fn forget(c: &Connection, connector: &str, reference: &str) -> Result<()> {
+    for sql in [
+        "DELETE FROM reject WHERE connector = ?1 AND reference = ?2",
+        "DELETE FROM staging WHERE reference = ?2 \
+         AND run IN (SELECT id FROM run WHERE connector = ?1)",
+    ] {
+        run(c, sql, [connector, reference])?;
+    }
+    Ok(())
 }
 
 fn get(c: &Connection, id: PostingId) -> Result<Option<PostingState>> {

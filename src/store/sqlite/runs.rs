@@ -345,6 +345,16 @@ fn keep_rejects(c: &Connection, found: &Run, kind: SnapshotKind, at: Timestamp) 
     Ok(())
 }
 
+pub(super) fn refused(c: &Connection) -> Result<Vec<Reject>> {
+    let sql = "SELECT DISTINCT connector FROM reject ORDER BY connector";
+    let connectors = all(c, sql, [], |row| Ok(ConnectorName(row.get(0)?)))?;
+    let mut refused = Vec::new();
+    for connector in connectors {
+        refused.extend(rejects(c, &connector, usize::MAX)?);
+    }
+    Ok(refused)
+}
+
 pub(super) fn rejects(
     c: &Connection,
     connector: &ConnectorName,

@@ -191,6 +191,10 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn refused(&self) -> Result<Vec<Reject>> {
+        self.inner.read("list refused records", runs::refused).await
+    }
+
     async fn rejects(&self, connector: &ConnectorName, limit: usize) -> Result<Vec<Reject>> {
         let connector = connector.clone();
         self.inner
@@ -536,12 +540,18 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn erase(&self, decisions: Vec<Decision>, at: Timestamp) -> Result<u64> {
+    async fn erase(
+        &self,
+        decisions: Vec<Decision>,
+        refused: Vec<(ConnectorName, String)>,
+        at: Timestamp,
+    ) -> Result<u64> {
         self.inner
             .write("erase postings", move |c| {
                 people::record(c, &decisions)?;
                 let ids = decisions.iter().map(|d| d.subject).collect();
-                postings::erase(c, &ids, at)
+                people::blank(c, &ids)?;
+                postings::erase(c, &ids, &refused, at)
             })
             .await
     }

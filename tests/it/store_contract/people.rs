@@ -34,7 +34,7 @@ async fn an_erasure_takes_payloads_and_notes_and_lasts(backend: &Backend) {
         why: String::new(),
         at: at(5),
     };
-    assert_eq!(store.erase(vec![said(a)], at(5)).await.unwrap(), 1);
+    assert_eq!(store.erase(vec![said(a)], vec![], at(5)).await.unwrap(), 1);
     let read = store.load_pulled(&[a, b]).await.unwrap();
     let of = |id| read.iter().find(|p| p.state.id == id).unwrap();
     assert_eq!(of(a).payload, None);
@@ -47,7 +47,11 @@ async fn an_erasure_takes_payloads_and_notes_and_lasts(backend: &Backend) {
     assert!(store.meta(&note(b)).await.unwrap().is_some());
     let decisions = store.decisions().await.unwrap();
     assert_eq!(decisions, [said(a)]);
-    assert_eq!(store.erase(vec![said(a)], at(5)).await.unwrap(), 0, "once");
+    assert_eq!(
+        store.erase(vec![said(a)], vec![], at(5)).await.unwrap(),
+        0,
+        "once"
+    );
 
     // What the source shows of it later, broken, is not kept either.
     let mut refused = record("A", "Mme Quérard");

@@ -162,6 +162,17 @@ impl Hub {
 
     /// A daemon with these arguments and more of an environment; it must have the role `serve`.
     pub fn serve_with(&self, args: &[&str], envs: &[(&str, String)]) -> Served {
+        self.serve_into(args, envs, Stdio::null())
+    }
+
+    /// `run`, its log written into the file `log` of this folder.
+    pub fn serve_logged(&self, log: &str, level: &str) -> Served {
+        let file = std::fs::File::create(self.path(log)).unwrap();
+        let envs = [("RUST_LOG", level.to_owned())];
+        self.serve_into(&["run"], &envs, file.into())
+    }
+
+    fn serve_into(&self, args: &[&str], envs: &[(&str, String)], log: Stdio) -> Served {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
         drop(free);
@@ -172,7 +183,7 @@ impl Hub {
         let child = command
             .env("PASSERELLE__SERVER__LISTEN", &address)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut served = Served {

@@ -67,7 +67,13 @@
         const sheet = new CSSStyleSheet();
         sheet.replaceSync(STYLE);
         root.adoptedStyleSheets = [sheet];
-        root.append(make("slot"));
+        // It stays for as long as the element: what is put into it later is read out.
+        this.status = make("p", "", "nombre");
+        this.status.setAttribute("role", "status");
+        this.status.tabIndex = -1;
+        this.box = make("div");
+        this.box.append(this.status, make("slot"));
+        root.append(this.box);
       }
       this.begin();
     }
@@ -113,12 +119,9 @@
 
     show(page, moveFocus) {
       const words = this.words;
-      const status = make("p", words.count(page.total), "nombre");
-      status.setAttribute("role", "status");
-      status.tabIndex = -1;
       const list = make("ul", "", "liste");
       list.append(...page.items.map((offer) => this.item(offer, words)));
-      const parts = [status, list];
+      const parts = [list];
       const back = this.trail.length > 1;
       if (back || page.next_cursor) {
         const nav = make("nav", "", "pages");
@@ -127,11 +130,16 @@
         if (page.next_cursor) nav.append(this.button(words.next, () => this.trail.push(page.next_cursor)));
         parts.push(nav);
       }
-      const box = make("div");
-      box.lang = words.lang;
-      box.append(...parts);
-      this.shadowRoot.replaceChildren(box);
-      if (moveFocus) status.focus();
+      this.fill(words, words.count(page.total), parts);
+      if (moveFocus) this.status.focus();
+      this.dispatchEvent(new CustomEvent("offres", { detail: { total: page.total }, bubbles: true }));
+    }
+
+    fill(words, said, parts) {
+      this.box.lang = words.lang;
+      while (this.status.nextSibling) this.status.nextSibling.remove();
+      this.box.append(...parts);
+      if (this.status.textContent !== said) this.status.textContent = said;
     }
 
     button(text, step) {
@@ -175,12 +183,8 @@
     }
 
     fail() {
-      const box = make("div");
-      const status = make("p", this.words.failed, "erreur");
-      status.setAttribute("role", "status");
       // The page's own fallback, most often a link to the portal, stays visible.
-      box.append(make("slot"), status);
-      this.shadowRoot.replaceChildren(box);
+      this.fill(this.words, this.words.failed, [make("slot")]);
     }
   }
 
