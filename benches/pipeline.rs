@@ -3,7 +3,8 @@
 //! `cargo bench --bench pipeline [-- POSTINGS]` prints, in one run on one disk: raw upserts a second
 //! (a row of 3 KB and an outbox row, batches of 100, as a yardstick), postings a second through all
 //! stages, the same once every posting has changed, and unchanged postings a second of a sweep; with
-//! each the processor time a posting and the most memory in use.
+//! each the processor time a posting and the most memory in use. Last, the milliseconds that one
+//! posting takes through all stages of a hub at rest.
 //!
 //! With `PASSERELLE_TEST_AMQP` and `PASSERELLE_TEST_POSTGRES` (a private broker and server, as
 //! `.ci/services start DIR` prints them) the same over RabbitMQ and PostgreSQL, in a database of its
@@ -14,7 +15,7 @@
 use passerelle::bus::rabbit::{RabbitBus, RabbitConfig};
 use passerelle::bus::{Bus, EmbeddedBus};
 use passerelle::fetch::{FetchSettings, Fetcher};
-use passerelle::model::{Clock, Network, Stage};
+use passerelle::model::{Clock, Event, EventKind, Network, Revision, Stage};
 use passerelle::pull::connector::{Catalogue, Connector, load};
 use passerelle::pull::run::{Live, Map, Outcome, Report, run};
 use passerelle::pull::source::{Secrets, SourceEnv};
@@ -75,6 +76,8 @@ async fn pass(name: &str, hub: &Hub, pipeline: &Pipeline, live: &Arc<Live>, coun
     let cpu = process::cpu();
     let begun = Instant::now();
     let report = pull(hub, live).await;
+    // As a daemon's pull does once the run has ended.
+    hub.bus.wake(Stage::Normalise);
     let pulled = begun.elapsed();
     assert!(report.error.is_none(), "{report:?}");
     let drained = pipeline.drain(Duration::from_secs(1200)).await;
@@ -89,6 +92,40 @@ async fn pass(name: &str, hub: &Hub, pipeline: &Pipeline, live: &Arc<Live>, coun
         (process::cpu() - cpu) * 1e6 / count as f64,
         process::peak_mb(),
         report.counts
+    );
+}
+
+/// One posting at a time through the stages of a hub at rest.
+async fn alone(hub: &Hub, pipeline: &Pipeline) {
+    let ids = hub.store.posting_ids(None).await.unwrap();
+    let stop = CancellationToken::new();
+    let (running, stopped) = (pipeline.clone(), stop.clone());
+    let running = tokio::spawn(async move { running.run(stopped).await });
+    let mut times = Vec::new();
+    for id in ids.into_iter().take(40) {
+        // Asked again, as when its member's file has changed.
+        let event = Event::new(
+            EventKind::PostingRecheck,
+            id,
+            Revision::default(),
+            hub.clock.now(),
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let begun = Instant::now();
+        hub.store.enqueue(vec![event]).await.unwrap();
+        hub.bus.wake(Stage::Normalise);
+        while hub.store.outbox_depth().await.unwrap().events > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        times.push(begun.elapsed());
+    }
+    stop.cancel();
+    running.await.unwrap();
+    times.sort_unstable();
+    println!(
+        "alone      {:>9.1} ms through two stages (median), {:.1} ms at most",
+        times[times.len() / 2].as_secs_f64() * 1e3,
+        times[times.len() - 1].as_secs_f64() * 1e3
     );
 }
 
@@ -108,6 +145,7 @@ async fn passes(hub: Hub, now: &AtomicI64, feed: &Path, connector: Arc<Connector
     now.fetch_add(7200, Ordering::SeqCst);
     ads::write(feed, count, 2, 1).unwrap();
     pass("unchanged", &hub, &pipeline, &live, count).await;
+    alone(&hub, &pipeline).await;
     let statistics = hub.store.statistics().await.unwrap();
     println!("{} vacancies from {count} postings", statistics.vacancies);
 }

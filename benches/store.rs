@@ -145,6 +145,7 @@ fn outputs(observation: u64) -> Vec<NormalisedOutput> {
                     contacts: Vec::new(),
                     provenance: Default::default(),
                 },
+                features: Some(vec![7; 2300].into()),
                 keys: (0..6).map(|key| (n * 7 + key) as u64).collect(),
                 events: vec![Event::new(EventKind::PostingNormalised, id, revision, at())],
             }

@@ -94,6 +94,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_newer_minor_version_adds_is_passed_over() {
+        let event = event();
+        let body = String::from_utf8(encode(&event)).unwrap();
+        let newer = body
+            .replace(r#""data":{"#, r#""data":{"later":[1],"#)
+            .replacen('{', r#"{"traceparent":"00-1","#, 1);
+        assert_ne!(newer, body);
+        assert_eq!(decode(newer.as_bytes()).unwrap(), event);
+    }
+
+    #[test]
     fn a_newer_major_version_is_not_decoded() {
         let body = String::from_utf8(encode(&event()))
             .unwrap()

@@ -21,7 +21,12 @@ pub async fn run(loaded: Loaded, args: Args) -> anyhow::Result<Exit> {
         );
     }
     let stop = shutdown::on_signal()?;
-    let hub = Arc::new(Hub::open_for(loaded, Access::Pipeline, &roles.stages()).await?);
+    let stages = roles.stages();
+    // A broker or database that is away is waited for, but not against a person's will.
+    let hub = tokio::select! {
+        hub = Hub::open_for(loaded, Access::Pipeline, &stages) => Arc::new(hub?),
+        () = stop.cancelled() => return Ok(Exit::Done),
+    };
     for problem in &hub.files().problems {
         tracing::warn!("{problem}");
     }

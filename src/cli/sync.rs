@@ -156,15 +156,19 @@ pub async fn run(hub: &Arc<Hub>, args: &Args) -> anyhow::Result<Exit> {
     let newest = newest_runs(hub, &wanted).await?;
     let progress = Arc::new(Progress::new(&wanted, args.json));
     let mut left = false;
-    let here = hub.has_pipeline()
-        || !beside_a_daemon(hub, &wanted, &newest, args.timeout, &progress).await?;
-    if here {
+    let here = if hub.has_pipeline() {
+        Some(wanted.clone())
+    } else {
+        beside_a_daemon(hub, &wanted, &newest, args.timeout, &progress).await?
+    };
+    if let Some(here) = here {
         let observer: Arc<dyn Observer> = Arc::clone(&progress) as _;
         // What is asked for from now on may be newer than what this reads: it stays asked for.
         let asked = hub.store.take_requests().await?;
-        let drained = hub.sync_here(&wanted, &observer, args.timeout).await?;
+        let limit = args.timeout.saturating_sub(started.elapsed());
+        let drained = hub.sync_here(&here, &observer, limit).await?;
         left = !drained.idle;
-        for name in asked.iter().filter(|name| wanted.contains(name)) {
+        for name in asked.iter().filter(|name| here.contains(name)) {
             hub.store.request_done(name).await?;
         }
     }
@@ -267,15 +271,15 @@ async fn runs_since(
 }
 
 /// Asks the daemon for the runs, then waits until they have ended and nothing of theirs is on the
-/// bus: done, parked or held. `false` when whoever had the pipeline went away first (another
-/// `sync`, or a daemon that died), and this process has it now.
+/// bus: done, parked or held. `None` then; where whoever had the pipeline went away first (another
+/// `sync`, or a daemon that died), this process has it now and is given the runs that are left.
 async fn beside_a_daemon(
     hub: &Hub,
     wanted: &[ConnectorName],
     before: &BTreeMap<ConnectorName, RunId>,
     timeout: Duration,
     progress: &Progress,
-) -> anyhow::Result<bool> {
+) -> anyhow::Result<Option<Vec<ConnectorName>>> {
     let deadline = Instant::now() + timeout;
     hub.store.request_runs(wanted, hub.clock.now()).await?;
     let mut waiting: BTreeSet<ConnectorName> = wanted.iter().cloned().collect();
@@ -295,7 +299,7 @@ async fn beside_a_daemon(
         if waiting.is_empty() {
             let depth = hub.store.outbox_depth().await?;
             if depth.events == 0 {
-                return Ok(true);
+                return Ok(None);
             }
             let passed = match (barrier, depth.oldest) {
                 (Some(barrier), Some(oldest)) => oldest > barrier,
@@ -304,7 +308,7 @@ async fn beside_a_daemon(
             if passed {
                 barriers += 1;
                 if barriers == 3 {
-                    return Ok(true);
+                    return Ok(None);
                 }
             }
             if passed || barrier.is_none() {
@@ -325,7 +329,10 @@ async fn beside_a_daemon(
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
         if hub.take_over()? {
-            return Ok(false);
+            // What it answered before it went is done.
+            let pending = hub.store.pending_requests().await?;
+            waiting.retain(|name| pending.contains(name));
+            return Ok(Some(waiting.into_iter().collect()));
         }
     }
 }

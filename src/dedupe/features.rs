@@ -1,5 +1,6 @@
 //! What dedupe knows of a posting: a few hundred numbers, computed once.
 
+mod packed;
 mod said;
 
 use super::links;
@@ -10,6 +11,7 @@ use crate::model::{
     Contract, ContractForm, Offer, PlacePrecision, Posting, PostingId, Shift, Time,
 };
 use said::{duration_in, hours_in, pay_in, reference, references, start_in, time_in};
+use serde::{Deserialize, Serialize};
 
 /// Shingles kept of a text: the smallest hashes, so that two sketches are comparable.
 const SHINGLES: usize = 256;
@@ -17,7 +19,7 @@ const SHINGLES: usize = 256;
 const WORDS: usize = 256;
 
 /// A posting as [`super::compare`] and [`super::block_keys`] see it. Integers only.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Features {
     pub id: PostingId,
     pub own: bool,

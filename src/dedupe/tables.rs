@@ -1,12 +1,12 @@
 //! The reviewed tables, compiled in and read once.
 
 use super::text::{self, Words};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::LazyLock;
 
 /// How far a source is believed, field by field: 0 not at all, 2 against another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trust {
     pub place: u8,
     pub contract: u8,

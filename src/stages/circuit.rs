@@ -110,7 +110,7 @@ pub(super) fn isolate<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::{Bus, EmbeddedBus};
+    use crate::bus::{Bus, BusError, Delivery, EmbeddedBus};
     use crate::model::Clock;
     use crate::model::{EventKind, PostingId, Revision};
     use crate::stages::{CurrentFiles, Hub, Pipeline, Rules};
@@ -211,6 +211,57 @@ mod tests {
             assert!(began.elapsed() < Duration::from_secs(60));
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
+    }
+
+    /// Never has anything; counts how often it is asked.
+    #[derive(Default)]
+    struct Empty(AtomicUsize);
+
+    #[async_trait]
+    impl Bus for Empty {
+        async fn receive(
+            &self,
+            _: Stage,
+            _: usize,
+            wait: Duration,
+        ) -> Result<Vec<Delivery>, BusError> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            tokio::time::sleep(wait).await;
+            Ok(Vec::new())
+        }
+
+        async fn settle(&self, _: Stage, _: Vec<(Delivery, Verdict)>) -> Result<(), BusError> {
+            Ok(())
+        }
+
+        fn wake(&self, _: Stage) {}
+
+        async fn idle(&self) -> Result<bool, BusError> {
+            Ok(true)
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn workers_that_wait_for_their_turn_stop_without_it() {
+        let bus = Arc::new(Empty::default());
+        let hub = Hub {
+            store: Arc::new(SqliteStore::temporary().unwrap()),
+            bus: bus.clone(),
+            clock: Clock::fixed(Timestamp::UNIX_EPOCH),
+            files: CurrentFiles::default(),
+            rules: Rules::default(),
+        };
+        let worker: Arc<dyn Worker> = Arc::new(Fake::default());
+        let pipeline = Pipeline::of(hub, vec![worker; 4]);
+        let failed = vec![Verdict::Retry("x".into()); RUN];
+        pipeline.circuits[Stage::Normalise as usize].learn(Stage::Normalise, &failed);
+        let cancel = CancellationToken::new();
+        let (running, stop) = (pipeline.clone(), cancel.clone());
+        let running = tokio::spawn(async move { running.run(stop).await });
+        until(async || bus.0.load(Ordering::SeqCst) == 1).await;
+        cancel.cancel();
+        running.await.unwrap();
+        assert_eq!(bus.0.load(Ordering::SeqCst), 1, "the others did not begin");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -164,7 +164,9 @@ impl Worker for Dedupe {
             for part in written.await? {
                 commit.append(part?);
             }
+            commit.events.extend(derive::announced(&commit, now));
         }
+        commit.features = self.verdicts.to_keep();
         let inbox = inbox(Stage::Dedupe, events, &exceptions, now);
         tx.commit(commit, &inbox).await?;
         Ok(exceptions)

@@ -47,12 +47,21 @@ pub(super) fn write(
                 .extend(row.and_then(|row| merged_row(row, *into, now)));
         }
     }
-    let changed = commit.vacancies.iter().filter(|v| v.change.is_some());
-    let events = changed
-        .map(|v| Event::new(EventKind::VacancyChanged, v.id, Revision::default(), now))
-        .collect::<Vec<_>>();
-    commit.events.extend(events);
     Ok(commit)
+}
+
+/// The event that `commit` causes, if the public sees anything of it: one for all its changes, since
+/// whoever publishes reads them from the store.
+pub(super) fn announced(commit: &PublicCommit, now: Timestamp) -> Option<Event> {
+    let mut changed = commit.vacancies.iter().filter(|v| v.change.is_some());
+    let last = changed.next_back()?;
+    let revision = Revision::default();
+    Some(Event::new(
+        EventKind::VacancyChanged,
+        last.id,
+        revision,
+        now,
+    ))
 }
 
 /// The row of a derived vacancy, unless it is stored just so; its change, if the public sees one.
@@ -78,9 +87,10 @@ fn vacancy_row(
         }
         (None, None) => None,
     };
+    // A body says all that a record says.
     let same = stored.is_some_and(|s| {
         s.status == derived.status
-            && s.vacancy.as_ref() == Some(&derived.vacancy)
+            && (live || s.vacancy.as_ref() == Some(&derived.vacancy))
             && s.provenance.as_deref() == Some(&provenance)
     });
     if same && change.is_none() {

@@ -111,9 +111,14 @@ impl Worker for Normalise {
                 },
             };
             let (posting, features) = made;
-            let keys = features.as_ref().map_or_else(Vec::new, |f| f.keys());
+            outputs.push(output(
+                &state,
+                posting,
+                features.as_deref(),
+                wanted[&state.id],
+                now,
+            ));
             read.extend(features.map(|features| (state.id, features)));
-            outputs.push(output(&state, posting, keys, wanted[&state.id], now));
         }
         let inbox = inbox(Stage::Normalise, events, &exceptions, now);
         let written = self.hub.store.commit_normalised(outputs, &inbox).await?;
@@ -247,7 +252,7 @@ fn features(rules: &Rules, posting: &Posting) -> Option<Arc<Features>> {
 fn output(
     state: &PostingState,
     posting: Posting,
-    keys: Vec<u64>,
+    features: Option<&Features>,
     recheck: bool,
     now: Timestamp,
 ) -> NormalisedOutput {
@@ -262,7 +267,8 @@ fn output(
     NormalisedOutput {
         revision,
         posting,
-        keys,
+        keys: features.map_or_else(Vec::new, Features::keys),
+        features: features.map(|features| features.pack().into()),
         events: vec![event],
     }
 }

@@ -30,7 +30,7 @@ pub struct Pipeline {
     workers: Vec<Arc<dyn Worker>>,
     head: watch::Sender<u64>,
     done: Arc<[AtomicU64; 3]>,
-    circuits: Arc<[Circuit; 3]>,
+    pub(super) circuits: Arc<[Circuit; 3]>,
 }
 
 /// What draining did.
@@ -112,6 +112,10 @@ impl Pipeline {
         // A reception is never dropped half-way: what it had taken would be lost for a while.
         while !cancel.is_cancelled() {
             let probe = circuit.turn().await;
+            // The turn may have been long in coming: another worker's reception took its time.
+            if cancel.is_cancelled() {
+                return;
+            }
             let max = if probe.is_some() { 1 } else { BATCH };
             match self.receive(worker, max, wait).await {
                 Some(deliveries) => {

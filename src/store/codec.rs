@@ -47,6 +47,16 @@ pub(super) fn from_json<T: DeserializeOwned>(column: &'static str, text: &str) -
     })
 }
 
+pub(super) fn from_json_bytes<T: DeserializeOwned>(
+    column: &'static str,
+    bytes: &[u8],
+) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| Unreadable {
+        column,
+        why: error.to_string(),
+    })
+}
+
 /// A plain enumeration as its JSON name without quotes.
 pub(super) fn name<T: Serialize>(column: &'static str, value: &T) -> Result<String> {
     match serde_json::to_value(value) {
@@ -84,10 +94,7 @@ pub(super) fn from_packed_json<T: DeserializeOwned>(
     column: &'static str,
     frame: &[u8],
 ) -> Result<T> {
-    serde_json::from_slice(&unpack(column, frame)?).map_err(|error| Unreadable {
-        column,
-        why: error.to_string(),
-    })
+    from_json_bytes(column, &unpack(column, frame)?)
 }
 
 pub(super) fn pack(column: &'static str, bytes: &[u8]) -> Result<Vec<u8>> {

@@ -19,8 +19,8 @@ pub use types::*;
 pub const FLOOR: &str = "changes.floor";
 
 use crate::model::{
-    CloseReason, ConnectorName, Decision, Edge, Event, HoldId, MessageId, PostingId, PostingState,
-    Register, RegisterEntry, RegisterState, RunId, Stage, StoredPosting, VacancyId,
+    CloseReason, ConnectorName, Decision, Edge, Event, HoldId, MessageId, Posting, PostingId,
+    PostingState, Register, RegisterEntry, RegisterState, RunId, Stage, StoredPosting, VacancyId,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -34,9 +34,6 @@ fn erased_hash() -> String {
 
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub type DynStore = Arc<dyn Store>;
-
-/// Of a normalised body: the first 16 bytes of its BLAKE3 hash.
-pub type BodyDigest = [u8; 16];
 
 /// A right that lasts until it is dropped; what it rests on is the backend's affair.
 pub type Guard = Box<dyn Send + Sync>;
@@ -135,6 +132,10 @@ pub trait Store: Send + Sync + 'static {
     async fn load_normalised(&self, ids: &[PostingId]) -> Result<Vec<StoredPosting>>;
     /// Digests of normalised bodies: what was read of a body holds while its digest stays.
     async fn digests(&self, ids: &[PostingId]) -> Result<Vec<(PostingId, BodyDigest)>>;
+    /// Features as they were kept last, with the digest of the body that they are of.
+    async fn features(&self, ids: &[PostingId]) -> Result<Vec<KeptFeatures>>;
+    /// Normalised bodies alone, each with its own digest; unknown ids are absent.
+    async fn bodies(&self, ids: &[PostingId]) -> Result<Vec<(Posting, BodyDigest)>>;
     /// The hub-wide lock under which public state changes (law 3), with reads as of now.
     async fn lock_public(&self) -> Result<Box<dyn PublicTx>>;
 
@@ -281,7 +282,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`FLOOR`] then says below which change number tombstones may be missing; the newest change
     /// stays, since its number is the head.
     async fn prune(&self, runs_before: Timestamp, sketches_before: Timestamp) -> Result<u64>;
-    /// `(current, newest known)` schema versions; applies what is missing when `apply`.
+    /// `(current, newest known)` schema versions; applies what is missing when `apply`. A store of a
+    /// newer program is an error, unless that one left what this one needs.
     async fn migrate(&self, apply: bool) -> Result<(u32, u32)>;
 }
 
@@ -300,11 +302,16 @@ pub trait PublicTx: Send {
     async fn load_normalised(&mut self, ids: &[PostingId]) -> Result<Vec<StoredPosting>>;
     /// As [`Store::digests`], read under the lock.
     async fn digests(&mut self, ids: &[PostingId]) -> Result<Vec<(PostingId, BodyDigest)>>;
+    /// As [`Store::features`], read under the lock.
+    async fn features(&mut self, ids: &[PostingId]) -> Result<Vec<KeptFeatures>>;
+    /// As [`Store::bodies`], read under the lock.
+    async fn bodies(&mut self, ids: &[PostingId]) -> Result<Vec<(Posting, BodyDigest)>>;
     /// Stored edges that touch any of `ids`.
     async fn edges(&mut self, ids: &[PostingId]) -> Result<Vec<Edge>>;
     /// Members of the clusters that contain any of `ids`, the `ids` included.
     async fn clusters(&mut self, ids: &[PostingId]) -> Result<Vec<(PostingId, VacancyId)>>;
-    /// Vacancies by exact id, closed ones included.
+    /// Vacancies by exact id, closed ones included; the record may be left out of one that has a
+    /// body, which says the same.
     async fn vacancies(&mut self, ids: &[VacancyId]) -> Result<Vec<StoredVacancy>>;
     /// Decisions that name any of `ids`.
     async fn decisions(&mut self, ids: &[PostingId]) -> Result<Vec<Decision>>;

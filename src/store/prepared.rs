@@ -61,6 +61,7 @@ impl PackedOutput {
 pub(super) struct PackedVacancy {
     pub id: VacancyId,
     pub status: String,
+    /// Absent where the body says the same.
     pub record: Option<Vec<u8>>,
     pub provenance: Option<Vec<u8>>,
     pub change: Option<PackedChange>,
@@ -99,7 +100,8 @@ impl PackedVacancy {
                 merged: change.into,
             }),
         };
-        let record = write.vacancy.as_ref();
+        let published = change.as_ref().is_some_and(|change| change.body.is_some());
+        let record = write.vacancy.as_ref().filter(|_| !published);
         Ok(Self {
             id: write.id,
             status: codec::json("vacancy.status", &write.status)?,

@@ -319,12 +319,21 @@ pub struct Pulled {
     pub made_from: Option<Revision>,
 }
 
+/// Of a normalised body: the first 16 bytes of its BLAKE3 hash.
+pub type BodyDigest = [u8; 16];
+
+/// Features of a posting as bytes, and the digest of the body that they were read of.
+pub type KeptFeatures = (PostingId, BodyDigest, Bytes);
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct NormalisedOutput {
     pub revision: Revision,
     pub posting: Posting,
     /// Blocking keys, sorted and distinct; empty for a posting that is closed or internal.
     pub keys: Vec<u64>,
+    /// What dedupe knows of the posting, as bytes that mean nothing to the store; `None` drops what
+    /// was kept of it.
+    pub features: Option<Bytes>,
     pub events: Vec<Event>,
 }
 
@@ -399,6 +408,8 @@ pub struct PublicCommit {
     pub vacancies: Vec<VacancyWrite>,
     /// What the verdicts of these postings were made from.
     pub deduped: Vec<(PostingId, Revision)>,
+    /// Features that had to be read of bodies, to be kept.
+    pub features: Vec<KeptFeatures>,
     pub events: Vec<Event>,
 }
 
@@ -410,6 +421,7 @@ impl PublicCommit {
         self.clusters.append(&mut other.clusters);
         self.vacancies.append(&mut other.vacancies);
         self.deduped.append(&mut other.deduped);
+        self.features.append(&mut other.features);
         self.events.append(&mut other.events);
     }
 }

@@ -1,11 +1,16 @@
 //! `kill -9` at any moment, then `sync`: what is published is what a run without the kill gives.
 
+use crate::support::feeds::{Answer, Feeds};
 use crate::support::hub::{Hub, NOW};
 use crate::twice::{demo_hub, happen};
 use passerelle::demo::{Demo, Folder};
-use passerelle::model::Stage;
+use passerelle::model::{ConnectorName, Stage};
 use passerelle::store::{PipelineLock, SqliteOptions, SqliteStore, Store};
+use serde_json::json;
 use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Moments of the first `sync` at which it is killed, spread over its whole length.
@@ -190,6 +195,57 @@ async fn a_sync_waits_for_the_schema_that_another_is_making() {
     assert!(wait(&mut second, Duration::from_secs(60)).success());
 }
 
+/// A daemon dies between two of the runs that a `sync` asked it for: what it had answered is not
+/// pulled again, the rest is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_takes_over_what_a_dead_daemon_left() {
+    let (hub, feeds) = (Hub::new(), Feeds::start());
+    let shut = Arc::new(AtomicBool::new(true));
+    for name in ["quick", "slow"] {
+        let path = format!("/{name}.json");
+        hub.connector(
+            name,
+            &format!(
+                "name = \"{name}\"\n[source]\nkind = \"json\"\nurl = \"{}\"\n\
+                 [records]\npath = \"jobs\"\n[fields]\nreference = \"ref\"\ntitle = \"ref\"\n",
+                feeds.url(&path)
+            ),
+        );
+        let (gate, slow) = (shut.clone(), name == "slow");
+        feeds.route(&path, move |_| {
+            while slow && gate.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Answer::json(&json!({ "jobs": [{ "ref": "Infirmier de nuit" }] }))
+        });
+    }
+    let daemon = hub.serve();
+    let mut sync = hub.command(&["sync", "--json"]);
+    let sync = sync.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let sync = sync.spawn().unwrap();
+    let store = hub.store();
+    let slow = ConnectorName::from("slow");
+    let began = Instant::now();
+    loop {
+        let asked = feeds.asked("/slow.json").len();
+        let pending = store.pending_requests().await.unwrap();
+        if asked > 0 && pending == [slow.clone()] {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(120), "{pending:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    drop(daemon);
+    shut.store(false, Ordering::SeqCst);
+    let ended = sync.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    let said: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(said["connectors"].as_array().unwrap().len(), 2, "{said}");
+    assert_eq!(feeds.asked("/quick.json").len(), 1);
+    assert_eq!(feeds.asked("/slow.json").len(), 2);
+    assert_eq!(hub.published().await.len(), 2);
+}
+
 fn wait(child: &mut std::process::Child, limit: Duration) -> std::process::ExitStatus {
     let deadline = Instant::now() + limit;
     loop {
@@ -210,7 +266,6 @@ trait SpawnQuiet {
 
 impl SpawnQuiet for std::process::Command {
     fn spawn_quiet(&mut self) -> std::process::Child {
-        use std::process::Stdio;
         self.stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

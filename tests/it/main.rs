@@ -24,6 +24,7 @@ mod presets;
 mod processes;
 mod rabbit;
 mod services;
+mod shutdown;
 mod sqlite_faults;
 mod store_contract;
 mod support;

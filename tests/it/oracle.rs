@@ -3,7 +3,8 @@
 //! plain reference in memory makes of the same inputs: nothing lost, invented or torn.
 //!
 //! `ORACLE_SEEDS=N` runs N embedded schedules, `ORACLE_CLUSTER_SEEDS=N` over RabbitMQ and
-//! PostgreSQL; `ORACLE_FIRST=S` begins at seed S, so that one that failed is played again.
+//! PostgreSQL; `ORACLE_FIRST=S` begins at seed S, so that one that failed is played again. With
+//! `ORACLE_TALLY=FILE` each schedule that has ended adds its line, and the faults so far, to a file.
 
 mod faults;
 
@@ -22,6 +23,7 @@ use passerelle::store::{DynStore, SqliteOptions, SqliteStore};
 use reference::Reference;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::Arc;
 use world::{Random, SOURCES, World};
 
@@ -233,6 +235,33 @@ fn differences(found: &BTreeMap<String, String>, wanted: &BTreeMap<String, Strin
     text
 }
 
+/// Faults injected so far, by kind.
+fn injected(clustered: bool) -> Vec<(&'static str, u64)> {
+    let injected = INJECTED.lock().unwrap();
+    let of_this = injected.iter().filter(|((of, _), _)| *of == clustered);
+    of_this
+        .map(|((_, kind), number)| (*kind, *number))
+        .collect()
+}
+
+/// What became of a schedule, for a run of hours that may be cut off.
+fn tally(seed: u64, clustered: bool, breach: Option<&str>) {
+    let Some(path) = std::env::var_os("ORACLE_TALLY") else {
+        return;
+    };
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path);
+    let kinds = injected(clustered);
+    let kinds: Vec<String> = kinds
+        .iter()
+        .map(|(kind, n)| format!("{kind} {n}"))
+        .collect();
+    let end = breach.unwrap_or("sound");
+    writeln!(file.unwrap(), "seed {seed}: {end} | {}", kinds.join(", ")).unwrap();
+}
+
 fn number(name: &str, default: u64) -> u64 {
     let set = std::env::var(name).ok().and_then(|n| n.parse().ok());
     set.unwrap_or(default)
@@ -252,6 +281,7 @@ async fn play_all(count: u64, at_once: usize, database: Option<Arc<Database>>) {
             if let Some(breach) = &breach {
                 eprintln!("{breach}");
             }
+            tally(seed, clustered, breach.as_deref());
             breach
         }
     });
@@ -260,11 +290,10 @@ async fn play_all(count: u64, at_once: usize, database: Option<Arc<Database>>) {
         .filter_map(async |breach| breach)
         .collect()
         .await;
-    let injected = INJECTED.lock().unwrap().clone();
-    let mut total = 0;
-    for ((_, kind), number) in injected.iter().filter(|((of, _), _)| *of == clustered) {
+    let injected = injected(clustered);
+    let total: u64 = injected.iter().map(|(_, number)| number).sum();
+    for (kind, number) in injected {
         eprintln!("{number:6} {kind}");
-        total += number;
     }
     let hub = if clustered {
         "RabbitMQ and PostgreSQL"

@@ -4,7 +4,7 @@ use crate::store_contract::backend::{Backend, Schema};
 use crate::store_contract::fixtures::*;
 use crate::support::proxy::Proxy;
 use passerelle::model::{Stage, TombstoneReason};
-use passerelle::store::{DynStore, Hint, Hints, PostgresOptions, PostgresStore, StoreError};
+use passerelle::store::{DynStore, Hint, Hints, PostgresOptions, PostgresStore, Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -281,6 +281,43 @@ async fn processes_that_start_together_migrate_once() {
     for opening in openings.collect::<Vec<_>>() {
         assert!(opening.await.unwrap().is_ok());
     }
+}
+
+/// Processes are exchanged one by one: the old ones go on until a migration takes away what they use.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_program_lives_with_what_a_newer_one_only_added() {
+    let Some((backend, url)) = backend("rolling").await else {
+        return;
+    };
+    let running = backend.open().await;
+    let (current, known) = running.migrate(false).await.unwrap();
+    assert_eq!(current, known);
+    let next = known + 1;
+    let expanded = format!(
+        "ALTER TABLE posting ADD COLUMN later INTEGER; CREATE TABLE later (n INTEGER); \
+         INSERT INTO schema_version (version, needs) VALUES ({next}, {known})"
+    );
+    schema(&backend).order(&expanded).await;
+    assert_eq!(running.migrate(false).await.unwrap(), (next, known));
+    seen(&running, &[record("A", "")]).await;
+    let restarted = PostgresStore::open(&url, &PostgresOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        restarted.posting_states(&connector()).await.unwrap().len(),
+        1
+    );
+    let contracted =
+        format!("INSERT INTO schema_version (version, needs) VALUES ({next} + 1, {next})");
+    schema(&backend).order(&contracted).await;
+    assert!(matches!(
+        running.migrate(false).await,
+        Err(StoreError::Newer { found, .. }) if found == next + 1
+    ));
+    assert!(matches!(
+        PostgresStore::open(&url, &PostgresOptions::default()).await,
+        Err(StoreError::Newer { .. })
+    ));
 }
 
 #[tokio::test(flavor = "multi_thread")]

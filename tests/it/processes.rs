@@ -118,10 +118,12 @@ async fn six_processes_end_with_the_bytes_of_one() {
         }
         let all: u64 = shares.iter().sum();
         eprintln!("{stage}: {shares:?} events");
-        assert!(
-            all > 100 && shares.iter().all(|share| share * 5 >= all),
-            "{stage}: {shares:?}"
-        );
+        // Publishing reads the changes from the store: its events only say that there are some.
+        let fair = match stage {
+            "publish" => shares.iter().all(|share| *share > 0),
+            _ => all > 100 && shares.iter().all(|share| share * 5 >= all),
+        };
+        assert!(fair, "{stage}: {shares:?}");
     }
     let met = std::fs::read_dir(meetings.path()).unwrap().flatten();
     let met = met.filter(|entry| entry.file_name().to_string_lossy().ends_with(".met"));

@@ -7,7 +7,7 @@ use lapin::options::{
     QueueDeclareOptions,
 };
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties};
 use passerelle::bus::rabbit::{
     BusHealth, PUBLIC, RabbitBus, RabbitConfig, retry_queue, work_queue,
 };
@@ -233,6 +233,51 @@ async fn what_cannot_be_read_is_parked_with_its_bytes() {
         .map(|parked| parked.body)
         .collect();
     assert_eq!(kept, bodies.iter().map(|body| body.to_vec()).collect());
+}
+
+/// A hundred megabytes that are no event: the broker refuses them (4.x), or they are parked whole; what
+/// comes after them goes its way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_of_a_hundred_megabytes_harms_no_other() {
+    let _shared = BROKER.read().await;
+    let Some(broker) = broker("huge") else {
+        return;
+    };
+    let rig = rig(&broker).await;
+    let (_connection, channel) = channel(&broker).await;
+    channel.confirm_select(Default::default()).await.unwrap();
+    let huge = vec![b'x'; 100 << 20];
+    let sent = channel
+        .basic_publish(
+            "passerelle.events".into(),
+            "posting.pulled".into(),
+            BasicPublishOptions::default(),
+            &huge,
+            BasicProperties::default().with_delivery_mode(2),
+        )
+        .await;
+    let taken = match sent {
+        Ok(confirm) => matches!(confirm.await, Ok(Confirmation::Ack(None))),
+        Err(_) => false,
+    };
+    let wanted: BTreeSet<_> = events(50).iter().map(|event| event.key.clone()).collect();
+    rig.send(events(50)).await;
+    let mut came = BTreeSet::new();
+    while came != wanted {
+        let batch = rig.receive(50).await;
+        assert!(!batch.is_empty(), "{} came", came.len());
+        came.extend(batch.iter().map(|delivery| delivery.event.key.clone()));
+        rig.end(batch, Verdict::Done).await;
+    }
+    rig.until_idle().await;
+    let began = Instant::now();
+    while rig.store.parked().await.unwrap().len() < usize::from(taken) {
+        assert!(began.elapsed() < SOON * 2, "not parked");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for parked in rig.store.parked().await.unwrap() {
+        assert!(parked.body == huge, "{} bytes", parked.body.len());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

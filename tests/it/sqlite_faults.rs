@@ -1,11 +1,13 @@
 //! What only a file can suffer: a full disk, a torn log, a newer program, a second process.
 
 use crate::store_contract::fixtures::*;
+use crate::support::hub::Hub;
 use passerelle::model::Stage;
 use passerelle::store::{
     DynStore, PipelineLock, RunEnd, SnapshotKind, SqliteOptions, SqliteStore, Store, StoreError,
 };
 use std::path::Path;
+use std::process::Output;
 use std::sync::Arc;
 
 fn options() -> SqliteOptions {
@@ -142,6 +144,42 @@ async fn a_store_that_is_behind_waits_for_its_migration() {
     assert!(current < known);
     assert_eq!(store.migrate(true).await.unwrap(), (known, known));
     assert_eq!(store.head().await.unwrap(), 0);
+}
+
+/// The command: once, then never again, and not against whoever runs the pipeline.
+#[tokio::test]
+async fn migrate_does_what_is_missing_and_nothing_else() {
+    let hub = Hub::new();
+    let path = hub.path("data/passerelle.db");
+    let said = |output: &Output| {
+        let text = [&output.stdout[..], &output.stderr[..]].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    let unmigrated = SqliteOptions {
+        migrate: false,
+        ..options()
+    };
+    let pipeline = PipelineLock::acquire(&path).unwrap();
+    drop(SqliteStore::open(&path, &unmigrated).unwrap());
+    let (code, text) = said(&hub.run(&["migrate", "--dry-run"]));
+    assert!(
+        code == Some(0) && text.contains("this program wants"),
+        "{text}"
+    );
+    let (code, text) = said(&hub.run(&["migrate"]));
+    let pid = std::process::id().to_string();
+    assert!(code == Some(1) && text.contains(&pid), "{text}");
+    drop(pipeline);
+    let (code, text) = said(&hub.run(&["migrate"]));
+    assert!(code == Some(0) && text.contains("from schema 0"), "{text}");
+    // Beside a daemon too there is nothing to do, and nothing to stop for.
+    let _pipeline = PipelineLock::acquire(&path).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    for arguments in [&["migrate"][..], &["migrate", "--dry-run"]] {
+        let (code, text) = said(&hub.run(arguments));
+        assert!(code == Some(0) && text.contains("nothing to do"), "{text}");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,12 +2,12 @@
 
 use super::blocks::set_keys;
 use super::failure::Result;
-use super::outbox;
 use super::postings::{lock_rows, rounds};
 use super::rows::{STATE, all, run, state, state_columns, uuids};
-use crate::model::{PostingId, Revision, StoredPosting};
+use super::{features, outbox};
+use crate::model::{Posting, PostingId, Revision, StoredPosting};
 use crate::store::prepared::{PackedOutput, distinct};
-use crate::store::{BodyDigest, Inbox, Pulled, codec};
+use crate::store::{BodyDigest, Inbox, KeptFeatures, Pulled, codec};
 use deadpool_postgres::GenericClient;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tokio_postgres::Row;
@@ -100,6 +100,28 @@ pub(super) async fn digests(
     rows.iter().map(read).collect()
 }
 
+/// Bodies with the digests that they were stored under.
+pub(super) async fn alone(
+    c: &impl GenericClient,
+    ids: &[PostingId],
+) -> Result<Vec<(Posting, BodyDigest)>> {
+    let rows = all(
+        c,
+        "SELECT b.body, p.made_digest FROM posting p JOIN normalised b ON b.posting = p.id \
+         WHERE p.id = ANY($1) AND length(p.made_digest) = 16",
+        &[&uuids(ids)],
+    )
+    .await?;
+    unpacked(rows, |row| {
+        let digest: &[u8] = row.try_get(1)?;
+        Ok((
+            codec::from_packed_json("normalised.body", row.try_get(0)?)?,
+            BodyDigest::try_from(digest).unwrap_or_default(),
+        ))
+    })
+    .await
+}
+
 /// Reads wide rows on a blocking thread: decompressing and parsing are no work for the runtime's.
 pub(super) async fn unpacked<T: Send + 'static>(
     rows: Vec<Row>,
@@ -145,6 +167,8 @@ async fn commit_round(c: &impl GenericClient, round: Vec<PackedOutput>) -> Resul
     let mut changed = Vec::new();
     let mut bodies = Vec::new();
     let mut keys: BTreeMap<Uuid, BTreeSet<i64>> = BTreeMap::new();
+    let mut kept: Vec<KeptFeatures> = Vec::new();
+    let mut bare = Vec::new();
     let mut events = Vec::new();
     for packed in round {
         let PackedOutput {
@@ -173,6 +197,10 @@ async fn commit_round(c: &impl GenericClient, round: Vec<PackedOutput>) -> Resul
             id,
             output.keys.iter().map(|key| key.cast_signed()).collect(),
         );
+        match output.features {
+            Some(features) => kept.push((output.posting.id, digest, features)),
+            None => bare.push(id),
+        }
         events.extend(output.events);
     }
     // The source's expiry counts while its observation is the newest.
@@ -194,5 +222,7 @@ async fn commit_round(c: &impl GenericClient, round: Vec<PackedOutput>) -> Resul
     )
     .await?;
     set_keys(c, &ids, &keys).await?;
+    features::put(c, &kept).await?;
+    features::drop(c, &bare).await?;
     outbox::put(c, &events).await
 }

@@ -11,6 +11,7 @@ mod blocks;
 mod bodies;
 mod compare;
 mod failure;
+mod features;
 mod hints;
 mod locks;
 mod migrate;
@@ -112,8 +113,8 @@ impl PostgresStore {
         let store = Self::connect(config, options, tls).map_err(|failure| failure.told(&doing))?;
         let opened = store.prepare(options.migrate).await;
         match opened.map_err(|failure| failure.trusting(&trusted).told(&doing))? {
-            found if found > migrate::KNOWN => Err(StoreError::Newer {
-                found,
+            found if !found.is_for_us() => Err(StoreError::Newer {
+                found: found.version,
                 known: migrate::KNOWN,
             }),
             _ => Ok(store),
@@ -156,11 +157,11 @@ impl PostgresStore {
         })
     }
 
-    /// The schema version found, after migrations if they are asked for.
-    async fn prepare(&self, migrate: bool) -> failure::Result<u32> {
+    /// The schema found, before migrations if they are asked for.
+    async fn prepare(&self, migrate: bool) -> failure::Result<migrate::Schema> {
         let mut client = self.pool.get().await?;
         let found = migrate::current(&client).await?;
-        if migrate && found < migrate::KNOWN {
+        if migrate && found.version < migrate::KNOWN {
             migrate::apply(&mut client, self.migration_lock).await?;
         }
         Ok(found)

@@ -155,6 +155,7 @@ pub(super) async fn prune(
         let of = [&forgotten as &(dyn tokio_postgres::types::ToSql + Sync)];
         dropped += run(c, "DELETE FROM normalised WHERE posting = ANY($1)", &of).await?;
         dropped += run(c, "DELETE FROM block_key WHERE posting = ANY($1)", &of).await?;
+        run(c, "DELETE FROM features WHERE posting = ANY($1)", &of).await?;
         run(
             c,
             "UPDATE posting SET made_observation = NULL, made_rules = NULL, made_digest = NULL \

@@ -2,10 +2,10 @@
 
 use super::failure::{Failure, Result};
 use super::rows::run;
-use super::{blocks, bodies, people, vacancies};
-use crate::model::{Decision, Edge, PostingId, StoredPosting, VacancyId};
+use super::{blocks, bodies, features, people, vacancies};
+use crate::model::{Decision, Edge, Posting, PostingId, StoredPosting, VacancyId};
 use crate::store::prepared::Blocks;
-use crate::store::{BodyDigest, Inbox, PublicCommit, PublicTx, StoredVacancy};
+use crate::store::{BodyDigest, Inbox, KeptFeatures, PublicCommit, PublicTx, StoredVacancy};
 use async_trait::async_trait;
 use deadpool_postgres::{Client, Object};
 use std::time::Duration;
@@ -99,6 +99,19 @@ impl PublicTx for PostgresPublicTx {
     ) -> crate::store::Result<Vec<(PostingId, BodyDigest)>> {
         let read = async { bodies::digests(self.client()?, ids).await };
         self.patient("read digests", read).await
+    }
+
+    async fn features(&mut self, ids: &[PostingId]) -> crate::store::Result<Vec<KeptFeatures>> {
+        let read = async { features::of(self.client()?, ids).await };
+        self.patient("read features", read).await
+    }
+
+    async fn bodies(
+        &mut self,
+        ids: &[PostingId],
+    ) -> crate::store::Result<Vec<(Posting, BodyDigest)>> {
+        let read = async { bodies::alone(self.client()?, ids).await };
+        self.patient("load bodies", read).await
     }
 
     async fn edges(&mut self, ids: &[PostingId]) -> crate::store::Result<Vec<Edge>> {

@@ -3,19 +3,19 @@
 use super::public_tx::PostgresPublicTx;
 use super::rows::run;
 use super::{
-    PostgresStore, blocks, bodies, compare, hints, migrate, operations, outbox, people, postings,
-    registers, runs, vacancies,
+    PostgresStore, blocks, bodies, compare, features, hints, migrate, operations, outbox, people,
+    postings, registers, runs, vacancies,
 };
 use crate::model::{
-    CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState,
-    Register, RegisterEntry, RegisterState, RunId, Stage, StoredPosting, VacancyId,
+    CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, Posting, PostingId,
+    PostingState, Register, RegisterEntry, RegisterState, RunId, Stage, StoredPosting, VacancyId,
 };
 use crate::store::prepared::{PackedOutput, PackedRecord, prepared};
 use crate::store::{
     BodyDigest, Change, Compared, ConnectorState, Counts, Guard, Hint, Hints, Hold, Inbox,
-    KeyedEntry, Leased, NewRun, NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange,
-    PublicTx, PublicVacancy, Pulled, Reject, Result, Run, RunEnd, Settlement, SnapshotKind,
-    StagedRecord, Statistics, Store, StoredVacancy, Trace, codec,
+    KeptFeatures, KeyedEntry, Leased, NewRun, NormalisedOutput, OutboxDepth, Parked, Plan,
+    PostingChange, PublicTx, PublicVacancy, Pulled, Reject, Result, Run, RunEnd, Settlement,
+    SnapshotKind, StagedRecord, Statistics, Store, StoreError, StoredVacancy, Trace, codec,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -223,6 +223,16 @@ impl Store for PostgresStore {
 
     async fn digests(&self, ids: &[PostingId]) -> Result<Vec<(PostingId, BodyDigest)>> {
         self.read("read digests", async |c| bodies::digests(c, ids).await)
+            .await
+    }
+
+    async fn features(&self, ids: &[PostingId]) -> Result<Vec<KeptFeatures>> {
+        self.read("read features", async |c| features::of(c, ids).await)
+            .await
+    }
+
+    async fn bodies(&self, ids: &[PostingId]) -> Result<Vec<(Posting, BodyDigest)>> {
+        self.read("load bodies", async |c| bodies::alone(c, ids).await)
             .await
     }
 
@@ -548,7 +558,7 @@ impl Store for PostgresStore {
     }
 
     async fn migrate(&self, apply: bool) -> Result<(u32, u32)> {
-        let migrated: super::failure::Result<u32> = async {
+        let migrated: super::failure::Result<migrate::Schema> = async {
             let mut client = self.client().await?;
             if apply {
                 migrate::apply(&mut client, self.migration_lock).await?;
@@ -556,7 +566,13 @@ impl Store for PostgresStore {
             migrate::current(&client).await
         }
         .await;
-        let current = migrated.map_err(|failure| failure.told("migrate the store"))?;
-        Ok((current, migrate::KNOWN))
+        let schema = migrated.map_err(|failure| failure.told("migrate the store"))?;
+        if !schema.is_for_us() {
+            return Err(StoreError::Newer {
+                found: schema.version,
+                known: migrate::KNOWN,
+            });
+        }
+        Ok((schema.version, migrate::KNOWN))
     }
 }

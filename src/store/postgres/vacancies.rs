@@ -3,7 +3,7 @@
 use super::failure::{Failure, Result};
 use super::people::single;
 use super::rows::{all, limit, one, run, uuids};
-use super::{bodies, outbox};
+use super::{bodies, features, outbox};
 use crate::model::{Edge, PostingId, Revision, VacancyId, VacancyStatus};
 use crate::store::prepared::{PackedChange, PackedVacancy, pack_vacancies};
 use crate::store::{
@@ -118,7 +118,7 @@ pub(super) async fn resolve(
 ) -> Result<Option<StoredVacancy>> {
     let mut id = id;
     for _ in 0..HOPS {
-        let found = get(c, &[id]).await?.pop();
+        let found = whole(c, id).await?;
         let merged = match &found {
             Some(row) => match row.status {
                 VacancyStatus::Merged { into } => Some(into),
@@ -141,7 +141,21 @@ pub(super) async fn resolve(
             _ => return Ok(found),
         }
     }
-    Ok(get(c, &[id]).await?.pop())
+    whole(c, id).await
+}
+
+/// A vacancy with its record.
+async fn whole(c: &impl GenericClient, id: VacancyId) -> Result<Option<StoredVacancy>> {
+    let mut found = get(c, &[id]).await?.pop();
+    if let Some(StoredVacancy {
+        vacancy: vacancy @ None,
+        body: Some(body),
+        ..
+    }) = &mut found
+    {
+        *vacancy = Some(codec::from_json_bytes("vacancy.body", body)?);
+    }
+    Ok(found)
 }
 
 pub(super) async fn head(c: &impl GenericClient) -> Result<u64> {
@@ -237,6 +251,7 @@ pub(super) async fn commit(
     write_clusters(c, &commit.clusters).await?;
     write_vacancies(c, commit.vacancies).await?;
     write_deduped(c, &commit.deduped).await?;
+    features::put(c, &commit.features).await?;
     outbox::put(c, &commit.events).await?;
     outbox::settle_inbox(c, inbox).await
 }
@@ -338,8 +353,25 @@ async fn write_vacancies(c: &impl GenericClient, writes: Vec<VacancyWrite>) -> R
             changes.insert(write.id.0, (seq, change));
         }
     }
-    let ids: Vec<Uuid> = rows.keys().copied().collect();
-    let statuses: Vec<&str> = rows.values().map(|w| w.status.as_str()).collect();
+    let silent: Vec<&PackedVacancy> = rows
+        .iter()
+        .filter(|(id, _)| !changes.contains_key(*id))
+        .map(|(_, write)| *write)
+        .collect();
+    if !silent.is_empty() {
+        write_silent(c, &silent).await?;
+    }
+    if changes.is_empty() {
+        return Ok(());
+    }
+    write_changes(c, &rows, &changes).await?;
+    super::hints::say(c, crate::store::Hint::Changes).await
+}
+
+/// Vacancies of which the public hears nothing.
+async fn write_silent(c: &impl GenericClient, writes: &[&PackedVacancy]) -> Result<()> {
+    let ids: Vec<Uuid> = writes.iter().map(|w| w.id.0).collect();
+    let statuses: Vec<&str> = writes.iter().map(|w| w.status.as_str()).collect();
     run(
         c,
         "INSERT INTO vacancy (id, status, public, seq) \
@@ -348,8 +380,8 @@ async fn write_vacancies(c: &impl GenericClient, writes: Vec<VacancyWrite>) -> R
         &[&ids, &statuses],
     )
     .await?;
-    let records: Vec<Option<&[u8]>> = rows.values().map(|w| w.record.as_deref()).collect();
-    let provenances: Vec<Option<&[u8]>> = rows.values().map(|w| w.provenance.as_deref()).collect();
+    let records: Vec<Option<&[u8]>> = writes.iter().map(|w| w.record.as_deref()).collect();
+    let provenances: Vec<Option<&[u8]>> = writes.iter().map(|w| w.provenance.as_deref()).collect();
     run(
         c,
         "INSERT INTO vacancy_body (id, record, provenance) \
@@ -359,18 +391,19 @@ async fn write_vacancies(c: &impl GenericClient, writes: Vec<VacancyWrite>) -> R
         &[&ids, &records, &provenances],
     )
     .await?;
-    if changes.is_empty() {
-        return Ok(());
-    }
-    write_changes(c, &changes).await?;
-    super::hints::say(c, crate::store::Hint::Changes).await
+    Ok(())
 }
 
 async fn write_changes(
     c: &impl GenericClient,
+    rows: &BTreeMap<Uuid, &PackedVacancy>,
     changes: &BTreeMap<Uuid, (i64, &PackedChange)>,
 ) -> Result<()> {
     let ids: Vec<Uuid> = changes.keys().copied().collect();
+    let rows: Vec<&PackedVacancy> = ids.iter().filter_map(|id| rows.get(id).copied()).collect();
+    let statuses: Vec<&str> = rows.iter().map(|w| w.status.as_str()).collect();
+    let records: Vec<Option<&[u8]>> = rows.iter().map(|w| w.record.as_deref()).collect();
+    let provenances: Vec<Option<&[u8]>> = rows.iter().map(|w| w.provenance.as_deref()).collect();
     let numbers: Vec<i64> = changes.values().map(|(seq, _)| *seq).collect();
     let instants: Vec<i64> = changes.values().map(|(_, change)| change.at).collect();
     let bodies: Vec<Option<&[u8]>> = changes.values().map(|(_, c)| c.body.as_deref()).collect();
@@ -381,17 +414,22 @@ async fn write_changes(
         .collect();
     run(
         c,
-        "UPDATE vacancy v SET public = t.reason IS NULL, seq = t.seq, changed_at = t.at \
-         FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[]) \
-         AS t (id, seq, at, reason) WHERE v.id = t.id",
-        &[&ids, &numbers, &instants, &reasons],
+        "INSERT INTO vacancy (id, status, public, seq, changed_at) \
+         SELECT id, status, reason IS NULL, seq, at \
+         FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::text[]) \
+         AS t (id, status, seq, at, reason) \
+         ON CONFLICT (id) DO UPDATE SET status = excluded.status, public = excluded.public, \
+         seq = excluded.seq, changed_at = excluded.changed_at",
+        &[&ids, &statuses, &numbers, &instants, &reasons],
     )
     .await?;
     run(
         c,
-        "UPDATE vacancy_body b SET body = t.body FROM unnest($1::uuid[], $2::bytea[]) \
-         AS t (id, body) WHERE b.id = t.id",
-        &[&ids, &bodies],
+        "INSERT INTO vacancy_body (id, record, provenance, body) \
+         SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bytea[]) \
+         ON CONFLICT (id) DO UPDATE SET record = excluded.record, \
+         provenance = excluded.provenance, body = excluded.body",
+        &[&ids, &records, &provenances, &bodies],
     )
     .await?;
     run(

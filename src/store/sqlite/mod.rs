@@ -7,6 +7,7 @@
 
 mod compare;
 mod failure;
+mod features;
 mod lock;
 mod migrate;
 mod operations;

@@ -189,6 +189,7 @@ pub(super) fn prune(
     for id in &forgotten {
         dropped += run(c, "DELETE FROM normalised WHERE posting = ?1", [id])?;
         dropped += run(c, "DELETE FROM block_key WHERE posting = ?1", [id])?;
+        run(c, "DELETE FROM features WHERE posting = ?1", [id])?;
         run(
             c,
             "UPDATE posting SET made_observation = NULL, made_rules = NULL, made_digest = NULL \

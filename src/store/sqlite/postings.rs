@@ -1,11 +1,11 @@
 //! Postings: narrow state, payloads, normalised bodies with their blocking keys.
 
 use super::failure::Result;
-use super::outbox;
 use super::rows::{STATE, all, one, run, state, state_columns, uuid};
+use super::{features, outbox};
 use crate::model::{
-    CloseReason, ConnectorName, Event, EventKind, PostingId, PostingState, RULES, Revision, RunId,
-    StoredPosting,
+    CloseReason, ConnectorName, Event, EventKind, Posting, PostingId, PostingState, RULES,
+    Revision, RunId, StoredPosting,
 };
 use crate::store::prepared::{Blocks, PackedOutput, distinct, rechecks};
 use crate::store::{BodyDigest, Inbox, PostingChange, Pulled, codec};
@@ -311,6 +311,10 @@ pub(super) fn commit_normalised(
             body.execute(params![id, frame])?;
         }
         set_keys(c, output.posting.id, &output.keys)?;
+        match &output.features {
+            Some(kept) => features::put(c, output.posting.id, digest, kept)?,
+            None => features::drop(c, output.posting.id)?,
+        }
         outbox::put(c, &output.events)?;
     }
     outbox::settle_inbox(c, inbox)
@@ -479,6 +483,28 @@ pub(super) fn digests(c: &Connection, ids: &[PostingId]) -> Result<Vec<(PostingI
             |row| Ok(row.get(0)?),
         )?;
         found.extend(digest.map(|digest: BodyDigest| (id, digest)));
+    }
+    Ok(found)
+}
+
+/// Bodies with the digests that they were stored under.
+pub(super) fn bodies(c: &Connection, ids: &[PostingId]) -> Result<Vec<(Posting, BodyDigest)>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for id in distinct(ids) {
+        let body = one(
+            c,
+            "SELECT b.body, p.made_digest FROM posting p JOIN normalised b ON b.posting = p.id \
+             WHERE p.id = ?1 AND p.made_digest IS NOT NULL",
+            [id.0.as_bytes()],
+            |row| {
+                let frame: Vec<u8> = row.get(0)?;
+                Ok((
+                    codec::from_packed_json("normalised.body", &frame)?,
+                    row.get(1)?,
+                ))
+            },
+        )?;
+        found.extend(body);
     }
     Ok(found)
 }

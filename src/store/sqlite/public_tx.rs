@@ -3,11 +3,11 @@
 
 use super::failure::{Failure, Result};
 use super::readers::Reader;
-use super::{Inner, people, postings, vacancies};
-use crate::model::{Decision, Edge, MessageId, PostingId, StoredPosting, VacancyId};
+use super::{Inner, features, people, postings, vacancies};
+use crate::model::{Decision, Edge, MessageId, Posting, PostingId, StoredPosting, VacancyId};
 use crate::store::prepared::Blocks;
 use crate::store::prepared::{pack_vacancies, prepared};
-use crate::store::{BodyDigest, Inbox, PublicCommit, PublicTx, StoredVacancy};
+use crate::store::{BodyDigest, Inbox, KeptFeatures, PublicCommit, PublicTx, StoredVacancy};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -95,6 +95,21 @@ impl PublicTx for SqlitePublicTx {
     ) -> crate::store::Result<Vec<(PostingId, BodyDigest)>> {
         let ids = ids.to_vec();
         self.read("read digests", move |c| postings::digests(c, &ids))
+            .await
+    }
+
+    async fn features(&mut self, ids: &[PostingId]) -> crate::store::Result<Vec<KeptFeatures>> {
+        let ids = ids.to_vec();
+        self.read("read features", move |c| features::of(c, &ids))
+            .await
+    }
+
+    async fn bodies(
+        &mut self,
+        ids: &[PostingId],
+    ) -> crate::store::Result<Vec<(Posting, BodyDigest)>> {
+        let ids = ids.to_vec();
+        self.read("load bodies", move |c| postings::bodies(c, &ids))
             .await
     }
 

@@ -3,19 +3,19 @@
 use super::failure::Failure;
 use super::public_tx::SqlitePublicTx;
 use super::{
-    SqliteStore, compare, lock, migrate, operations, outbox, people, postings, registers, runs,
-    vacancies,
+    SqliteStore, compare, features, lock, migrate, operations, outbox, people, postings, registers,
+    runs, vacancies,
 };
 use crate::model::{
-    CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, PostingId, PostingState,
-    Register, RegisterEntry, RegisterState, RunId, Stage, StoredPosting, VacancyId,
+    CloseReason, ConnectorName, Decision, Event, HoldId, MessageId, Posting, PostingId,
+    PostingState, Register, RegisterEntry, RegisterState, RunId, Stage, StoredPosting, VacancyId,
 };
 use crate::store::prepared::{PackedOutput, PackedRecord, prepared};
 use crate::store::{
-    BodyDigest, Change, Compared, ConnectorState, Counts, Guard, Hold, Inbox, KeyedEntry, Leased,
-    NewRun, NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange, PublicTx, PublicVacancy,
-    Pulled, Reject, Result, Run, RunEnd, Settlement, SnapshotKind, StagedRecord, Statistics, Store,
-    StoredVacancy, Trace, codec,
+    BodyDigest, Change, Compared, ConnectorState, Counts, Guard, Hold, Inbox, KeptFeatures,
+    KeyedEntry, Leased, NewRun, NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange,
+    PublicTx, PublicVacancy, Pulled, Reject, Result, Run, RunEnd, Settlement, SnapshotKind,
+    StagedRecord, Statistics, Store, StoredVacancy, Trace, codec,
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -272,6 +272,20 @@ impl Store for SqliteStore {
         let ids = ids.to_vec();
         self.inner
             .read("read digests", move |c| postings::digests(c, &ids))
+            .await
+    }
+
+    async fn features(&self, ids: &[PostingId]) -> Result<Vec<KeptFeatures>> {
+        let ids = ids.to_vec();
+        self.inner
+            .read("read features", move |c| features::of(c, &ids))
+            .await
+    }
+
+    async fn bodies(&self, ids: &[PostingId]) -> Result<Vec<(Posting, BodyDigest)>> {
+        let ids = ids.to_vec();
+        self.inner
+            .read("load bodies", move |c| postings::bodies(c, &ids))
             .await
     }
 

@@ -1,8 +1,8 @@
 //! Vacancies, their clusters and edges, and the change rows that publishing tails.
 
 use super::failure::{Failure, Result};
-use super::outbox;
 use super::rows::{all, one, run, uuid};
+use super::{features, outbox};
 use crate::model::{Edge, PostingId, VacancyId, VacancyStatus};
 use crate::store::prepared::PackedVacancy;
 use crate::store::{Change, ChangeOp, Inbox, PublicCommit, PublicVacancy, StoredVacancy, codec};
@@ -50,6 +50,20 @@ pub(super) fn clusters(c: &Connection, ids: &[PostingId]) -> Result<Vec<(Posting
         )?);
     }
     Ok(found.into_iter().collect())
+}
+
+/// A vacancy with its record.
+fn whole(c: &Connection, id: VacancyId) -> Result<Option<StoredVacancy>> {
+    let mut found = get(c, id)?;
+    if let Some(StoredVacancy {
+        vacancy: vacancy @ None,
+        body: Some(body),
+        ..
+    }) = &mut found
+    {
+        *vacancy = Some(codec::from_json_bytes("vacancy.body", body)?);
+    }
+    Ok(found)
 }
 
 pub(super) fn get(c: &Connection, id: VacancyId) -> Result<Option<StoredVacancy>> {
@@ -103,7 +117,7 @@ fn frame(row: &Row<'_>, column: usize) -> Result<Option<Bytes>> {
 pub(super) fn resolve(c: &Connection, id: VacancyId) -> Result<Option<StoredVacancy>> {
     let mut id = id;
     for _ in 0..HOPS {
-        let found = get(c, id)?;
+        let found = whole(c, id)?;
         let merged = match &found {
             Some(row) => match row.status {
                 VacancyStatus::Merged { into } => Some(into),
@@ -124,7 +138,7 @@ pub(super) fn resolve(c: &Connection, id: VacancyId) -> Result<Option<StoredVaca
             _ => return Ok(found),
         }
     }
-    get(c, id)
+    whole(c, id)
 }
 
 pub(super) fn head(c: &Connection) -> Result<u64> {
@@ -256,6 +270,9 @@ pub(super) fn commit(
             ],
         )?;
     }
+    for (posting, digest, kept) in &commit.features {
+        features::put(c, *posting, digest, kept)?;
+    }
     outbox::put(c, &commit.events)?;
     outbox::settle_inbox(c, inbox)
 }
@@ -264,32 +281,36 @@ pub(super) fn commit(
 /// what every other output shows.
 fn write_vacancy(c: &Connection, write: &PackedVacancy, seq: &mut i64) -> Result<()> {
     let id = write.id.0.as_bytes();
-    run(
-        c,
-        "INSERT INTO vacancy (id, status, public, seq) VALUES (?1, ?2, 0, 0) \
-         ON CONFLICT (id) DO UPDATE SET status = excluded.status",
-        params![id, write.status],
-    )?;
-    run(
-        c,
-        "INSERT INTO vacancy_body (id, record, provenance) VALUES (?1, ?2, ?3) \
-         ON CONFLICT (id) DO UPDATE SET record = excluded.record, \
-         provenance = excluded.provenance",
-        params![id, write.record, write.provenance],
-    )?;
     let Some(change) = &write.change else {
+        run(
+            c,
+            "INSERT INTO vacancy (id, status, public, seq) VALUES (?1, ?2, 0, 0) \
+             ON CONFLICT (id) DO UPDATE SET status = excluded.status",
+            params![id, write.status],
+        )?;
+        run(
+            c,
+            "INSERT INTO vacancy_body (id, record, provenance) VALUES (?1, ?2, ?3) \
+             ON CONFLICT (id) DO UPDATE SET record = excluded.record, \
+             provenance = excluded.provenance",
+            params![id, write.record, write.provenance],
+        )?;
         return Ok(());
     };
     *seq += 1;
     run(
         c,
-        "UPDATE vacancy SET public = ?2, seq = ?3, changed_at = ?4 WHERE id = ?1",
-        params![id, change.reason.is_none(), *seq, change.at],
+        "INSERT INTO vacancy (id, status, public, seq, changed_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (id) DO UPDATE SET status = excluded.status, public = excluded.public, \
+         seq = excluded.seq, changed_at = excluded.changed_at",
+        params![id, write.status, change.reason.is_none(), *seq, change.at],
     )?;
     run(
         c,
-        "UPDATE vacancy_body SET body = ?2 WHERE id = ?1",
-        params![id, change.body],
+        "INSERT INTO vacancy_body (id, record, provenance, body) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (id) DO UPDATE SET record = excluded.record, \
+         provenance = excluded.provenance, body = excluded.body",
+        params![id, write.record, write.provenance, change.body],
     )?;
     run(c, "DELETE FROM change WHERE id = ?1", [id])?;
     run(

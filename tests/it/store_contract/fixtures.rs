@@ -173,6 +173,7 @@ pub fn output(posting: Posting, observation: u64, keys: &[u64]) -> NormalisedOut
         )],
         posting,
         keys: keys.to_vec(),
+        features: None,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::backend::Backend;
 use super::fixtures::*;
+use bytes::Bytes;
 use passerelle::model::{CloseReason, ConnectorName, Decision, DecisionKind, HoldId, Stage};
 use passerelle::store::{Doubt, DynStore, HoldStatus, PublicCommit, RunEnd, SnapshotKind};
 
@@ -270,12 +271,18 @@ async fn retention_keeps_what_is_needed(backend: &Backend) {
     ended(&store, plan(SnapshotKind::Complete), RunEnd::default()).await;
     ended(&store, plan(SnapshotKind::Complete), RunEnd::default()).await;
 
+    let all = ["A", "B", "C", "D"].map(id);
+    let features = all.map(|id| (id, [7; 16], Bytes::from_static(b"read")));
+    let commit = PublicCommit {
+        features: features.to_vec(),
+        ..PublicCommit::default()
+    };
+    publish(&store, commit).await;
     assert!(store.prune(at(9), at(30)).await.unwrap() > 0);
     assert_eq!(store.prune(at(9), at(30)).await.unwrap(), 0);
     // The newest run stays; so do ids and states of all postings.
     assert_eq!(store.runs(None, 10).await.unwrap().len(), 1);
     assert_eq!(store.posting_states(&connector()).await.unwrap().len(), 4);
-    let all = ["A", "B", "C", "D"].map(id);
     let kept: Vec<_> = store.load_normalised(&all).await.unwrap();
     let kept: Vec<_> = kept.iter().map(|stored| stored.state.id).collect();
     assert_eq!(kept, [id("A"), id("B"), id("D")]);
@@ -283,6 +290,8 @@ async fn retention_keeps_what_is_needed(backend: &Backend) {
     let kept: Vec<_> = payloads.iter().map(|p| p.payload.is_some()).collect();
     assert_eq!(kept, [true, true, false, true]);
     assert_eq!(payloads[2].made_from, None);
+    let read = store.features(&all).await.unwrap();
+    assert!(read.len() == 3 && read.iter().all(|(of, ..)| *of != id("C")));
     assert_eq!(store.candidates(&[id("A")], 9).await.unwrap().len(), 2);
 }
 

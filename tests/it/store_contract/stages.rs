@@ -2,6 +2,7 @@
 
 use super::backend::Backend;
 use super::fixtures::*;
+use bytes::Bytes;
 use passerelle::model::{ConnectorName, Edge, Outcome, PostingId, RULES, Revision, Stage};
 use passerelle::store::PublicCommit;
 
@@ -13,6 +14,7 @@ super::over_all_backends!(
     a_common_key_contributes_nothing,
     a_key_that_crosses_the_limit_rechecks_its_postings,
     keys_follow_the_newest_output,
+    features_are_kept_beside_the_body_that_they_are_of,
     what_was_deduped_is_remembered,
     a_posting_is_traced,
 );
@@ -167,6 +169,44 @@ async fn keys_follow_the_newest_output(backend: &Backend) {
     store.commit_normalised(moved, &none).await.unwrap();
     assert_eq!(store.candidates(&[id("A")], 10).await.unwrap(), []);
     assert_eq!(store.candidates(&[id("B")], 10).await.unwrap(), []);
+}
+
+async fn features_are_kept_beside_the_body_that_they_are_of(backend: &Backend) {
+    let store = backend.open().await;
+    seen(&store, &[record("A", ""), record("B", "")]).await;
+    let none = inbox(Stage::Normalise, Vec::new());
+    let commit = async |title: &str, observation, features: Option<&'static [u8]>| {
+        let mut output = output(posting("A", title), observation, &[]);
+        output.features = features.map(Bytes::from_static);
+        let digests = store.commit_normalised(vec![output], &none).await.unwrap();
+        digests[0].1
+    };
+    let both = [id("A"), id("B")];
+    let first = commit("premier", 2, Some(b"one")).await;
+    let kept = store.features(&both).await.unwrap();
+    assert_eq!(kept, [(id("A"), first, Bytes::from_static(b"one"))]);
+    let bodies = store.bodies(&both).await.unwrap();
+    assert_eq!(bodies, [(posting("A", "premier"), first)]);
+    // An output that is not written leaves them alone; a newer one brings its own.
+    commit("ancien", 1, Some(b"old")).await;
+    assert_eq!(store.features(&both).await.unwrap(), kept);
+    let second = commit("second", 3, Some(b"two")).await;
+    assert_ne!(first, second);
+    let kept = store.features(&both).await.unwrap();
+    assert_eq!(kept, [(id("A"), second, Bytes::from_static(b"two"))]);
+    // What a program of other code reads of the same body takes their place, under the lock too.
+    let again = (id("A"), second, Bytes::from_static(b"three"));
+    let commit_of = |features| PublicCommit {
+        features,
+        ..PublicCommit::default()
+    };
+    publish(&store, commit_of(vec![again.clone()])).await;
+    let mut tx = store.lock_public().await.unwrap();
+    assert_eq!(tx.features(&both).await.unwrap(), [again]);
+    assert_eq!(tx.bodies(&both).await.unwrap()[0].1, second);
+    drop(tx);
+    commit("effacé", 4, None).await;
+    assert_eq!(store.features(&both).await.unwrap(), []);
 }
 
 async fn what_was_deduped_is_remembered(backend: &Backend) {

@@ -286,6 +286,20 @@ impl Served {
         response.text().await.unwrap()
     }
 
+    /// `TERM`, `INT` and the like.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let told = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status();
+        assert!(told.unwrap().success());
+    }
+
+    /// Waits for its own end.
+    pub fn ended(&mut self) -> std::process::ExitStatus {
+        self.child.wait().unwrap()
+    }
+
     pub async fn json(&self, path: &str) -> Value {
         serde_json::from_str(&self.text(path).await).unwrap()
     }
