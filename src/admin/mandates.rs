@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What the files said when they were last looked at.
 const KNOWN: &str = "mandates.known";
-/// One note a change: `mandates.log/INSTANT/MEMBER/CHANNEL`.
+/// One note a change: `mandates.log/NUMBER/INSTANT/MEMBER/CHANNEL`. The number keeps apart, and in
+/// order, what one instant saw.
 const LOG: &str = "mandates.log/";
 
 /// One mandate that was given, changed or taken back.
@@ -60,10 +61,14 @@ pub async fn record(
     if changes.is_empty() {
         return Ok(changes);
     }
+    let told = store.notes(LOG).await?.len();
     let mut notes: Vec<(String, Option<String>)> = changes
         .iter()
-        .map(|change| {
-            let key = format!("{LOG}{}/{}/{}", change.at, change.member, change.channel.0);
+        .enumerate()
+        .map(|(number, change)| {
+            let number = told + number;
+            let (at, member, channel) = (change.at, &change.member, &change.channel.0);
+            let key = format!("{LOG}{number:08}/{at}/{member}/{channel}");
             (key, serde_json::to_string(change).ok())
         })
         .collect();
@@ -83,10 +88,6 @@ pub async fn trail(store: &dyn Store) -> Result<Vec<MandateChange>, StoreError> 
         .into_iter()
         .filter_map(|(_, text)| serde_json::from_str(&text).ok())
         .collect();
-    changes.sort_by(|a, b| {
-        let key = |c: &MandateChange| (c.at, c.member.clone(), c.channel.clone());
-        key(a).cmp(&key(b))
-    });
     let mut last: BTreeMap<(MemberId, Channel), Option<Mandate>> = BTreeMap::new();
     changes.retain(|change| {
         let key = (change.member.clone(), change.channel.clone());
@@ -206,7 +207,8 @@ mod tests {
         ];
         let mut all = Vec::new();
         for (hour, (network, torn, expected)) in steps.into_iter().enumerate() {
-            let now = at(hour as i64);
+            // Two edits within one instant are two.
+            let now = at(hour as i64 / 2);
             let changes = record(&store, &network, torn, now).await.unwrap();
             assert_eq!(told(&changes), expected, "step {hour}");
             assert!(changes.iter().all(|change| change.at == now));

@@ -222,6 +222,12 @@ async fn every_profile_renders_and_explains() {
         );
         let report = publish.preflight(&profile.name, None).await.unwrap();
         assert_eq!(report.items.len(), 8);
+        // Every refusal has a rule, a field and a remedy in each language.
+        for blocker in report.items.iter().flat_map(|item| &item.blockers) {
+            let named = !blocker.rule.is_empty() && !blocker.field.is_empty();
+            let both = blocker.fr.len() > 15 && blocker.en.len() > 15 && blocker.fr != blocker.en;
+            assert!(named && both, "{}: {blocker:?}", profile.name);
+        }
         assert_eq!(
             (report.ready, report.blocked),
             (export.ready, export.blocked)
