@@ -65,6 +65,7 @@ fn change(record: &StagedRecord, observation: u64) -> PostingChange {
         rules: RULES,
     };
     PostingChange {
+        reopened: None,
         events: vec![Event::new(
             EventKind::PostingPulled,
             state.id,

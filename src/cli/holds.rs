@@ -2,12 +2,13 @@
 
 use super::{Exit, Who, out, table};
 use crate::daemon::Hub;
-use crate::model::HoldId;
+use crate::model::{HoldId, PostingId};
 use crate::publish::{self, ExportHold};
 use crate::store::{Hold, HoldStatus};
 use anyhow::bail;
 use clap::Subcommand;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Subcommand)]
 pub enum Holds {
@@ -253,14 +254,22 @@ async fn show(hub: &Hub, id: i64, json: bool) -> anyhow::Result<Exit> {
     for (old, new) in &doubt.rekey {
         out::line(format!("  {old} became {new}?"))?;
     }
-    for (kind, references) in [
+    let kinds = [
         ("new", &doubt.new),
         ("changed", &doubt.changed),
         ("missing", &doubt.missing),
         ("closed", &doubt.closed),
-    ] {
+    ];
+    let titles = titles(
+        hub,
+        &hold,
+        kinds.iter().flat_map(|(_, references)| *references),
+    )
+    .await?;
+    for (kind, references) in kinds {
         for reference in references {
-            out::line(format!("  {kind:<8}{reference}"))?;
+            let title = titles.get(reference).map_or("", String::as_str);
+            out::line(format!("  {kind:<8}{reference}  {title}").trim_end())?;
         }
     }
     if hold.status == HoldStatus::Open {
@@ -269,6 +278,22 @@ async fn show(hub: &Hub, id: i64, json: bool) -> anyhow::Result<Exit> {
         ))?;
     }
     Ok(Exit::Done)
+}
+
+/// Titles of the offers that are known under these references; a new one has none yet.
+async fn titles(
+    hub: &Hub,
+    hold: &Hold,
+    references: impl Iterator<Item = &String>,
+) -> anyhow::Result<BTreeMap<String, String>> {
+    let ids: Vec<PostingId> = references
+        .map(|reference| PostingId::new(&hold.connector, reference))
+        .collect();
+    let known = hub.store.load_normalised(&ids).await?;
+    Ok(known
+        .into_iter()
+        .map(|known| (known.state.reference, known.posting.offer.title))
+        .collect())
 }
 
 async fn decide(hub: &Hub, id: i64, released: bool, who: &Who) -> anyhow::Result<Exit> {

@@ -2,7 +2,7 @@
 
 use super::{Exit, out, table};
 use crate::daemon::Hub;
-use crate::model::{PostingId, VacancyId, VacancyStatus};
+use crate::model::{Became, PostingId, VacancyId, VacancyStatus};
 use crate::store::{StoredVacancy, Trace};
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -133,6 +133,17 @@ fn say_posting(trace: &Trace) -> std::io::Result<()> {
             None => "no longer kept".into(),
         }
     ))?;
+    for turn in &trace.turns {
+        let (became, reason) = match turn.became {
+            Became::Closed(reason) => ("closed", format!("{reason:?}")),
+            Became::Live(reason) => ("live again", format!("{reason:?}")),
+        };
+        out::line(format!(
+            "  turned     {became} {} ({reason}), observation {}",
+            out::instant(turn.at),
+            turn.observation
+        ))?;
+    }
     if let Some(normalised) = &trace.normalised {
         let made = normalised.made_from;
         out::line(format!(
@@ -229,6 +240,7 @@ fn trace_json(trace: &Trace) -> Value {
         "observation": state.observation,
         "first_seen": state.first_seen,
         "closed": state.closed.as_ref().map(|(at, reason)| json!({"at": at, "reason": reason})),
+        "turns": trace.turns,
         "misses": state.misses,
         "hash": state.hash,
         "raw": json_of(trace.pulled.payload.as_ref()),

@@ -275,7 +275,7 @@ impl Read for Sniffed {
             let chained: Box<dyn Read + Send> =
                 Box::new(Read::chain(io::Cursor::new(head), start.inner));
             let buffered = BufReader::with_capacity(64 * 1024, chained);
-            self.state = if magic.starts_with(&[0x1f, 0x8b]) {
+            self.state = if magic.starts_with(&[0x1f, 0x8b, 0x08]) {
                 SniffState::Gzip(Box::new(flate2::bufread::MultiGzDecoder::new(buffered)))
             } else if magic.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
                 SniffState::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(

@@ -1,6 +1,12 @@
-//! HTTP with the guards of the module.
+//! HTTP and SFTP with the guards of the module.
 
 mod local;
+mod resolve;
+mod sftp;
+mod ssh;
+mod transfer;
+
+pub use ssh::is_host_key;
 
 use super::address::AllowList;
 use super::body::{Body, BodyReader, Limits};
@@ -8,18 +14,16 @@ use super::error::{FetchError, chain_of, public_url, readable};
 use super::pace::Pace;
 use super::request::{FetchSettings, Method, Request};
 use super::robots::{self, Robots};
-use bytes::Bytes;
 use futures::StreamExt;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
-use std::collections::HashMap;
+use resolve::Pins;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout, timeout_at};
-use url::{Host, Url};
+use tokio::time::{Instant, timeout_at};
+use url::Url;
 
 /// Fetches; cloning is cheap and shares pacing and connections.
 #[derive(Clone)]
@@ -41,27 +45,6 @@ impl std::fmt::Debug for Fetcher {
         f.debug_struct("Fetcher")
             .field("settings", &self.inner.settings)
             .finish()
-    }
-}
-
-/// Checked addresses of each host: the client connects to these and resolves nothing itself.
-#[derive(Clone, Default)]
-struct Pins(Arc<Mutex<HashMap<String, Vec<SocketAddr>>>>);
-
-impl Resolve for Pins {
-    fn resolve(&self, name: Name) -> Resolving {
-        let found = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name.as_str())
-            .cloned();
-        Box::pin(async move {
-            match found {
-                Some(addresses) => Ok(Box::new(addresses.into_iter()) as Addrs),
-                None => Err("the address was not checked".into()),
-            }
-        })
     }
 }
 
@@ -163,6 +146,9 @@ impl Fetcher {
             url: public_url(&request.url),
             why: error.to_string(),
         })?;
+        if url.scheme() == "sftp" {
+            return Box::pin(self.open_sftp(&url, request, limits, deadline)).await;
+        }
         let first = url.clone();
         let mut method = request.method;
         let mut hops = 0;
@@ -320,68 +306,6 @@ impl Fetcher {
         }
     }
 
-    /// Resolves the host, refuses addresses that are not allowed and pins the others. Also says
-    /// whether the settings name the host.
-    async fn check(&self, url: &Url) -> Result<(String, bool), FetchError> {
-        let refuse = |why: &str| FetchError::Address {
-            url: public_url(url.as_str()),
-            why: why.to_owned(),
-        };
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(refuse("only http and https are fetched"));
-        }
-        let port = url.port_or_known_default().unwrap_or(80);
-        let private = |address: IpAddr| FetchError::Private {
-            url: public_url(url.as_str()),
-            address: address.to_string(),
-        };
-        let allow = &self.inner.allow;
-        let one = |address: IpAddr| {
-            let host = address.to_string();
-            if allow.allows(&host, address, port) {
-                Ok((host.clone(), allow.names(&host, address, port)))
-            } else {
-                Err(private(address))
-            }
-        };
-        let name = match url.host() {
-            None => return Err(refuse("it has no host")),
-            Some(Host::Ipv4(address)) => return one(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => return one(IpAddr::V6(address)),
-            Some(Host::Domain(name)) => name.to_owned(),
-        };
-        let resolved = timeout(
-            self.inner.settings.connect_timeout,
-            tokio::net::lookup_host((name.as_str(), port)),
-        )
-        .await
-        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut)))
-        .map_err(|source| FetchError::Resolve {
-            url: public_url(url.as_str()),
-            source,
-        })?;
-        let all: Vec<SocketAddr> = resolved.collect();
-        let good: Vec<SocketAddr> = all
-            .iter()
-            .copied()
-            .filter(|a| allow.allows(&name, a.ip(), port))
-            .collect();
-        if good.is_empty() {
-            return Err(match all.first() {
-                Some(address) => private(address.ip()),
-                None => refuse("the name has no address"),
-            });
-        }
-        let own = good.iter().any(|a| allow.names(&name, a.ip(), port));
-        self.inner
-            .pins
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.clone(), good);
-        Ok((name, own))
-    }
-
     async fn answer(
         &self,
         request: &Request,
@@ -408,7 +332,17 @@ impl Fetcher {
         let codings = find("content-encoding").unwrap_or_default();
         let retry_after = find("retry-after").as_deref().and_then(parse_retry_after);
         let (sender, pieces) = mpsc::channel(8);
-        tokio::spawn(pump(response, sender, limits.idle, deadline));
+        let pieces_of_body = response.bytes_stream().map(|piece| {
+            piece.map_err(|error| {
+                io::Error::new(io::ErrorKind::UnexpectedEof, chain_of(&error.without_url()))
+            })
+        });
+        tokio::spawn(transfer::pump(
+            pieces_of_body,
+            sender,
+            limits.idle,
+            deadline,
+        ));
         let body = Body {
             status,
             headers,
@@ -426,41 +360,6 @@ impl Fetcher {
             text: readable(&text),
             retry_after,
         })
-    }
-}
-
-/// Moves the body piece by piece to the parser; the last piece is empty. A parser that has had
-/// enough drops its end, which ends the transfer.
-async fn pump(
-    response: reqwest::Response,
-    sender: mpsc::Sender<io::Result<Bytes>>,
-    idle: Duration,
-    deadline: Instant,
-) {
-    let mut stream = response.bytes_stream();
-    loop {
-        let wait = deadline.min(Instant::now() + idle);
-        let piece = match timeout_at(wait, stream.next()).await {
-            Ok(Some(Ok(piece))) if piece.is_empty() => continue,
-            Ok(Some(Ok(piece))) => Ok(piece),
-            Ok(Some(Err(error))) => Err(io::Error::new(
-                io::ErrorKind::UnexpectedEof,
-                chain_of(&error.without_url()),
-            )),
-            Ok(None) => Ok(Bytes::new()),
-            Err(_) => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                if Instant::now() >= deadline {
-                    "the transfer took longer than the limit for the whole request"
-                } else {
-                    "the server stopped sending"
-                },
-            )),
-        };
-        let last = piece.as_ref().map_or(true, Bytes::is_empty);
-        if sender.send(piece).await.is_err() || last {
-            return;
-        }
     }
 }
 

@@ -40,6 +40,10 @@ pub enum FetchError {
     Robots { url: String, why: String },
     #[error("{url}: redirected more than {limit} times")]
     Redirects { url: String, limit: u32 },
+    #[error("{url}: {why}")]
+    Connection { url: String, why: String },
+    #[error("{url}: {why}")]
+    Refused { url: String, why: String },
     #[error("{url}: the body broke off")]
     Body {
         url: String,
@@ -77,7 +81,10 @@ impl FetchError {
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Status { status, .. } => matches!(status, 429 | 500 | 502 | 503 | 504),
-            Self::Transport { .. } | Self::Resolve { .. } | Self::TimedOut { .. } => true,
+            Self::Transport { .. }
+            | Self::Resolve { .. }
+            | Self::Connection { .. }
+            | Self::TimedOut { .. } => true,
             _ => false,
         }
     }

@@ -1,4 +1,4 @@
-//! Floor 3: reaching the outside world for bytes: HTTP, files (later SFTP).
+//! Floor 3: reaching the outside world for bytes: HTTP, SFTP, files.
 //!
 //! **Invariants:** no private address unless the settings allow that host, checked after each DNS
 //! answer and each redirect; every read is capped in bytes before and after decompression, and in
@@ -14,6 +14,6 @@ mod robots;
 
 pub use address::{AllowList, AllowRuleError};
 pub use body::{Body, BodyReader, Limits};
-pub use client::Fetcher;
+pub use client::{Fetcher, is_host_key};
 pub use error::FetchError;
-pub use request::{FetchSettings, Method, Request};
+pub use request::{FetchSettings, Method, Request, SshLogin};

@@ -53,7 +53,7 @@ pub enum Method {
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     pub method: Method,
-    /// `http:`, `https:`, `file:`, or a path.
+    /// `http:`, `https:`, `sftp:`, `file:`, or a path.
     pub url: String,
     pub headers: Vec<(String, String)>,
     /// Sent with POST, with the Content-Type among `headers`.
@@ -70,6 +70,8 @@ pub struct Request {
     pub accept: Vec<u16>,
     /// Of the files that a pattern matches the one that was written last, not the last by name.
     pub last_written: bool,
+    /// Who asks an SFTP server, and how that server is known.
+    pub ssh: Option<SshLogin>,
     /// A page that was made for people: the site's `robots.txt` is heeded, redirects included.
     pub robots: bool,
 }
@@ -80,5 +82,28 @@ impl Request {
             url: url.into(),
             ..Self::default()
         }
+    }
+}
+
+/// Who we are to an SSH server, and by which keys it is known to us.
+#[derive(Clone, Default)]
+pub struct SshLogin {
+    pub user: String,
+    pub password: Option<String>,
+    /// Text of a private key of OpenSSH, PKCS#8 or PuTTY.
+    pub key: Option<String>,
+    /// What `key` is locked with.
+    pub passphrase: Option<String>,
+    /// Fingerprints (`SHA256:…`) or public keys (`ssh-ed25519 AAAA…`). Without one the server is a
+    /// stranger, and nothing is sent to it.
+    pub host_keys: Vec<String>,
+}
+
+impl std::fmt::Debug for SshLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SshLogin")
+            .field("user", &self.user)
+            .field("host_keys", &self.host_keys)
+            .finish_non_exhaustive()
     }
 }

@@ -27,7 +27,10 @@ pub use offer::{
 };
 pub use provenance::{Finding, Problem, Provenance, ProvenanceMap, Severity};
 pub use register::{Register, RegisterEntry, RegisterState};
-pub use state::{CloseReason, PostingState, StoredPosting, TombstoneReason, VacancyStatus};
+pub use state::{
+    Became, CloseReason, PostingState, ReopenReason, StoredPosting, TombstoneReason, Turn,
+    VacancyStatus,
+};
 
 /// The version of code, tables and reference data that made a stored output. It grows by one
 /// whenever a released change of rules must be re-applied by `replay`; law 3 compares it.

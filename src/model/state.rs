@@ -24,6 +24,36 @@ pub enum CloseReason {
     Erased,
 }
 
+/// Why a closed posting is live again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReopenReason {
+    /// The source lists it again.
+    Listed,
+    /// The source had said that it was closed, and says that it is open.
+    Open,
+    /// It had expired or was withdrawn, and the source shows it with other content.
+    Changed,
+}
+
+/// A posting that closed, or came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Turn {
+    /// The observation that it made.
+    pub observation: u64,
+    /// Start of the run that saw it, or the source's own date.
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub became: Became,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "became", content = "reason", rename_all = "snake_case")]
+pub enum Became {
+    Closed(CloseReason),
+    Live(ReopenReason),
+}
+
 /// The narrow state of a posting.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PostingState {

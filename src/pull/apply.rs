@@ -5,7 +5,8 @@ use super::connector::Guards;
 use super::diff::{Change, change};
 use super::guards::{Closing, Miss, miss};
 use crate::model::{
-    CloseReason, ConnectorName, Event, EventKind, PostingId, PostingState, RULES, Revision,
+    CloseReason, ConnectorName, Event, EventKind, PostingId, PostingState, RULES, ReopenReason,
+    Revision,
 };
 use crate::store::{Compared, Plan, PostingChange, StagedRow};
 use jiff::Timestamp;
@@ -48,7 +49,15 @@ fn found(connector: &ConnectorName, row: StagedRow, now: Timestamp) -> PostingCh
 
 /// New bytes, or live again under its old id.
 fn shown_again(state: PostingState, row: StagedRow, now: Timestamp) -> PostingChange {
-    announced(
+    let reopened = state.closed.map(|(_, reason)| match reason {
+        CloseReason::Absent | CloseReason::Gone => ReopenReason::Listed,
+        CloseReason::Explicit => ReopenReason::Open,
+        // An erased one never comes here: see `diff::change`.
+        CloseReason::Expired | CloseReason::Withdrawn | CloseReason::Erased => {
+            ReopenReason::Changed
+        }
+    });
+    let change = announced(
         PostingState {
             hash: row.hash,
             observation: state.observation + 1,
@@ -58,7 +67,8 @@ fn shown_again(state: PostingState, row: StagedRow, now: Timestamp) -> PostingCh
             ..state
         },
         now,
-    )
+    );
+    PostingChange { reopened, ..change }
 }
 
 /// A closing keeps the last open content: the record that announces it may be bare.
@@ -82,6 +92,7 @@ fn announced(state: PostingState, now: Timestamp) -> PostingChange {
     event.payload.clone_from(&state.hash);
     PostingChange {
         state,
+        reopened: None,
         events: vec![event],
     }
 }

@@ -1,6 +1,6 @@
 //! How values become columns, the same in every backend: instants, enumerations, wide bodies.
 
-use crate::model::{CloseReason, PostingState, Revision};
+use crate::model::{Became, CloseReason, PostingState, Revision, Turn};
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use std::cell::RefCell;
@@ -193,6 +193,26 @@ pub(super) fn closed_columns(state: &PostingState) -> Result<(Option<i64>, Optio
         )),
         None => Ok((None, None)),
     }
+}
+
+/// The columns of a turn: what it became, and the reason.
+pub(super) fn turn_columns(became: Became) -> Result<(&'static str, String)> {
+    Ok(match became {
+        Became::Closed(reason) => ("closed", name("turn.reason", &reason)?),
+        Became::Live(reason) => ("live", name("turn.reason", &reason)?),
+    })
+}
+
+/// A turn of its columns.
+pub(super) fn turn(observation: i64, at: i64, became: &str, reason: &str) -> Result<Turn> {
+    Ok(Turn {
+        observation: uint("turn.observation", observation)?,
+        at: instant("turn.at", at)?,
+        became: match became {
+            "closed" => Became::Closed(from_name("turn.reason", reason)?),
+            _ => Became::Live(from_name("turn.reason", reason)?),
+        },
+    })
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Rows as the store gives and takes them.
 
 use crate::model::{
-    ConnectorName, Decision, Edge, Event, HoldId, MessageId, Posting, PostingId, PostingState,
-    Problem, RegisterEntry, Revision, RunId, Stage, StoredPosting, TombstoneReason, Vacancy,
-    VacancyId, VacancyStatus,
+    Became, ConnectorName, Decision, Edge, Event, HoldId, MessageId, Posting, PostingId,
+    PostingState, Problem, RegisterEntry, ReopenReason, Revision, RunId, Stage, StoredPosting,
+    TombstoneReason, Turn, Vacancy, VacancyId, VacancyStatus,
 };
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -268,8 +268,27 @@ pub struct Doubt {
 pub struct PostingChange {
     /// The state to store; `observation` is the new one.
     pub state: PostingState,
+    /// Why it is live again, where it was closed.
+    pub reopened: Option<ReopenReason>,
     /// Its events (`posting.pulled`).
     pub events: Vec<Event>,
+}
+
+impl PostingChange {
+    /// What it is for the posting's history; most changes are none. An instant for a reopening is
+    /// that of its event: the start of the run.
+    pub(super) fn turn(&self) -> Option<Turn> {
+        let (at, became) = match (&self.state.closed, self.reopened) {
+            (Some((at, reason)), _) => (*at, Became::Closed(*reason)),
+            (None, Some(reason)) => (self.events.first()?.time, Became::Live(reason)),
+            (None, None) => return None,
+        };
+        Some(Turn {
+            observation: self.state.observation,
+            at,
+            became,
+        })
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -545,6 +564,8 @@ pub struct Statistics {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trace {
     pub pulled: Pulled,
+    /// When it closed and came back, oldest first.
+    pub turns: Vec<Turn>,
     pub normalised: Option<StoredPosting>,
     pub edges: Vec<Edge>,
     pub decisions: Vec<Decision>,

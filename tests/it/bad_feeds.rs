@@ -716,7 +716,20 @@ async fn t23_new_numbers_for_everything_are_one_question() {
     assert!(sync.count(SOURCE, "held") > 0);
     let holds = bench.hub.lines(&["holds", "list", "--json"]);
     assert_eq!(holds.len(), 1);
-    // Released, each old id still leads to its offer, and none is there twice.
+    let shown = bench.hub.run(&[
+        "holds",
+        "show",
+        holds[0]["id"].to_string().trim_matches('"'),
+    ]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    for line in [
+        "R-001 became NEW-001?",
+        "missing R-001  Infirmier",
+        "new     NEW-001",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    // Released, each offer keeps its id under its new reference, and none is there twice.
     let id = holds[0]["id"].to_string();
     let hold = id.trim_matches('"');
     let released = bench.hub.run(&["holds", "release", hold, "--why", "essai"]);
@@ -724,17 +737,18 @@ async fn t23_new_numbers_for_everything_are_one_question() {
     assert!(released.status.success(), "{errors}");
     bench.hub.sync();
     assert_eq!(bench.live().await, 24);
-    let store = bench.hub.store();
-    for body in before {
-        let old: Value = serde_json::from_slice(&body).unwrap();
-        let id = old["id"].as_str().unwrap().parse().unwrap();
-        let now = store
-            .vacancy(id)
-            .await
-            .unwrap()
-            .expect("the old id resolves");
-        assert!(now.body.is_some(), "{id} leads to a live offer");
-    }
+    let ids = |bodies: &[Vec<u8>]| -> Vec<String> {
+        let id = |body: &Vec<u8>| {
+            let vacancy: Value = serde_json::from_slice(body).unwrap();
+            vacancy["id"].as_str().unwrap().to_owned()
+        };
+        bodies.iter().map(id).collect()
+    };
+    assert_eq!(ids(&before), ids(&bench.hub.published().await));
+    // Who released it, and why, stays with it.
+    let shown = bench.hub.lines(&["holds", "show", hold, "--json"]);
+    assert_eq!(shown[0]["status"], "applied");
+    assert_eq!(shown[0]["decided"][2], "essai");
 }
 
 #[tokio::test]

@@ -74,27 +74,45 @@ fn newest(path: PathBuf, last_written: bool) -> io::Result<PathBuf> {
         return Ok(path);
     }
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty());
-    let mut best: Option<(Option<SystemTime>, String)> = None;
+    let mut files: Vec<(Option<SystemTime>, String)> = Vec::new();
     for entry in std::fs::read_dir(folder.unwrap_or_else(|| std::path::Path::new(".")))? {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else {
             continue;
         };
-        if !matches_pattern(&name, pattern) {
-            continue;
-        }
         let written = match last_written {
             true => Some(entry.metadata()?.modified()?),
             false => None,
         };
-        best = best.max(Some((written, name)));
+        files.push((written, name));
     }
-    best.map(|(_, name)| path.with_file_name(name))
+    last_of(files, pattern)
+        .map(|name| path.with_file_name(name))
         .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no file matches the pattern"))
 }
 
+/// Whether the file name at the end of `path` stands for several.
+pub(super) fn is_pattern(path: &str) -> bool {
+    path.rsplit('/')
+        .next()
+        .is_some_and(|name| name.contains('*'))
+}
+
+/// The last of the files that `pattern` matches, by when it was written where that is told, and by
+/// its name.
+pub(super) fn last_of<W: Ord>(
+    files: impl IntoIterator<Item = (W, String)>,
+    pattern: &str,
+) -> Option<String> {
+    files
+        .into_iter()
+        .filter(|(_, name)| matches_pattern(name, pattern))
+        .max()
+        .map(|(_, name)| name)
+}
+
 /// Whether `name` has the parts of `pattern` between its stars, in order.
-pub(super) fn matches_pattern(name: &str, pattern: &str) -> bool {
+fn matches_pattern(name: &str, pattern: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| name.strip_prefix(first)) else {
         return false;

@@ -2,6 +2,7 @@
 
 mod compile;
 mod parameters;
+mod sftp;
 mod toml;
 
 use self::toml::{line_of, merge, split_key};

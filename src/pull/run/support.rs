@@ -1,6 +1,8 @@
 //! A source that follows a script, and a clock that is moved by hand.
 
-use crate::model::{Clock, ConnectorName, Draft, Field, PostingState, Problem, Raw};
+use crate::model::{
+    Clock, ConnectorName, Draft, Field, PostingId, PostingState, Problem, Raw, Turn,
+};
 use crate::pull::connector::Guards;
 use crate::pull::run::{Map, Outcome, Page, Report, Source, run};
 use crate::pull::source::{ReadEnd, RecordSink, SourceRecord};
@@ -234,6 +236,11 @@ impl Bench {
         let mut states = states.unwrap();
         states.sort_by(|a, b| a.reference.cmp(&b.reference));
         states
+    }
+
+    /// When a posting closed and came back.
+    pub async fn turns(&self, id: PostingId) -> Vec<Turn> {
+        self.store.trace(id).await.unwrap().unwrap().turns
     }
 
     /// References of live postings.

@@ -1,7 +1,7 @@
 //! Law 1 and the counters, sentence by sentence, over the embedded store.
 
 use super::support::{Bench, Shot, offer, offers};
-use crate::model::{CloseReason, DecisionKind, EventKind, PostingId};
+use crate::model::{Became, CloseReason, DecisionKind, EventKind, PostingId, ReopenReason};
 use crate::pull::connector::Guards;
 use crate::pull::source::SourceRecord;
 use crate::store::{Counts, HoldStatus, RunStatus, SnapshotKind, SqliteStore};
@@ -448,6 +448,16 @@ async fn a_reopened_posting_keeps_its_id_and_first_seen() {
     let again = hub.states().await[0].clone();
     assert_eq!((again.id, again.first_seen), (born.id, born.first_seen));
     assert_eq!((again.observation, again.closed), (3, None));
+    let turns = hub.turns(again.id).await;
+    let became: Vec<Became> = turns.iter().map(|turn| turn.became).collect();
+    assert_eq!(
+        became,
+        [
+            Became::Closed(CloseReason::Absent),
+            Became::Live(ReopenReason::Listed)
+        ]
+    );
+    assert!(turns[0].at < turns[1].at);
 }
 
 #[tokio::test]
@@ -472,6 +482,14 @@ async fn what_expired_reopens_only_with_other_content() {
         "an erased one stays away"
     );
     assert_eq!(hub.live().await, ["R000", "R002", "R003", "R004"]);
+    for (id, last) in [
+        (ids[0], Became::Live(ReopenReason::Changed)),
+        (ids[1], Became::Closed(CloseReason::Erased)),
+        (ids[2], Became::Live(ReopenReason::Changed)),
+    ] {
+        let turns = hub.turns(id).await;
+        assert_eq!(turns.last().map(|turn| turn.became), Some(last));
+    }
 }
 
 #[tokio::test]

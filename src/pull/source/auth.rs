@@ -1,7 +1,7 @@
 //! How the source knows us.
 
 use super::Secrets;
-use crate::fetch::{Fetcher, Method, Request};
+use crate::fetch::{Fetcher, Method, Request, SshLogin};
 use crate::pull::connector::Text;
 use crate::pull::connector::file::{Auth, Credentials};
 use crate::pull::mapping::Path;
@@ -47,7 +47,46 @@ impl Credential {
                 .into_iter()
                 .chain(params.values())
                 .collect(),
+            Auth::Ssh {
+                user,
+                password,
+                key,
+                passphrase,
+                ..
+            } => std::iter::once(user)
+                .chain([password, key, passphrase].into_iter().flatten())
+                .collect(),
         }
+    }
+
+    /// The login at an SSH server.
+    ///
+    /// # Errors
+    /// A secret is missing.
+    pub fn ssh(&self, secrets: &Secrets) -> Result<Option<SshLogin>, String> {
+        let Auth::Ssh {
+            user,
+            password,
+            key,
+            passphrase,
+            host_key,
+        } = &self.auth
+        else {
+            return Ok(None);
+        };
+        let text = |text: &Text| text.resolve(secrets).map_err(|error| error.to_string());
+        let maybe = |some: &Option<Text>| some.as_ref().map(text).transpose();
+        Ok(Some(SshLogin {
+            user: text(user)?,
+            password: maybe(password)?,
+            key: maybe(key)?,
+            passphrase: maybe(passphrase)?,
+            host_keys: host_key
+                .iter()
+                .flat_map(|keys| keys.as_slice())
+                .cloned()
+                .collect(),
+        }))
     }
 
     /// Forgets the token: the service refused it.
@@ -68,7 +107,8 @@ impl Credential {
         let text = |text: &Text| text.resolve(secrets).map_err(|error| error.to_string());
         let mut added = Added::default();
         match &self.auth {
-            Auth::None => {}
+            // An SSH server is no place for headers.
+            Auth::None | Auth::Ssh { .. } => {}
             Auth::Header { name, value } => added.headers.push((name.clone(), text(value)?)),
             Auth::Query { name, value } => added.query.push((name.clone(), text(value)?)),
             Auth::Basic { user, password } => {

@@ -9,7 +9,7 @@ use super::{SourceEnv, SourceRecord};
 use crate::fetch::{Body, FetchError, Fetcher, Method, Request};
 use crate::model::Clock;
 use crate::pull::connector::Connector;
-use crate::pull::connector::file::{Carrier, DetailKind, HttpMethod, Kind, Pick, QueryValue};
+use crate::pull::connector::file::{Carrier, DetailKind, HttpMethod, Kind, Pick, QueryValue, SFTP};
 use crate::store::ConnectorState;
 use serde_json::Value;
 use std::io::{self, Read};
@@ -191,6 +191,16 @@ impl<'a> Session<'a> {
                 url: address,
                 limits,
                 last_written: source.pick == Pick::Modified,
+                ..Request::default()
+            });
+        }
+        if address.starts_with(SFTP) {
+            return Ok(Request {
+                url: address,
+                limits,
+                rate: source.rate,
+                last_written: source.pick == Pick::Modified,
+                ssh: self.credential.ssh(&self.env.secrets)?,
                 ..Request::default()
             });
         }
@@ -432,7 +442,7 @@ fn accept(kind: Kind) -> &'static str {
         Kind::Xml | Kind::Rss | Kind::Atom => "application/xml, text/xml, */*;q=0.5",
         Kind::Csv => "text/csv, */*;q=0.5",
         Kind::Html => "text/html, */*;q=0.5",
-        Kind::Xlsx | Kind::Ods => "*/*",
+        Kind::Xlsx | Kind::Ods | Kind::Zips => "*/*",
     }
 }
 

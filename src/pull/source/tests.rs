@@ -3,6 +3,7 @@
 mod corpus;
 pub mod fixtures;
 mod france_travail;
+mod language;
 mod pages;
 pub mod services;
 mod windows;

@@ -16,7 +16,7 @@ struct Migration {
 }
 
 /// In order; the number of the last is the schema version that this program knows.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         sql: include_str!("migrations/0001.sql"),
         needs: 1,
@@ -27,6 +27,10 @@ const MIGRATIONS: [Migration; 3] = [
     },
     Migration {
         sql: include_str!("migrations/0003.sql"),
+        needs: 1,
+    },
+    Migration {
+        sql: include_str!("migrations/0004.sql"),
         needs: 1,
     },
 ];

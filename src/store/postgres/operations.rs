@@ -3,7 +3,7 @@
 use super::failure::Result;
 use super::people::single;
 use super::rows::{all, one, run, to_text};
-use super::{bodies, people, runs, vacancies};
+use super::{bodies, people, postings, runs, vacancies};
 use crate::model::{ConnectorName, PostingId};
 use crate::store::{FLOOR, Statistics, Trace, codec};
 use deadpool_postgres::GenericClient;
@@ -48,6 +48,7 @@ pub(super) async fn trace(c: &impl GenericClient, id: PostingId) -> Result<Optio
         return Ok(None);
     };
     Ok(Some(Trace {
+        turns: postings::turns(c, id).await?,
         normalised: bodies::normalised(c, &[id]).await?.pop(),
         edges: vacancies::edges(c, &[id]).await?,
         decisions: people::decisions_of(c, &[id]).await?,

@@ -5,6 +5,7 @@ use super::outbox;
 use super::rows::{all, from_text, limit, run, state, state_columns, to_text, uuids};
 use crate::model::{
     CloseReason, ConnectorName, Event, EventKind, PostingId, PostingState, RULES, Revision, RunId,
+    Turn,
 };
 use crate::store::{PostingChange, codec};
 use deadpool_postgres::GenericClient;
@@ -72,6 +73,7 @@ pub(super) async fn apply(
         let written: BTreeSet<Uuid> = written.into_iter().collect();
         let mut references = Vec::new();
         let mut hashes = Vec::new();
+        let mut turns = Vec::new();
         for change in round {
             let s = &change.state;
             if !written.contains(&s.id.0) {
@@ -80,8 +82,12 @@ pub(super) async fn apply(
             references.push(to_text(&s.reference).into_owned());
             hashes.push(s.hash.clone());
             let n = order.get(&(s.id.0, s.observation)).copied().unwrap_or(0);
+            if let Some(turn) = change.turn() {
+                turns.push((s.id.0, turn));
+            }
             events.entry(n).or_default().extend(change.events);
         }
+        put_turns(c, &turns).await?;
         if let Some(id) = id {
             run(
                 c,
@@ -96,6 +102,51 @@ pub(super) async fn apply(
     }
     let events: Vec<Event> = events.into_values().flatten().collect();
     outbox::put(c, &events).await
+}
+
+async fn put_turns(c: &impl GenericClient, turns: &[(Uuid, Turn)]) -> Result<()> {
+    if turns.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = turns.iter().map(|(id, _)| *id).collect();
+    let turns = || turns.iter().map(|(_, turn)| turn);
+    let observations: Vec<i64> = turns().map(|t| codec::int(t.observation)).collect();
+    let instants: Vec<i64> = turns().map(|t| codec::micros(t.at)).collect();
+    let columns = turns()
+        .map(|turn| codec::turn_columns(turn.became))
+        .collect::<codec::Result<Vec<_>>>()?;
+    let (became, reasons): (Vec<&str>, Vec<String>) = columns.into_iter().unzip();
+    run(
+        c,
+        "INSERT INTO turn (posting, observation, at, became, reason) \
+         SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::text[]) \
+         ON CONFLICT (posting, observation) DO UPDATE SET at = excluded.at, \
+         became = excluded.became, reason = excluded.reason",
+        &[&ids, &observations, &instants, &became, &reasons],
+    )
+    .await?;
+    Ok(())
+}
+
+/// When a posting closed and came back, oldest first.
+pub(super) async fn turns(c: &impl GenericClient, id: PostingId) -> Result<Vec<Turn>> {
+    let rows = all(
+        c,
+        "SELECT observation, at, became, reason FROM turn WHERE posting = $1 ORDER BY observation",
+        &[&id.0],
+    )
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let (became, reason): (&str, &str) = (row.try_get(2)?, row.try_get(3)?);
+            Ok(codec::turn(
+                row.try_get(0)?,
+                row.try_get(1)?,
+                became,
+                reason,
+            )?)
+        })
+        .collect()
 }
 
 /// The ids of the rows that were written.
@@ -223,6 +274,7 @@ pub(super) async fn close(
         event.payload.clone_from(&found.hash);
         changes.push(PostingChange {
             state: found,
+            reopened: None,
             events: vec![event],
         });
     }
@@ -255,7 +307,12 @@ pub(super) async fn erase(
             };
             // Nothing of it was ever public: no stage needs to know.
             let events = Vec::new();
-            apply(c, None, vec![PostingChange { state, events }]).await?;
+            let change = PostingChange {
+                state,
+                reopened: None,
+                events,
+            };
+            apply(c, None, vec![change]).await?;
         }
     }
     let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
@@ -284,6 +341,7 @@ pub(super) async fn erase(
         changes.push(PostingChange {
             events: vec![Event::new(EventKind::PostingPulled, found.id, revision, at)],
             state: found,
+            reopened: None,
         });
     }
     let erased = changes.len() as u64;

@@ -46,6 +46,7 @@ pub(super) fn trace(c: &Connection, id: PostingId) -> Result<Option<Trace>> {
     };
     let runs = runs::list(c, Some(&pulled.state.connector), TRACED_RUNS)?;
     Ok(Some(Trace {
+        turns: postings::turns(c, id)?,
         normalised: postings::normalised(c, &[id])?.pop(),
         edges: vacancies::edges(c, &[id])?,
         decisions: people::decisions_of(c, &[id])?,

@@ -5,7 +5,7 @@ use super::rows::{STATE, all, one, run, state, state_columns, uuid};
 use super::{features, outbox};
 use crate::model::{
     CloseReason, ConnectorName, Event, EventKind, Posting, PostingId, PostingState, RULES,
-    Revision, RunId, StoredPosting,
+    Revision, RunId, StoredPosting, Turn,
 };
 use crate::store::prepared::{Blocks, PackedOutput, distinct, rechecks};
 use crate::store::{BodyDigest, Inbox, PostingChange, Pulled, codec};
@@ -42,6 +42,10 @@ pub(super) fn apply(c: &Connection, id: Option<RunId>, batch: &[PostingChange]) 
         "INSERT OR IGNORE INTO payload (hash, body) SELECT hash, payload FROM staging \
          WHERE run = ?1 AND reference = ?2 AND hash = ?3 AND payload IS NOT NULL",
     )?;
+    let mut turns = c.prepare_cached(
+        "INSERT OR REPLACE INTO turn (posting, observation, at, became, reason) \
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
     for change in batch {
         let s = &change.state;
         let (closed_at, reason) = codec::closed_columns(s)?;
@@ -62,6 +66,16 @@ pub(super) fn apply(c: &Connection, id: Option<RunId>, batch: &[PostingChange]) 
         }
         if let Some(id) = id {
             payload.execute(params![id.0, s.reference, s.hash])?;
+        }
+        if let Some(turn) = change.turn() {
+            let (became, reason) = codec::turn_columns(turn.became)?;
+            turns.execute(params![
+                s.id.0.as_bytes(),
+                codec::int(turn.observation),
+                codec::micros(turn.at),
+                became,
+                reason
+            ])?;
         }
         outbox::put(c, &change.events)?;
     }
@@ -120,6 +134,7 @@ pub(super) fn close(
         event.payload.clone_from(&found.hash);
         changes.push(PostingChange {
             state: found,
+            reopened: None,
             events: vec![event],
         });
     }
@@ -152,7 +167,12 @@ pub(super) fn erase(
             };
             // Nothing of it was ever public: no stage needs to know.
             let events = Vec::new();
-            apply(c, None, &[PostingChange { state, events }])?;
+            let change = PostingChange {
+                state,
+                reopened: None,
+                events,
+            };
+            apply(c, None, &[change])?;
         }
     }
     for id in ids {
@@ -181,6 +201,7 @@ pub(super) fn erase(
         changes.push(PostingChange {
             events: vec![Event::new(EventKind::PostingPulled, *id, revision, at)],
             state: found,
+            reopened: None,
         });
     }
     apply(c, None, &changes)?;
@@ -204,6 +225,19 @@ fn forget(c: &Connection, connector: &str, reference: &str) -> Result<()> {
         run(c, sql, [connector, reference])?;
     }
     Ok(())
+}
+
+/// When a posting closed and came back, oldest first.
+pub(super) fn turns(c: &Connection, id: PostingId) -> Result<Vec<Turn>> {
+    all(
+        c,
+        "SELECT observation, at, became, reason FROM turn WHERE posting = ?1 ORDER BY observation",
+        [id.0.as_bytes()],
+        |row| {
+            let (became, reason): (String, String) = (row.get(2)?, row.get(3)?);
+            Ok(codec::turn(row.get(0)?, row.get(1)?, &became, &reason)?)
+        },
+    )
 }
 
 fn get(c: &Connection, id: PostingId) -> Result<Option<PostingState>> {

@@ -75,6 +75,7 @@ pub fn pulled(state: &PostingState) -> Event {
 pub fn change(state: PostingState) -> PostingChange {
     PostingChange {
         events: vec![pulled(&state)],
+        reopened: None,
         state,
     }
 }

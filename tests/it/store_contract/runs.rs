@@ -2,9 +2,12 @@
 
 use super::backend::Backend;
 use super::fixtures::*;
-use passerelle::model::{CloseReason, ConnectorName, PostingId, Problem, Stage};
+use passerelle::model::{
+    Became, CloseReason, ConnectorName, PostingId, Problem, ReopenReason, Stage, Turn,
+};
 use passerelle::store::{
-    ConnectorState, Counts, RecordVerdict, RunEnd, RunStatus, SnapshotKind, StoreError,
+    ConnectorState, Counts, PostingChange, RecordVerdict, RunEnd, RunStatus, SnapshotKind,
+    StoreError,
 };
 
 super::over_all_backends!(
@@ -20,6 +23,7 @@ super::over_all_backends!(
     rejected_records_are_kept_until_a_run_mends_them,
     misses_and_sightings_are_counted,
     closing_by_another_road,
+    what_closed_and_came_back_is_told_in_order,
     expiry_counts_for_the_newest_observation_only,
     a_payload_is_stored_once_and_comes_back,
     a_thousand_records_in_order,
@@ -322,6 +326,64 @@ async fn closing_by_another_road(backend: &Backend) {
     assert_eq!(events[2].key, id("A").to_string());
     assert_eq!(events[2].revision.observation, 2);
     assert_eq!(events[2].payload, states[0].hash);
+}
+
+async fn what_closed_and_came_back_is_told_in_order(backend: &Backend) {
+    let store = backend.open().await;
+    let run = planned(
+        &store,
+        vec![record("A", "un"), record("B", "deux")],
+        plan(SnapshotKind::Complete),
+    )
+    .await;
+    let closed = |observation, reason| {
+        let mut state = state(&record("A", "un"), observation);
+        state.closed = Some((at(observation as i64), reason));
+        change(state)
+    };
+    let reopened = PostingChange {
+        reopened: Some(ReopenReason::Listed),
+        ..change(state(&record("A", "un"), 3))
+    };
+    let changes = [
+        change(state(&record("A", "un"), 1)),
+        change(state(&record("B", "deux"), 1)),
+        closed(2, CloseReason::Absent),
+        reopened.clone(),
+        // Told twice, as after a crash.
+        reopened,
+        closed(4, CloseReason::Explicit),
+    ];
+    for change in changes {
+        store.apply(run, vec![change]).await.unwrap();
+    }
+    store.finish_run(run, RunEnd::default()).await.unwrap();
+    let turns = |reference: &str| {
+        let id = id(reference);
+        let store = store.clone();
+        async move { store.trace(id).await.unwrap().unwrap().turns }
+    };
+    let turn = |observation, minutes, became| Turn {
+        observation,
+        at: at(minutes),
+        became,
+    };
+    assert_eq!(
+        turns("A").await,
+        [
+            turn(2, 2, Became::Closed(CloseReason::Absent)),
+            turn(3, 0, Became::Live(ReopenReason::Listed)),
+            turn(4, 4, Became::Closed(CloseReason::Explicit)),
+        ]
+    );
+    assert!(turns("B").await.is_empty());
+    // Closed by another road than a run.
+    let closing = [(id("B"), CloseReason::Withdrawn)];
+    store.close(&closing, at(9)).await.unwrap();
+    assert_eq!(
+        turns("B").await,
+        [turn(2, 9, Became::Closed(CloseReason::Withdrawn))]
+    );
 }
 
 async fn expiry_counts_for_the_newest_observation_only(backend: &Backend) {

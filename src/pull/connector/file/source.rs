@@ -1,10 +1,14 @@
 //! `[source]`: how the records are asked for.
 
+use super::OneOrMany;
 use crate::pull::connector::secret::Text;
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// How the address of a file on an SFTP server starts.
+pub const SFTP: &str = "sftp://";
 
 /// `[source]`: the request.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -12,10 +16,10 @@ use std::collections::BTreeMap;
 pub struct Source {
     /// Format of the answer.
     pub kind: Kind,
-    /// `https://…`, `file:…` or a path. `${env:NAME}` and `${file:PATH}` stand for secrets.
+    /// `https://…`, `sftp://…`, `file:…` or a path. `${env:NAME}` and `${file:PATH}` stand for secrets.
     /// `{%Y-%m-%d}`, in the letters of strftime, stands for the day of the run in the connector's
-    /// zone: the file of the day. In a path, `*` in the file name stands for anything: one of the
-    /// files is read, see `pick`.
+    /// zone: the file of the day. In a path, and with SFTP, `*` in the file name stands for anything:
+    /// one of the files is read, see `pick`.
     pub url: Text,
     /// Which of the files that `*` matches is read.
     #[serde(default)]
@@ -106,6 +110,10 @@ pub enum Kind {
     Xlsx,
     /// A workbook of LibreOffice, read in the same way.
     Ods,
+    /// ZIP archives one after the other, each behind its length in four bytes (little-endian), with
+    /// an offer in JSON in each: the back-office export of Talentsoft. Asked for by `offset`, until
+    /// an answer is empty.
+    Zips,
     /// Pages of HTML, by the selectors of `[source.html]`: the last resort.
     Html,
 }
@@ -190,6 +198,24 @@ pub enum Auth {
         /// Where the token stands in the answer.
         #[serde(default = "access_token")]
         token_path: String,
+    },
+    /// A login at an SFTP server, by password or private key, for a `url` such as
+    /// `sftp://depot.example/export/offres-*.csv`; a path that starts with `/~/` starts at the
+    /// folder of the login.
+    Ssh {
+        user: Text,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        password: Option<Text>,
+        /// A private key of OpenSSH, PKCS#8 or PuTTY: `{ file = "PATH" }`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<Text>,
+        /// What `key` is locked with.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        passphrase: Option<Text>,
+        /// Key of the server: its fingerprint `SHA256:…`, or the public key itself; several during
+        /// a change. Without one nothing is fetched, and the refusal says what the server shows.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        host_key: Option<OneOrMany>,
     },
 }
 

@@ -219,6 +219,14 @@ impl Builder<'_> {
         }
         self.check_html(source);
         self.check_dates(source);
+        self.check_sftp(source);
+        if source.kind == Kind::Zips && !matches!(source.paging, Paging::Offset { .. }) {
+            self.error(
+                "source.paging",
+                "the end of such an export shows only when it is asked on until an answer is empty",
+                "[source.paging] kind = \"offset\", with `param`, `size_param` and `size`",
+            );
+        }
         if let Some(encoding) = &source.encoding
             && encoding_rs::Encoding::for_label(encoding.as_bytes()).is_none()
         {

@@ -60,9 +60,8 @@ fn page(
             return Wholeness::Cut("the reading was stopped".to_owned());
         }
     }
-    let lower = text.trim_end().to_ascii_lowercase();
-    if lower.contains("<html") && !lower.contains("</html") {
-        return Wholeness::Cut("the page has no </html>".to_owned());
+    if let Some(missing) = missing_end(text) {
+        return Wholeness::Cut(format!("the page has no {missing}"));
     }
     let marked_empty = || {
         let mark = table.empty.as_deref().and_then(selector);
@@ -72,6 +71,20 @@ fn page(
         return Wholeness::Alien(format!("nothing on the page matches `{}`", table.select));
     }
     Wholeness::Whole
+}
+
+/// The end tag that a whole page has and this one lacks: that of `html`, or, of a part of a page,
+/// that of its first element at its very end.
+fn missing_end(text: &str) -> Option<String> {
+    let lower = text.trim().to_ascii_lowercase();
+    if lower.contains("<html") {
+        return (!lower.contains("</html")).then(|| "</html>".to_owned());
+    }
+    let first = lower.split('<').find_map(|part| {
+        let name = part.split(|c: char| !c.is_ascii_alphanumeric()).next()?;
+        (!name.is_empty() && part.len() < lower.len()).then(|| format!("</{name}>"))
+    })?;
+    (!lower.ends_with(&first)).then_some(first)
 }
 
 fn insert(map: &mut Map<String, Value>, name: &str, mut found: Vec<String>) {

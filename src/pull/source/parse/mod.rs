@@ -11,6 +11,7 @@ mod json;
 mod sheet;
 mod window;
 mod xml;
+mod zips;
 
 pub use self::html::is_valid as is_html_find;
 pub use self::json::mended as mended_json;
@@ -121,6 +122,10 @@ pub fn parse(
         .unwrap_or_default();
     if plan.kind == Kind::Html {
         return html::parse(Plain::new(input), plan, decoding, take);
+    }
+    if plan.kind == Kind::Zips {
+        let mut window = Window::new(input);
+        return zips::parse(&mut window, plan, decoding, is_record, take);
     }
     let mut window = Window::new(Plain::new(input));
     let mut end = match plan.kind {

@@ -1,0 +1,11 @@
+-- Each time that a posting closed or came back, and why; its first sight stands in `posting`.
+CREATE TABLE turn (
+    posting     BLOB NOT NULL,
+    observation INTEGER NOT NULL,
+    at          INTEGER NOT NULL,
+    became      TEXT NOT NULL,
+    reason      TEXT NOT NULL,
+    PRIMARY KEY (posting, observation)
+) WITHOUT ROWID;
+INSERT INTO turn SELECT id, observation, closed_at, 'closed', close_reason FROM posting
+WHERE closed_at IS NOT NULL;
