@@ -65,8 +65,14 @@ pub fn document() -> Value {
         },
         "components": {
             "messages": {
-                "VacancyUpserted": message("VacancyUpserted", "vacancy.upserted"),
-                "VacancyDeleted": message("VacancyDeleted", "vacancy.deleted"),
+                "VacancyUpserted": message("VacancyUpserted", "upserted", &json!({
+                    "id": EXAMPLE, "title": "Infirmier de nuit (F/H)",
+                    "employer": { "name": "Centre hospitalier d’Exemple" },
+                    "updated": "2026-11-02T08:00:00Z", "visibility": "public", "sources": [],
+                })),
+                "VacancyDeleted": message("VacancyDeleted", "deleted", &json!({
+                    "id": EXAMPLE, "reason": "filled",
+                })),
             },
             "schemas": schemas,
         },
@@ -97,12 +103,24 @@ fn operation(channel: &str, summary: &str) -> Value {
     })
 }
 
-fn message(name: &str, title: &str) -> Value {
+/// The vacancy of the examples.
+const EXAMPLE: &str = "5b0c2c54-6a3c-5c5e-9a57-0d6c8a3b4f10";
+
+/// One kind of message, with `data` as an example of what it carries.
+fn message(name: &str, verb: &str, data: &Value) -> Value {
+    let kind = format!("fr.passerelle.vacancy.{verb}.v1");
     json!({
         "name": name,
-        "title": title,
+        "title": format!("vacancy.{verb}"),
+        "description": "The property `message_id` is the event's `id`, `type` its `type`; `app_id` is passerelle.",
         "contentType": CONTENT_TYPE,
         "payload": { "$ref": format!("#/components/schemas/{name}") },
+        "bindings": { "amqp": { "messageType": kind, "bindingVersion": "0.3.0" } },
+        "examples": [{ "name": verb, "payload": {
+            "specversion": "1.0", "id": format!("{EXAMPLE}-812"), "source": SOURCE, "type": kind,
+            "subject": EXAMPLE, "time": "2026-11-02T08:00:00Z",
+            "datacontenttype": "application/json", "sequence": "00000000000000000812", "data": data,
+        } }],
     })
 }
 

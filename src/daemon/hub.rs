@@ -188,6 +188,13 @@ impl Hub {
             export_min_drop: settings.exports.min_drop,
             own_hosts: settings.fetch.allow_hosts.clone(),
             consumers,
+            // A wrong setting has ended the start.
+            anonymous: settings
+                .anonymous()
+                .map(Arc::new)
+                .unwrap_or(defaults.anonymous.clone()),
+            // The other half is for whoever asks and goes.
+            streams: super::server::connections() / 2,
             index: bound.map(|_| settings.paths.data.join("index")),
             kit: Arc::new(kit),
             ..defaults
@@ -204,9 +211,8 @@ impl Hub {
     /// As [`Hub::publish`], for the process that serves: with the consumers' keys.
     ///
     /// # Errors
-    /// A consumer file, export profile, logo or template that is wrong.
-    pub fn serving(&self, bound: SocketAddr) -> anyhow::Result<Publish> {
-        let consumers = super::consumers::load(&self.settings().consumers())?;
+    /// An export profile, logo or template that is wrong.
+    pub fn serving(&self, bound: SocketAddr, consumers: Consumers) -> anyhow::Result<Publish> {
         self.publishing(Some(bound), consumers)
     }
 

@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod process;
 mod pulling;
 mod roles;
+mod server;
 pub mod shutdown;
 mod watched;
 

@@ -1,7 +1,8 @@
 //! The daemon's process: its loops, its server, its orderly end.
 
 use super::alerts::Alerts;
-use super::{Hub, Role, Roles, health, pulling, shutdown};
+use super::consumers::ConsumerFiles;
+use super::{Hub, Role, Roles, health, pulling, server, shutdown};
 use crate::fetch::{FetchSettings, Fetcher};
 use crate::model::ConnectorName;
 use crate::publish::{self, DropFolder, Webhooks};
@@ -189,7 +190,23 @@ async fn serve(
         .await
         .with_context(|| format!("server.listen: {listen} cannot be listened on"))?;
     let address = listener.local_addr()?;
-    let publish = hub.serving(address)?;
+    let consumers = ConsumerFiles::load(&hub.settings().consumers())?;
+    let publish = hub.serving(address, consumers.consumers())?;
+    let consumers = Arc::new(consumers);
+    every(
+        tracker,
+        stop,
+        RELOAD,
+        "consumers",
+        Arc::clone(hub),
+        move |_| {
+            let consumers = Arc::clone(&consumers);
+            async move {
+                consumers.follow();
+                Ok(())
+            }
+        },
+    );
     let health = health::Health {
         store: Arc::clone(&hub.store),
         clock: hub.clock.clone(),
@@ -207,16 +224,12 @@ async fn serve(
         let sink = DropFolder::new(publish, folder);
         tracker.spawn(sink.follow(stop.clone()));
     }
-    let stop = stop.clone();
-    tracker.spawn(async move {
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(listener, service)
-            .with_graceful_shutdown(stop.cancelled_owned())
-            .await;
-        if let Err(error) = served {
-            tracing::error!(%error, "the server has ended");
-        }
-    });
+    tracker.spawn(server::serve(
+        listener,
+        router,
+        tracker.clone(),
+        stop.clone(),
+    ));
     Ok(address)
 }
 

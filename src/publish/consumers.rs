@@ -7,33 +7,26 @@
 
 use super::{
     Publish,
-    api::{Params, filter},
-    index::Filter,
+    api::{Params, filter, fingerprint},
+    index::{Filter, Sort},
+    quota::{Quota, Window},
     respond::{Problem, put},
 };
 use crate::{
-    model::TombstoneReason,
+    model::{TombstoneReason, Vacancy},
     store::{Change, ChangeOp},
 };
 use axum::{
-    extract::{Request, State},
-    http::{HeaderName, StatusCode, header},
+    Extension,
+    extract::{ConnectInfo, Request, State},
+    http::{StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use std::sync::{Arc, Mutex};
-
-/// The problem type of a spent quota, as IANA registers it.
-const EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
-pub const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-pub const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-
-/// How many requests in how many seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Quota {
-    pub requests: u32,
-    pub seconds: u32,
-}
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, RwLock},
+};
 
 /// One program that reads with a key.
 #[derive(Debug)]
@@ -42,8 +35,7 @@ pub struct Consumer {
     key: blake3::Hash,
     quota: Option<Quota>,
     filter: Filter,
-    /// Begin of the present window (Unix seconds), and the requests in it.
-    window: Mutex<(i64, u32)>,
+    window: Window,
 }
 
 impl Consumer {
@@ -67,7 +59,7 @@ impl Consumer {
             key: blake3::hash(key.trim().as_bytes()),
             quota,
             filter,
-            window: Mutex::default(),
+            window: Window::default(),
         })
     }
 
@@ -75,7 +67,7 @@ impl Consumer {
     /// was there before or not.
     pub fn sees(&self, mut change: Change) -> Change {
         if let ChangeOp::Upsert { body } = &change.op
-            && !self.admits(body)
+            && !self.admits_json(body)
         {
             change.op = ChangeOp::Delete {
                 reason: TombstoneReason::Hidden,
@@ -85,9 +77,14 @@ impl Consumer {
         change
     }
 
-    /// Whether its filter admits the vacancy with this JSON.
-    pub fn admits(&self, body: &[u8]) -> bool {
-        serde_json::from_slice(body).is_ok_and(|vacancy| self.filter.holds(&vacancy))
+    /// Whether its filter admits `vacancy`.
+    pub fn admits(&self, vacancy: &Vacancy) -> bool {
+        self.filter.holds(vacancy)
+    }
+
+    /// The same, of a vacancy's JSON.
+    pub fn admits_json(&self, body: &[u8]) -> bool {
+        serde_json::from_slice(body).is_ok_and(|vacancy| self.admits(&vacancy))
     }
 
     /// The search of `filter` within what it may see.
@@ -97,39 +94,68 @@ impl Consumer {
         }
     }
 
-    /// Counts one request at `now` (Unix seconds): what is left, and the seconds until it is whole
-    /// again. `Err` when nothing was left.
-    fn spend(&self, quota: Quota, now: i64) -> Result<(u32, i64), i64> {
-        let mut window = self.window.lock().unwrap_or_else(|e| e.into_inner());
-        let length = i64::from(quota.seconds);
-        let begin = now - now.rem_euclid(length);
-        if window.0 != begin {
-            *window = (begin, 0);
+    /// Names the part of the offers that it sees: cursors of one part are not those of another.
+    pub fn part(&self) -> Part {
+        if self.filter == Filter::default() {
+            Part::WHOLE
+        } else {
+            Part(fingerprint(&self.filter, Sort::Published))
         }
-        let reset = begin + length - now;
-        if window.1 >= quota.requests {
-            return Err(reset);
-        }
-        window.1 += 1;
-        Ok((quota.requests - window.1, reset))
+    }
+
+    /// Whether it is the same consumer with the same rights.
+    fn is_as(&self, other: &Self) -> bool {
+        (&self.id, self.key, self.quota, &self.filter)
+            == (&other.id, other.key, other.quota, &other.filter)
+    }
+
+    /// Whether two consumers cannot be told apart.
+    pub fn has_key_of(&self, other: &Self) -> bool {
+        self.key == other.key
     }
 }
 
-/// All consumers of a hub.
+/// A part of the offers, by the filter that makes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part(pub u64);
+
+impl Part {
+    pub const WHOLE: Self = Self(0);
+}
+
+/// All consumers of a hub; a copy of this handle sees the same ones.
 #[derive(Clone, Debug, Default)]
-pub struct Consumers(Arc<Vec<Arc<Consumer>>>);
+pub struct Consumers(Arc<RwLock<Vec<Arc<Consumer>>>>);
 
 impl Consumers {
     pub fn new(consumers: Vec<Consumer>) -> Self {
-        Self(Arc::new(consumers.into_iter().map(Arc::new).collect()))
+        let all = Self::default();
+        all.replace(consumers.into_iter().map(Arc::new).collect());
+        all
+    }
+
+    /// From now on these. One that is as before keeps what it has spent. Gives whether anything is
+    /// another.
+    pub fn replace(&self, consumers: Vec<Arc<Consumer>>) -> bool {
+        let mut held = self.0.write().unwrap_or_else(|e| e.into_inner());
+        let known = |new: Arc<Consumer>| {
+            let old = held.iter().find(|old| old.is_as(&new));
+            old.cloned().unwrap_or(new)
+        };
+        let now: Vec<_> = consumers.into_iter().map(known).collect();
+        let same = |(a, b): (&Arc<Consumer>, &Arc<Consumer>)| Arc::ptr_eq(a, b);
+        let changed = now.len() != held.len() || !now.iter().zip(held.iter()).all(same);
+        *held = now;
+        changed
     }
 
     /// The consumer with `key`. Each is compared, each in constant time, so that the time taken
     /// tells nothing.
-    fn with_key(&self, key: &str) -> Option<Arc<Consumer>> {
+    pub fn with_key(&self, key: &str) -> Option<Arc<Consumer>> {
         let given = blake3::hash(key.trim().as_bytes());
         let mut found = None;
-        for consumer in self.0.iter() {
+        let held = self.0.read().unwrap_or_else(|e| e.into_inner());
+        for consumer in held.iter() {
             if consumer.key == given {
                 found = Some(Arc::clone(consumer));
             }
@@ -142,60 +168,79 @@ impl Consumers {
 #[derive(Clone, Debug)]
 pub struct Caller(pub Arc<Consumer>);
 
-/// Lets requests without a key through; with one, counts them and notes who asks.
+/// The consumer that asks, where one does.
+pub type Asking = Option<Extension<Caller>>;
+
+/// The part of the offers that whoever asks may see.
+pub fn part(caller: &Asking) -> Part {
+    let consumer = caller.as_ref().map(|Extension(Caller(consumer))| consumer);
+    consumer.map_or(Part::WHOLE, |consumer| consumer.part())
+}
+
+/// The policies that are named in `RateLimit`.
+const CONSUMER: &str = "consumer";
+const ADDRESS: &str = "address";
+
+/// Counts the request for the consumer whose key it has, without a key for the address that it came
+/// from, and notes who asks.
 pub async fn admit(State(publish): State<Publish>, mut request: Request, next: Next) -> Response {
-    let Some(given) = request.headers().get(header::AUTHORIZATION) else {
-        return next.run(request).await;
-    };
-    let key = given.to_str().ok().and_then(|value| {
-        let (scheme, key) = value.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(key)
+    let given = request.headers().get(header::AUTHORIZATION).cloned();
+    let consumer = given.as_ref().and_then(|value| {
+        let (scheme, key) = value.to_str().ok()?.split_once(' ')?;
+        let key = scheme.eq_ignore_ascii_case("bearer").then_some(key)?;
+        publish.settings().consumers.with_key(key)
     });
-    let consumer = key.and_then(|key| publish.settings().consumers.with_key(key));
-    let Some(consumer) = consumer else {
-        let mut response = Problem::new(
-            StatusCode::UNAUTHORIZED,
-            Some("unknown-key"),
-            "Unauthorized",
-        )
-        .detail("No consumer has this key. The public offers are read without any.")
-        .into_response();
-        put(response.headers_mut(), header::WWW_AUTHENTICATE, "Bearer");
-        return response;
-    };
-    let quota = consumer.quota;
-    let now = publish.clock().now().as_second();
-    let spent = quota.map(|quota| consumer.spend(quota, now));
-    request.extensions_mut().insert(Caller(consumer));
-    let mut response = match spent {
-        Some(Err(reset)) => {
-            let mut response = Problem::of_type(
-                StatusCode::TOO_MANY_REQUESTS,
-                EXCEEDED,
-                "Request cannot be satisfied as assigned quota has been exceeded",
-            )
-            .with("violated-policies", serde_json::json!(["consumer"]))
-            .into_response();
-            put(
-                response.headers_mut(),
-                header::RETRY_AFTER,
-                &reset.to_string(),
-            );
-            response
+    let (policy, spent) = match &consumer {
+        Some(consumer) => {
+            let spent = consumer.quota.map(|q| (q, consumer.window.spend(q)));
+            (CONSUMER, spent)
         }
-        _ => next.run(request).await,
+        // Who guesses keys is counted too.
+        None => {
+            let limit = &publish.settings().anonymous;
+            let peer = peer(&request);
+            let spent = peer.and_then(|peer| limit.spend(peer, request.headers()));
+            (ADDRESS, spent)
+        }
+    };
+    let mut response = match (spent, &consumer) {
+        (Some((_, spent)), _) if spent.is_refused() => spent.refusal(policy),
+        (_, None) if given.is_some() => unknown_key(),
+        (_, None) => next.run(request).await,
+        (_, Some(consumer)) => {
+            let caller = Caller(Arc::clone(consumer));
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
     };
     let headers = response.headers_mut();
-    if let (Some(quota), Some(spent)) = (quota, spent) {
-        let (left, reset) = spent.unwrap_or_else(|reset| (0, reset));
-        let policy = format!("\"consumer\";q={};w={}", quota.requests, quota.seconds);
-        put(headers, POLICY, &policy);
-        put(headers, LIMIT, &format!("\"consumer\";r={left};t={reset}"));
+    if let Some((quota, spent)) = spent {
+        spent.tell(policy, quota, headers);
     }
-    // What it got is its own: no cache on the way may give it to another.
-    headers.append(
-        header::VARY,
-        header::HeaderValue::from_static("authorization"),
-    );
+    if given.is_some() {
+        // What it got is its own: no cache on the way may give it to another.
+        headers.append(
+            header::VARY,
+            header::HeaderValue::from_static("authorization"),
+        );
+    }
+    response
+}
+
+/// Who is at the other end; nobody where the request came by no socket.
+fn peer(request: &Request) -> Option<IpAddr> {
+    let connection = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    connection.map(|ConnectInfo(address)| address.ip())
+}
+
+fn unknown_key() -> Response {
+    let mut response = Problem::new(
+        StatusCode::UNAUTHORIZED,
+        Some("unknown-key"),
+        "Unauthorized",
+    )
+    .detail("No consumer has this key. The public offers are read without any.")
+    .into_response();
+    put(response.headers_mut(), header::WWW_AUTHENTICATE, "Bearer");
     response
 }

@@ -14,8 +14,11 @@ mod gate;
 mod index;
 mod kit;
 mod labels;
+mod live;
 mod mandate;
+mod news;
 mod portal;
+mod quota;
 mod respond;
 mod settings;
 mod sink;
@@ -29,12 +32,13 @@ mod text;
 mod web;
 mod webhooks;
 
-pub use consumers::{Consumer, Consumers, Quota};
+pub use consumers::{Consumer, Consumers};
 pub use export::{
     Blocker, Decided, Export, ExportError, ExportHold, Preflight, PreflightItem, Profile,
     ProfileError, Profiles, decide_export_hold, export_holds,
 };
 pub use kit::{Collection, Kit, KitError, KitOptions, Post};
+pub use quota::{Anonymous, Quota};
 pub use settings::PublishSettings;
 pub use sink::DropFolder;
 use state::Vintage;

@@ -1,6 +1,7 @@
 //! What the operator decides about publishing.
 
-use super::{Consumers, Seal, kit::Kit};
+use super::{Anonymous, Consumers, Seal, kit::Kit};
+use crate::fetch::AllowList;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 /// Settings of the publishing side; the assembly fills them from the settings file.
@@ -25,6 +26,8 @@ pub struct PublishSettings {
     pub admin_key: Option<blake3::Hash>,
     /// Who reads the API with a key.
     pub consumers: Consumers,
+    /// How often whoever reads without a key may ask.
+    pub anonymous: Arc<Anonymous>,
     /// Seals webhooks' secrets in the store.
     pub seal: Option<Seal>,
     /// Folder of the last good exports; without one, an export that is held is not served.
@@ -35,6 +38,8 @@ pub struct PublishSettings {
     pub export_min_drop: usize,
     /// Folder of the search index; without one it lives in memory.
     pub index: Option<PathBuf>,
+    /// Streams of changes that are open at a time.
+    pub streams: usize,
     /// Hosts of the operator's own network, which may be told without TLS: `fetch.allow_hosts`.
     pub own_hosts: Vec<String>,
     /// Templates, colours and logo of what is shared on LinkedIn.
@@ -53,11 +58,13 @@ impl Default for PublishSettings {
             cursor_key: "passerelle".into(),
             admin_key: None,
             consumers: Consumers::default(),
+            anonymous: Arc::new(Anonymous::new(None, AllowList::default())),
             seal: None,
             kept: None,
             export_max_drop: 0.3,
             export_min_drop: 10,
             index: None,
+            streams: 100,
             own_hosts: Vec::new(),
             kit: Arc::default(),
         }

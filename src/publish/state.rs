@@ -6,6 +6,8 @@ use super::{
     export::{ExportError, Profiles},
     index::{Address, Dimension, Filter, Index, Page, Search, Sort, Tally, Tombstone},
     kit::KitError,
+    live::LastRead,
+    news::News,
     portal::Templates,
     respond::Document,
 };
@@ -126,6 +128,11 @@ struct Inner {
     renders: Mutex<HashMap<String, (Vintage, Rendered)>>,
     /// One whole document is rendered at a time: who waits finds it on the shelf.
     rendering: tokio::sync::Mutex<()>,
+    /// Streams of changes at a time: each holds a connection for as long as it likes.
+    streams: Arc<tokio::sync::Semaphore>,
+    last_read: LastRead,
+    /// For whoever waits for a change.
+    last_look: News,
     /// Set at shutdown: whoever waits for a change answers at once.
     stopping: AtomicBool,
 }
@@ -195,6 +202,7 @@ impl Publish {
             network,
             clock,
             codec: Codec::new(&settings.cursor_key),
+            streams: Arc::new(tokio::sync::Semaphore::new(settings.streams)),
             settings,
             profiles,
             templates: Templates::new(),
@@ -208,6 +216,8 @@ impl Publish {
             ),
             renders: Mutex::new(HashMap::new()),
             rendering: tokio::sync::Mutex::new(()),
+            last_read: LastRead::default(),
+            last_look: News::default(),
             stopping: AtomicBool::new(false),
         }))
     }
@@ -238,6 +248,18 @@ impl Publish {
 
     pub(super) fn codec(&self) -> &Codec {
         &self.0.codec
+    }
+
+    pub(super) fn room_for_streams(&self) -> Arc<tokio::sync::Semaphore> {
+        self.0.streams.clone()
+    }
+
+    pub(super) fn last_read(&self) -> &LastRead {
+        &self.0.last_read
+    }
+
+    pub(super) fn last_look(&self) -> &News {
+        &self.0.last_look
     }
 
     /// The index as it was when it had last caught up; none before the first time.

@@ -1,6 +1,6 @@
 //! The router: routes, and what every answer has in common.
 
-use super::{Publish, api, consumers, export, feeds, kit, portal, respond, webhooks};
+use super::{Publish, api, consumers, export, feeds, kit, portal, quota, respond, webhooks};
 use axum::{
     Router,
     body::Body,
@@ -35,14 +35,20 @@ pub fn router(publish: Publish) -> Router {
             CorsLayer::new()
                 .allow_origin(Any)
                 .allow_methods([Method::GET, Method::HEAD])
-                .allow_headers([header::IF_NONE_MATCH, header::ACCEPT, header::AUTHORIZATION])
+                .allow_headers([
+                    header::IF_NONE_MATCH,
+                    header::ACCEPT,
+                    header::AUTHORIZATION,
+                    HeaderName::from_static("last-event-id"),
+                ])
                 .expose_headers([
                     header::ETAG,
                     header::LINK,
                     header::RETRY_AFTER,
-                    HeaderName::from_static("passerelle-cursor"),
-                    consumers::POLICY,
-                    consumers::LIMIT,
+                    api::CURSOR,
+                    api::COUNT,
+                    quota::POLICY,
+                    quota::LIMIT,
                 ])
                 .max_age(Duration::from_secs(86_400)),
         );
@@ -58,11 +64,34 @@ pub fn router(publish: Publish) -> Router {
             PATIENCE,
         ))
         .layer(CatchPanicLayer::custom(|_| panicked()))
+        .layer(middleware::map_response(problems))
         .layer(middleware::from_fn_with_state(
             publish.clone(),
             common_headers,
         ))
         .with_state(publish)
+}
+
+/// What the layers below refuse by themselves (a path that is no UTF-8, a body that is too long, an
+/// answer that did not begin in time) is told in the same form as everything else.
+async fn problems(response: Response) -> Response {
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let told = kind.is_some_and(|kind| {
+        let kind = kind.as_bytes();
+        kind.starts_with(b"application/problem+json") || kind.starts_with(b"text/html")
+    });
+    if !(status.is_client_error() || status.is_server_error()) || told {
+        return response;
+    }
+    let title = status.canonical_reason().unwrap_or("Error");
+    let mut problem = respond::Problem::new(status, None, title).into_response();
+    for name in [header::ALLOW, header::RETRY_AFTER, header::WWW_AUTHENTICATE] {
+        if let Some(value) = response.headers().get(&name) {
+            problem.headers_mut().insert(name, value.clone());
+        }
+    }
+    problem
 }
 
 fn panicked() -> Response {

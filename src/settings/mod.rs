@@ -72,6 +72,15 @@ pub struct Server {
     pub admin_key: Option<Secret>,
     /// The key that seals the secrets of webhooks in the store. Default: `admin_key`.
     pub secrets_key: Option<Secret>,
+    /// Requests to API, feeds and exports that one address may make in a window without a consumer's
+    /// key; 0: as many as it likes.
+    pub anonymous_requests: u32,
+    /// Seconds of that window.
+    pub anonymous_window_seconds: u32,
+    /// Proxies (IP or CIDR) whose `X-Forwarded-For` is believed: the address is then the one that
+    /// they name.
+    #[serde(deserialize_with = "list")]
+    pub trusted_proxies: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -179,6 +188,9 @@ impl Default for Server {
             public_url: None,
             admin_key: None,
             secrets_key: None,
+            anonymous_requests: 6000,
+            anonymous_window_seconds: 60,
+            trusted_proxies: vec!["127.0.0.1".into(), "::1".into()],
         }
     }
 }
@@ -337,6 +349,22 @@ impl Settings {
         let server = &self.server;
         let key = server.secrets_key.as_ref().or(server.admin_key.as_ref())?;
         Some(crate::publish::Seal::new(&key.resolve().ok()?))
+    }
+
+    /// How often whoever reads without a key may ask.
+    ///
+    /// # Errors
+    /// A proxy that is no address.
+    pub fn anonymous(&self) -> Result<crate::publish::Anonymous, SettingsProblem> {
+        let server = &self.server;
+        let proxies = crate::fetch::AllowList::parse(&server.trusted_proxies);
+        let proxies =
+            proxies.map_err(|error| SettingsProblem::new("server.trusted_proxies", error))?;
+        let quota = (server.anonymous_requests > 0).then_some(crate::publish::Quota {
+            requests: server.anonymous_requests,
+            seconds: server.anonymous_window_seconds,
+        });
+        Ok(crate::publish::Anonymous::new(quota, proxies))
     }
 
     /// The public address without a final slash; `bound` is what the server listens on.

@@ -56,6 +56,22 @@ pub(super) fn check(
         )),
         None => {}
     }
+    for proxy in &settings.server.trusted_proxies {
+        if !is_network(proxy) {
+            problems.push(SettingsProblem::new(
+                "server.trusted_proxies",
+                format!(
+                    "{proxy:?} is no address: write that of the proxy, such as \"10.1.0.4\", or its network, such as \"10.1.0.0/16\""
+                ),
+            ));
+        }
+    }
+    if !(1..=86_400).contains(&settings.server.anonymous_window_seconds) {
+        problems.push(SettingsProblem::new(
+            "server.anonymous_window_seconds",
+            "write a number of seconds from 1 to 86400",
+        ));
+    }
     let keys = [
         ("server.admin_key", &settings.server.admin_key),
         ("server.secrets_key", &settings.server.secrets_key),

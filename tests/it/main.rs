@@ -7,6 +7,7 @@ mod authority;
 mod bad_feeds;
 mod bus_contract;
 mod cli;
+mod closing;
 mod connectors;
 mod crash;
 mod demo;

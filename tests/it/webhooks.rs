@@ -1,6 +1,6 @@
 //! Webhooks from end to end: subscribed over HTTP, signed, retried, disabled, replayed.
 
-use crate::support::feeds::{Answer, Feeds, Request};
+use crate::support::feeds::{Answer, Feeds, Request, Sent};
 use crate::support::hub::{Hub, Served, client};
 use crate::support::offers;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -217,6 +217,35 @@ async fn a_failing_target_delays_nobody_and_410_ends_it() {
     )
     .await;
     bench.told("/gone", 3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn targets_that_hang_delay_nobody() {
+    let bench = Bench::new();
+    // One takes connections and says nothing, one says 200 and never ends its body.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}/", silent.local_addr().unwrap());
+    let endless = Answer::new(200, "text/plain", vec![b'x'; 100_000]);
+    bench.feeds.set("/endless", endless.sent(Sent::Stall(10)));
+    bench.feeds.set("/good", Answer::new(204, "text/plain", ""));
+    let served = bench.hub.serve();
+    let cursor = served.json("/api/v1/changes?limit=1").await["next_cursor"].clone();
+    for url in [
+        silent,
+        bench.feeds.url("/endless"),
+        bench.feeds.url("/good"),
+    ] {
+        let new = json!({ "url": url, "cursor": cursor });
+        let (status, made) = call(&served, "POST", "", new).await;
+        assert_eq!(status, 201, "{made}");
+    }
+    let told = bench.told("/good", 2).await;
+    // What answered 2xx has the message: nobody waits for the rest of its words.
+    let slow = bench.told("/endless", 2).await;
+    let bodies = |all: &[Request]| all.iter().map(|r| r.body.clone()).collect::<Vec<_>>();
+    assert_eq!(bodies(&slow[..2]), bodies(&told[..2]));
+    // Readers do not wait either.
+    assert_eq!(served.get("/api/v1/vacancies").await.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]

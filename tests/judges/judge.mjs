@@ -114,6 +114,10 @@ async function asyncapi() {
   const { document, diagnostics } = await new Parser().parse(given.asyncapi);
   const faults = diagnostics.filter((d) => d.severity === 0).map((d) => `${d.path.join("/")}: ${d.message}`);
   assert(document && faults.length === 0, "\n" + faults.join("\n"));
+  const spoiled = given.asyncapi.replace('"send"', '"shout"');
+  assert(spoiled !== given.asyncapi);
+  const told = await new Parser().parse(spoiled);
+  assert(told.diagnostics.some((d) => d.severity === 0), "the AsyncAPI parser sleeps");
 }
 
 // Another site's page: nothing may run or load but what it names, and no style in the page.

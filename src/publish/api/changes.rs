@@ -3,8 +3,8 @@
 use super::Params;
 use crate::{
     publish::{
-        PublicState, Publish,
-        consumers::Caller,
+        PublicState, Publish, PublishError,
+        consumers::{Asking, Caller, Part, part},
         respond::{Document, NDJSON, Problem, json},
     },
     store::{Change, ChangeOp, FLOOR},
@@ -69,30 +69,17 @@ pub fn item(change: &Change) -> Item<'_> {
 
 pub async fn list(
     State(publish): State<Publish>,
-    caller: Option<Extension<Caller>>,
+    caller: Asking,
     RawQuery(query): RawQuery,
 ) -> Result<Document, Response> {
     let mut params = Params::new(query.as_deref());
     let limit = params.whole("limit", 1, MOST, LIMIT);
     let wait = params.number("wait", 0.0, LONGEST_WAIT);
+    let part = part(&caller);
     let text = params.one("cursor");
-    let after = match &text {
-        None => Some(0),
-        Some(text) => publish
-            .codec()
-            .read_changes(text)
-            .map_err(|refused| params.refuse("cursor", text, refused.message()))
-            .ok(),
-    };
+    let after = begin(&publish, &mut params, text.as_deref(), part);
     params.finish().map_err(IntoResponse::into_response)?;
-    let after = after.unwrap_or(0);
-    if text.is_some()
-        && expired(&publish, after)
-            .await
-            .map_err(IntoResponse::into_response)?
-    {
-        return Err(too_old(&publish).into_response());
-    }
+    let after = after.await.map_err(IntoResponse::into_response)?;
     let read = async || {
         publish
             .store()
@@ -102,9 +89,8 @@ pub async fn list(
     };
     let mut changes = read().await?;
     if let Some(seconds) = wait.filter(|_| changes.is_empty()) {
-        let end = tokio::time::Instant::now() + Duration::from_secs_f64(seconds);
-        while changes.is_empty() && tokio::time::Instant::now() < end && !publish.is_stopping() {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+        let news = publish.news(after, Duration::from_secs_f64(seconds));
+        if news.await.map_err(IntoResponse::into_response)? {
             changes = read().await?;
         }
     }
@@ -119,14 +105,59 @@ pub async fn list(
     let last = changes.last().map_or(after, |change| change.seq);
     Ok(json(&Answer {
         items: changes.iter().map(item).collect(),
-        next_cursor: publish.codec().changes(last),
+        next_cursor: publish.codec().changes(last, part),
         has_more,
     }))
 }
 
+/// Where a reader of `part` of the offers goes on that gives `cursor`; from the beginning without
+/// one. A cursor that is none is noted in `params`.
+pub fn begin<'p>(
+    publish: &'p Publish,
+    params: &mut Params,
+    cursor: Option<&str>,
+    part: Part,
+) -> impl Future<Output = Result<u64, Refusal>> + use<'p> {
+    let read = cursor.map(|text| {
+        let read = publish.codec().read_changes(text);
+        read.map_err(|refused| params.refuse("cursor", text, refused.message()))
+    });
+    async move {
+        let Some(Ok((after, own))) = read else {
+            return Ok(0);
+        };
+        // Nobody has told the reader of what the other part holds.
+        if own != part || expired(publish, after).await? {
+            return Err(Refusal::TooOld(Box::new(too_old(publish))));
+        }
+        Ok(after)
+    }
+}
+
+/// Why a reader cannot go on.
+pub enum Refusal {
+    TooOld(Box<Problem>),
+    Failed(PublishError),
+}
+
+impl From<PublishError> for Refusal {
+    fn from(error: PublishError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        match self {
+            Self::TooOld(problem) => problem.into_response(),
+            Self::Failed(error) => error.into_response(),
+        }
+    }
+}
+
 /// Whether something that a reader at `after` must hear of is no longer kept: tombstones dropped by
 /// retention, or a store that was restored from before the cursor.
-pub async fn expired(publish: &Publish, after: u64) -> Result<bool, crate::publish::PublishError> {
+pub async fn expired(publish: &Publish, after: u64) -> Result<bool, PublishError> {
     let floor = floor(publish.store()).await?;
     Ok((after > 0 && after < floor) || after > publish.store().head().await?)
 }
@@ -137,14 +168,14 @@ pub async fn floor(store: &dyn PublicState) -> Result<u64, crate::store::StoreEr
     Ok(floor.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-pub fn too_old(publish: &Publish) -> Problem {
+fn too_old(publish: &Publish) -> Problem {
     let snapshot = publish.settings().url("/api/v1/snapshot");
     Problem::new(
         StatusCode::GONE,
         Some("cursor-expired"),
         "The cursor is too old",
     )
-    .detail("Read the snapshot, then go on from the cursor in its header Passerelle-Cursor.")
+    .detail("What happened since is no longer kept, or your key has another filter now. Read the snapshot, then go on from the cursor in its header Passerelle-Cursor.")
     .with("snapshot", snapshot.clone())
     .link(format!("<{snapshot}>; rel=\"restart\"; type=\"{NDJSON}\""))
 }

@@ -2,7 +2,10 @@
 
 use crate::{
     model::VacancyId,
-    publish::index::{Key, Mark},
+    publish::{
+        consumers::Part,
+        index::{Key, Mark},
+    },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use uuid::Uuid;
@@ -86,22 +89,32 @@ impl Codec {
         })
     }
 
-    /// The cursor behind change number `seq`.
-    pub fn changes(&self, seq: u64) -> String {
+    /// The cursor behind change number `seq`, for a reader of `part` of the offers.
+    pub fn changes(&self, seq: u64, part: Part) -> String {
         let mut bytes = vec![CHANGES];
         bytes.extend(seq.to_be_bytes());
+        if part != Part::WHOLE {
+            bytes.extend(part.0.to_be_bytes());
+        }
         self.seal(bytes)
     }
 
-    pub fn read_changes(&self, text: &str) -> Result<u64, Refused> {
-        match self.open(text)?.as_slice() {
-            [CHANGES, seq @ ..] => seq
-                .try_into()
-                .map(u64::from_be_bytes)
-                .map_err(|_| Refused::Forged),
-            [PAGE, ..] => Err(Refused::OtherQuestion),
-            _ => Err(Refused::Forged),
-        }
+    /// The number behind which a reader goes on, and the part of the offers that it read until there.
+    pub fn read_changes(&self, text: &str) -> Result<(u64, Part), Refused> {
+        let bytes = self.open(text)?;
+        let rest = match bytes.as_slice() {
+            [CHANGES, rest @ ..] => rest,
+            [PAGE, ..] => return Err(Refused::OtherQuestion),
+            _ => return Err(Refused::Forged),
+        };
+        let number = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes);
+        let (seq, part) = rest.split_at_checked(8).ok_or(Refused::Forged)?;
+        let part = match part {
+            [] => Ok(Part::WHOLE),
+            part => number(part).map(Part),
+        };
+        let seq = number(seq).map_err(|_| Refused::Forged)?;
+        Ok((seq, part.map_err(|_| Refused::Forged)?))
     }
 
     fn seal(&self, mut bytes: Vec<u8>) -> String {
@@ -152,11 +165,11 @@ mod tests {
         }
 
         #[test]
-        fn whatever_else_is_refused(text in ".{0,80}", seq: u64, at: usize, flip in 1u8..) {
+        fn whatever_else_is_refused(text in ".{0,80}", seq: u64, part: u64, at: usize, flip in 1u8..) {
             let codec = Codec::new("here");
             prop_assert_eq!(codec.read_changes(&text), Err(Refused::Forged));
-            let good = codec.changes(seq);
-            prop_assert_eq!(codec.read_changes(&good), Ok(seq));
+            let good = codec.changes(seq, Part(part));
+            prop_assert_eq!(codec.read_changes(&good), Ok((seq, Part(part))));
             let mut bytes = URL_SAFE_NO_PAD.decode(&good).unwrap();
             let at = at % bytes.len();
             bytes[at] ^= flip;

@@ -9,9 +9,10 @@ mod snapshot;
 mod stream;
 mod vacancies;
 
-pub(super) use changes::{Item, floor, item};
-pub(super) use cursor::Codec;
-pub(super) use params::{MOST_Q, Params, filter};
+pub(super) use changes::{Item, expired, floor, item};
+pub(super) use cursor::{Codec, Refused};
+pub(super) use params::{MOST_Q, Params, filter, fingerprint};
+pub(super) use snapshot::{COUNT, CURSOR};
 pub(super) use vacancies::{Found, find, moved};
 
 use super::{Publish, respond::Problem};

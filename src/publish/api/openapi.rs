@@ -6,8 +6,11 @@ use super::{network::Member, params};
 use crate::{
     model::{TombstoneReason, Vacancy},
     publish::{
-        Publish, PublishError, portal,
+        Publish, PublishError,
+        index::Dimension,
+        portal,
         respond::{Document, json},
+        webhooks::{Attempt, View},
     },
 };
 use axum::{
@@ -23,8 +26,11 @@ type Parameter = (&'static str, Value, &'static str, &'static str);
 /// The filter parameters, in the order in which people read them.
 pub fn filters() -> Vec<Parameter> {
     let list = |items: Value| value!({ "type": "array", "items": items });
-    let words =
-        |words: &[&str]| value!({ "type": "array", "items": { "type": "string", "enum": words } });
+    // A form sends what was not filled in as an empty value: no filter.
+    let words = |words: &[&str]| {
+        let all = [words, &[""]].concat();
+        value!({ "type": "array", "items": { "type": "string", "enum": all } })
+    };
     let text = || value!({ "type": "string" });
     vec![
         (
@@ -47,7 +53,7 @@ pub fn filters() -> Vec<Parameter> {
         ),
         (
             "rome",
-            list(value!({ "type": "string", "pattern": "^[A-Za-z][0-9]{4}$" })),
+            list(value!({ "type": "string", "pattern": "^([A-Za-z][0-9]{4})?$" })),
             "J1506",
             "ROME codes, of version 4 or 3.",
         ),
@@ -113,7 +119,7 @@ pub fn filters() -> Vec<Parameter> {
 fn vacancy_parameters() -> Vec<Parameter> {
     let mut all = filters();
     all.extend([
-        ("sort", value!({ "type": "string", "enum": ["published", "updated", "title", "relevance", "distance"] }), "published", "`published` and `updated`: newest first; `distance` needs `radius_km`. By default `relevance` with `q`, else `published`."),
+        ("sort", value!({ "type": "string", "enum": ["published", "updated", "title", "relevance", "distance", ""] }), "published", "`published` and `updated`: newest first; `distance` needs `radius_km`. By default `relevance` with `q`, else `published`."),
         ("limit", value!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 20 }), "20", "Vacancies of one page."),
         ("cursor", value!({ "type": "string" }), "", "`next_cursor` of the page before, with the same filter and order."),
         ("fields", value!({ "type": "array", "items": { "type": "string" } }), "title,places", "Only these fields of each vacancy; `id` is always there."),
@@ -122,14 +128,38 @@ fn vacancy_parameters() -> Vec<Parameter> {
     all
 }
 
-fn change_parameters() -> Vec<Parameter> {
-    vec![
+/// Where a reader of the delta feed goes on.
+fn cursor_parameter() -> Parameter {
+    (
+        "cursor",
+        value!({ "type": "string" }),
+        "",
+        "`next_cursor` of the page before, or the header `Passerelle-Cursor` of a snapshot. Without one, from the beginning.",
+    )
+}
+
+fn feed_parameters() -> Vec<Parameter> {
+    let mut all = filters();
+    all.extend([
+        (
+            "limit",
+            value!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 200 }),
+            "200",
+            "Offers of one page of the feed, the last changed first.",
+        ),
         (
             "cursor",
             value!({ "type": "string" }),
             "",
-            "`next_cursor` of the page before, or the header `Passerelle-Cursor` of a snapshot. Without one, from the beginning.",
+            "As the link to the next page has it.",
         ),
+    ]);
+    all
+}
+
+fn change_parameters() -> Vec<Parameter> {
+    vec![
+        cursor_parameter(),
         (
             "limit",
             value!({ "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 }),
@@ -165,7 +195,7 @@ pub const PROBLEMS: [(&str, u16, &str); 6] = [
     (
         "cursor-expired",
         410,
-        "The change cursor is older than what is kept. Read `snapshot`, then go on from its header `Passerelle-Cursor`.",
+        "The change cursor is older than what is kept, or was given for another part of the offers. Read `snapshot`, then go on from its header `Passerelle-Cursor`.",
     ),
     (
         "export-held",
@@ -183,6 +213,30 @@ struct Endpoint {
     media: &'static str,
     schema: Value,
     refusals: &'static [u16],
+}
+
+impl Endpoint {
+    /// A stream has no end, so nothing names its bytes.
+    fn is_stream(&self) -> bool {
+        self.media == "text/event-stream"
+    }
+
+    /// Headers of a request that matter to the answer: name, an example, what it means.
+    fn headers(&self) -> Vec<(&'static str, &'static str, &'static str)> {
+        if self.is_stream() {
+            vec![(
+                "Last-Event-ID",
+                "",
+                "The `id` of the last event that was read: the stream goes on behind it. An `EventSource` sends it by itself.",
+            )]
+        } else {
+            vec![(
+                "If-None-Match",
+                "\"0f3c…\"",
+                "The `ETag` of the copy that you have: 304 if it still holds.",
+            )]
+        }
+    }
 }
 
 fn endpoints() -> Vec<Endpoint> {
@@ -213,7 +267,7 @@ fn endpoints() -> Vec<Endpoint> {
                 value!({
                     "total": { "type": "integer", "minimum": 0 },
                     "next_cursor": { "type": ["string", "null"] },
-                    "facets": { "type": "object" },
+                    "facets": facets(),
                 }),
             ),
             refusals: &[400],
@@ -250,6 +304,15 @@ fn endpoints() -> Vec<Endpoint> {
             refusals: &[400],
         },
         Endpoint {
+            path: "/api/v1/changes/stream",
+            id: "streamChanges",
+            summary: "The delta feed as server-sent events: `event` is `upsert` or `delete`, `data` an item of `/api/v1/changes`, `id` the cursor behind it.",
+            parameters: vec![cursor_parameter()],
+            media: "text/event-stream",
+            schema: value!({ "type": "string" }),
+            refusals: &[400, 410],
+        },
+        Endpoint {
             path: "/api/v1/members",
             id: "listMembers",
             summary: "The members of the network.",
@@ -264,9 +327,14 @@ fn endpoints() -> Vec<Endpoint> {
             summary: "The words of each vocabulary with their French labels.",
             parameters: Vec::new(),
             media: json,
-            schema: value!({ "type": "object" }),
+            schema: value!({ "type": "object", "additionalProperties": {
+                "type": "object", "additionalProperties": { "type": "string" },
+            } }),
             refusals: &[400],
         },
+        feed("/feeds/atom.xml", "readAtom", "Atom, with a tombstone (RFC 6721) for each offer that is gone.", "application/atom+xml"),
+        feed("/feeds/rss.xml", "readRss", "RSS 2.0, for readers that know nothing better: it cannot say that an offer is gone.", "application/rss+xml"),
+        feed("/feeds/jobs.json", "readJsonFeed", "JSON Feed 1.1; the vacancy itself stands in `_passerelle`.", "application/feed+json"),
     ]
     .into_iter()
     .map(|mut endpoint| {
@@ -276,6 +344,37 @@ fn endpoints() -> Vec<Endpoint> {
         endpoint
     })
     .collect()
+}
+
+fn feed(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    media: &'static str,
+) -> Endpoint {
+    Endpoint {
+        path,
+        id,
+        summary,
+        parameters: feed_parameters(),
+        media,
+        schema: match media.ends_with("json") {
+            true => value!({ "type": "object", "required": ["version", "title", "items"] }),
+            false => value!({ "type": "string" }),
+        },
+        refusals: &[400],
+    }
+}
+
+/// By dimension, how many vacancies each of its words has.
+fn facets() -> Value {
+    let tally =
+        value!({ "type": "object", "additionalProperties": { "type": "integer", "minimum": 0 } });
+    let names = Dimension::ALL.into_iter();
+    let properties: Map<String, Value> = names
+        .map(|d| (d.name().to_owned(), tally.clone()))
+        .collect();
+    value!({ "type": "object", "properties": properties, "additionalProperties": false })
 }
 
 /// The whole description.
@@ -330,34 +429,58 @@ fn operation(endpoint: &Endpoint) -> Value {
             parameter
         })
         .collect();
+    for (name, _, text) in endpoint.headers() {
+        parameters.push(value!({
+            "name": name, "in": "header", "description": text, "schema": { "type": "string" },
+        }));
+    }
     if endpoint.path.contains("{id}") {
         parameters.push(value!({
             "name": "id", "in": "path", "required": true,
             "schema": { "type": "string", "format": "uuid" },
         }));
     }
-    let mut headers =
-        value!({ "ETag": { "schema": { "type": "string" }, "description": "Strong." } });
-    if endpoint.id == "getSnapshot" {
-        headers["Passerelle-Cursor"] = value!({ "schema": { "type": "string" } });
+    let mut headers = value!({});
+    if !endpoint.is_stream() {
+        headers["ETag"] = value!({
+            "schema": { "type": "string" },
+            "description": "Strong: it names exactly these bytes in this encoding.",
+        });
     }
-    // Only where a key was given that has a quota.
-    for (name, example) in [
-        ("RateLimit-Policy", "\"consumer\";q=600;w=60"),
-        ("RateLimit", "\"consumer\";r=599;t=42"),
+    if endpoint.id == "getSnapshot" {
+        headers["Passerelle-Cursor"] = value!({
+            "schema": { "type": "string" },
+            "description": "The `cursor` with which `/api/v1/changes` goes on from this snapshot.",
+        });
+        headers["Passerelle-Count"] = value!({
+            "schema": { "type": "integer", "minimum": 0 },
+            "description": "How many lines there are: fewer have come where the answer was cut.",
+        });
+    }
+    for (name, example, text) in [
+        (
+            "RateLimit-Policy",
+            "\"address\";q=6000;w=60",
+            "Requests (`q`) in each window (`w` seconds): `\"consumer\"` with a key, `\"address\"` without.",
+        ),
+        (
+            "RateLimit",
+            "\"address\";r=5999;t=42",
+            "What is left (`r`) until the window ends (in `t` seconds).",
+        ),
     ] {
         headers[name] = value!({
             "schema": { "type": "string" }, "example": example,
-            "description": "For a consumer with a quota: draft-ietf-httpapi-ratelimit-headers.",
+            "description": format!("{text} draft-ietf-httpapi-ratelimit-headers; absent where nothing is limited."),
         });
     }
+    let retry = value!({
+        "Retry-After": { "schema": { "type": "integer" }, "description": "Seconds to wait." },
+    });
     let mut spent = headers.clone();
     if let Some(headers) = spent.as_object_mut() {
         headers.retain(|name, _| name.starts_with("RateLimit"));
-        headers.insert(
-            "Retry-After".into(),
-            value!({ "schema": { "type": "integer" } }),
-        );
+        headers.insert("Retry-After".into(), retry["Retry-After"].clone());
     }
     let problem = value!({
         "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } },
@@ -369,17 +492,28 @@ fn operation(endpoint: &Endpoint) -> Value {
             "headers": headers,
             "content": { media: { "schema": endpoint.schema } },
         },
-        "304": { "description": "Unchanged: the `If-None-Match` given still holds." },
         "401": { "description": "No consumer has this key.", "content": problem },
-        "429": { "description": "The consumer's quota is spent; `Retry-After` says for how long.", "headers": spent, "content": problem },
+        "429": { "description": "The quota of the consumer or of the address is spent.", "headers": spent, "content": problem },
+        "503": { "description": "The hub cannot answer just now.", "headers": retry, "content": problem },
     });
+    if !endpoint.is_stream() {
+        responses["304"] =
+            value!({ "description": "Unchanged: the `If-None-Match` given still holds." });
+    }
     for status in endpoint.refusals {
         responses[status.to_string()] = match status {
-            301 => value!({ "description": "Moved: `Location` has the address." }),
-            _ => value!({
-                "description": "Refused; the problem says why.",
-                "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+            301 => value!({
+                "description": "Moved: it is now part of another vacancy.",
+                "headers": { "Location": { "schema": { "type": "string", "format": "uri-reference" } } },
             }),
+            410 => value!({
+                "description": "Gone; `reason` says why. Of a cursor: `snapshot`, and the header `Link` with `rel=\"restart\"`, say where to begin again.",
+                "headers": { "Link": { "schema": { "type": "string" } } },
+                "content": problem,
+            }),
+            _ => {
+                value!({ "description": "Refused; `errors` names each parameter that is wrong.", "content": problem })
+            }
         };
     }
     value!({
@@ -402,6 +536,8 @@ fn schemas() -> Value {
     };
     add("Vacancy", Vacancy::json_schema(&mut generator));
     add("Member", Member::json_schema(&mut generator));
+    add("Webhook", View::json_schema(&mut generator));
+    add("Delivery", Attempt::json_schema(&mut generator));
     add(
         "TombstoneReason",
         TombstoneReason::json_schema(&mut generator),
@@ -485,6 +621,9 @@ fn render(publish: &Publish) -> Result<Document, PublishError> {
                 .parameters
                 .iter()
                 .map(|(name, _, example, text)| value!({ "name": name, "example": example, "text": text }))
+                .chain(endpoint.headers().into_iter().map(|(name, example, text)| {
+                    value!({ "name": name, "example": example, "text": text, "header": true })
+                }))
                 .collect();
             value!({ "path": endpoint.path, "id": endpoint.id, "summary": endpoint.summary, "parameters": parameters })
         })
@@ -513,7 +652,8 @@ mod tests {
     #[tokio::test]
     async fn every_documented_parameter_is_understood() {
         let publish = publishing(&Arc::new(Shop::default()));
-        for endpoint in endpoints().iter().filter(|e| !e.path.contains('{')) {
+        let whole = |e: &&Endpoint| !e.path.contains('{') && !e.is_stream();
+        for endpoint in endpoints().iter().filter(whole) {
             for (name, _, example, _) in &endpoint.parameters {
                 let mut query = url::form_urlencoded::Serializer::new(String::new());
                 query.append_pair(name, example);

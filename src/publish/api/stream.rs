@@ -1,12 +1,13 @@
 //! `/api/v1/changes/stream`: the delta feed as server-sent events, for readers that stay.
 
 use super::Params;
-use super::changes::{expired, item, too_old};
+use super::changes::{begin, item};
 use crate::publish::{
-    Publish,
-    consumers::{Caller, Consumer},
+    Publish, PublishError,
+    consumers::{Asking, Caller, Consumer, Part, part},
     respond::{Problem, chain},
 };
+use crate::store::Change;
 use axum::{
     Extension,
     extract::{RawQuery, State},
@@ -16,19 +17,12 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use std::{
-    collections::VecDeque,
-    convert::Infallible,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
+use tokio::sync::OwnedSemaphorePermit;
 
-const LOOK: Duration = Duration::from_millis(200);
+/// A reader that hears of nothing looks anew after this long.
+const QUIET: Duration = Duration::from_secs(60);
 const BATCH: usize = 100;
-/// Readers of one process at the same time.
-const MOST: usize = 1000;
-static ROOM: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(MOST)));
 
 /// One open stream; its place is given back when the reader goes.
 struct Reader {
@@ -43,7 +37,7 @@ struct Reader {
 /// from the beginning. The id of each event is the cursor behind it.
 pub async fn stream(
     State(publish): State<Publish>,
-    caller: Option<Extension<Caller>>,
+    caller: Asking,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Response> {
@@ -51,22 +45,10 @@ pub async fn stream(
     let asked = params.one("cursor");
     let seen = headers.get("last-event-id").and_then(|v| v.to_str().ok());
     let text = seen.map(str::to_owned).or(asked);
-    let mut after = 0;
-    if let Some(text) = &text {
-        match publish.codec().read_changes(text) {
-            Ok(seq) => after = seq,
-            Err(refused) => params.refuse("cursor", text, refused.message()),
-        }
-    }
+    let after = begin(&publish, &mut params, text.as_deref(), part(&caller));
     params.finish().map_err(IntoResponse::into_response)?;
-    let old = text.is_some()
-        && expired(&publish, after)
-            .await
-            .map_err(IntoResponse::into_response)?;
-    if old {
-        return Err(too_old(&publish).into_response());
-    }
-    let Ok(place) = Arc::clone(&ROOM).try_acquire_owned() else {
+    let after = after.await.map_err(IntoResponse::into_response)?;
+    let Ok(place) = publish.room_for_streams().try_acquire_owned() else {
         return Err(
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, None, "Too many streams")
                 .detail("Read /api/v1/changes with `wait` instead, or come back later.")
@@ -93,18 +75,18 @@ impl Reader {
     /// The next change; `None` when the process is on its way out or the store cannot be read: the
     /// reader then comes back with the last id.
     async fn next(&mut self) -> Option<Event> {
+        let part = self.consumer.as_deref().map_or(Part::WHOLE, Consumer::part);
         while self.waiting.is_empty() {
-            if self.publish.is_stopping() {
-                return None;
-            }
-            let changes = match self.publish.store().changes(self.after, BATCH).await {
+            let changes = match self.changes().await {
                 Ok(changes) => changes,
                 Err(error) => {
                     tracing::warn!(error = %chain(&error), "a stream of changes ends");
                     return None;
                 }
             };
-            let quiet = changes.is_empty();
+            if self.publish.is_stopping() {
+                return None;
+            }
             for change in changes {
                 let change = match &self.consumer {
                     Some(consumer) => consumer.sees(change),
@@ -113,7 +95,7 @@ impl Reader {
                 let item = item(&change);
                 let event = Event::default()
                     .event(item.op)
-                    .id(self.publish.codec().changes(change.seq))
+                    .id(self.publish.codec().changes(change.seq, part))
                     .json_data(&item);
                 match event {
                     Ok(event) => self.waiting.push_back(event),
@@ -121,10 +103,15 @@ impl Reader {
                 }
                 self.after = change.seq;
             }
-            if quiet {
-                tokio::time::sleep(LOOK).await;
-            }
         }
         self.waiting.pop_front()
+    }
+
+    /// The next changes, once there are any.
+    async fn changes(&self) -> Result<Vec<Change>, PublishError> {
+        if !self.publish.news(self.after, QUIET).await? {
+            return Ok(Vec::new());
+        }
+        Ok(self.publish.store().changes(self.after, BATCH).await?)
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     model::{TombstoneReason, VacancyId, VacancyStatus},
     publish::{
         Publish, PublishError,
-        consumers::Caller,
+        consumers::{Asking, Caller},
         index::{Dimension, Facets, Page, Search},
         labels,
         respond::{Document, JSON, ParameterError, Problem, json},
@@ -43,7 +43,7 @@ enum Item<'a> {
 
 pub async fn list(
     State(publish): State<Publish>,
-    caller: Option<Extension<Caller>>,
+    caller: Asking,
     RawQuery(query): RawQuery,
 ) -> Result<Document, Response> {
     let mut params = Params::new(query.as_deref());
@@ -121,7 +121,7 @@ fn sparse(body: &[u8], fields: &[String]) -> Option<serde_json::Map<String, serd
 pub async fn one(
     State(publish): State<Publish>,
     Path(id): Path<String>,
-    caller: Option<Extension<Caller>>,
+    caller: Asking,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Response> {
     let mut params = Params::new(query.as_deref());
@@ -139,7 +139,7 @@ pub async fn one(
     let unknown = || Problem::not_found("no vacancy has or had this id").into_response();
     let hidden = |body: &[u8]| {
         let consumer = caller.as_ref().map(|Extension(Caller(consumer))| consumer);
-        consumer.is_some_and(|consumer| !consumer.admits(body))
+        consumer.is_some_and(|consumer| !consumer.admits_json(body))
     };
     match find(&publish, id)
         .await

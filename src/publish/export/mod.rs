@@ -25,7 +25,7 @@ pub(super) use routes::routes;
 pub(super) use tree::escape;
 pub(super) use values::rfc822;
 
-use super::{Publish, PublishError};
+use super::{Consumer, Publish, PublishError};
 use crate::model::{MemberId, Vacancy, VacancyId};
 use bytes::Bytes;
 use context::Bench;
@@ -134,6 +134,48 @@ impl Publish {
         Ok(export)
     }
 
+    /// As [`Publish::export`], of the offers that `consumer` may see. It is made of what the whole
+    /// document is made of: while that one is held, there is none.
+    ///
+    /// # Errors
+    /// As [`Publish::export`], and while the whole document is held.
+    pub async fn export_for(
+        &self,
+        profile: &str,
+        member: Option<&MemberId>,
+        consumer: Arc<Consumer>,
+    ) -> Result<Export, PublishError> {
+        let whole = self.export(profile, member).await?;
+        if let Some(hold) = &whole.held {
+            let (file, why) = (whole.file.clone(), hold.why());
+            return Err(ExportError::Held { file, why }.into());
+        }
+        let (profile, mut vacancies) = self.subjects(profile, member).await?;
+        let sent = self.ledger(&profile).await?;
+        let elsewhere = self.elsewhere(&profile, member, &vacancies);
+        let (this, member) = (self.clone(), member.cloned());
+        blocking(move || {
+            vacancies.retain(|own| !elsewhere.contains(&own.id) && consumer.admits(own));
+            let network = this.network();
+            let bench = Bench::new(&profile, &network, this.settings(), this.clock().now());
+            let checked = preflight::check(&bench, vacancies, &sent)?;
+            let (mut ready, mut gone) = (checked.ready, Vec::new());
+            if let Some(movements) = &profile.movements {
+                // A part has no deposits of its own: all of it is new.
+                let moved = movements::moved(movements, ready, &Deposit::default());
+                (ready, gone) = (moved.lines, moved.gone);
+            }
+            let document = render::document(&bench, &ready, &gone, member.as_ref())?;
+            Ok(Export {
+                bytes: document.into(),
+                ready: checked.report.ready,
+                blocked: checked.report.blocked,
+                ..whole
+            })
+        })
+        .await
+    }
+
     /// What `profile` would say of each offer: ready, or blocked and why.
     ///
     /// # Errors
@@ -189,23 +231,9 @@ impl Publish {
         {
             return Err(ExportError::UnknownMember(member.0.clone()).into());
         }
-        let (_, live) = self.store().snapshot().await?;
-        let member = member.cloned();
-        let vacancies = blocking(move || {
-            Ok(live
-                .iter()
-                .filter_map(|public| match serde_json::from_slice::<Vacancy>(&public.body) {
-                    Ok(vacancy) => Some(vacancy),
-                    Err(error) => {
-                        tracing::warn!(vacancy = %public.id, %error, "vacancy cannot be exported");
-                        None
-                    }
-                })
-                .filter(|vacancy| member.is_none() || vacancy.member == member)
-                .collect())
-        })
-        .await?;
-        Ok((profile, vacancies))
+        let live = self.live().await?;
+        let own = |vacancy: &&Vacancy| member.is_none() || vacancy.member.as_ref() == member;
+        Ok((profile, live.iter().filter(own).cloned().collect()))
     }
 }
 

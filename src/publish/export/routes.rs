@@ -5,11 +5,12 @@ use crate::{
     model::MemberId,
     publish::{
         Publish, PublishError,
+        consumers::{Asking, Caller, Consumer, Part},
         respond::{Document, Problem, put},
     },
 };
 use axum::{
-    Router,
+    Extension, Router,
     extract::{Path, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
@@ -26,17 +27,20 @@ pub fn routes() -> Router<Publish> {
 async fn consolidated(
     State(publish): State<Publish>,
     Path(file): Path<String>,
+    caller: Asking,
 ) -> Result<Response, Response> {
     let (name, extension) = split(&file).map_err(IntoResponse::into_response)?;
-    answer(&publish, name, extension, None).await
+    answer(&publish, name, extension, None, caller).await
 }
 
 async fn of_member(
     State(publish): State<Publish>,
     Path((profile, file)): Path<(String, String)>,
+    caller: Asking,
 ) -> Result<Response, Response> {
     let (member, extension) = split(&file).map_err(IntoResponse::into_response)?;
-    answer(&publish, &profile, extension, Some(MemberId::from(member))).await
+    let member = Some(MemberId::from(member));
+    answer(&publish, &profile, extension, member, caller).await
 }
 
 fn split(file: &str) -> Result<(&str, &str), Problem> {
@@ -52,7 +56,11 @@ async fn answer(
     name: &str,
     extension: &str,
     member: Option<MemberId>,
+    caller: Asking,
 ) -> Result<Response, Response> {
+    // A consumer whose filter admits everything gets what everybody gets.
+    let consumer = caller.map(|Extension(Caller(consumer))| consumer);
+    let consumer = consumer.filter(|consumer| consumer.part() != Part::WHOLE);
     let known = publish
         .profiles()
         .get(name)
@@ -60,7 +68,7 @@ async fn answer(
     if !known {
         return Err(missing().into_response());
     }
-    match render(publish, name, member).await {
+    match render(publish, name, member, consumer).await {
         Ok(document) => Ok((&*document).into_response()),
         Err(PublishError::Export(
             ExportError::UnknownMember(_) | ExportError::UnknownProfile { .. },
@@ -84,14 +92,20 @@ async fn render(
     publish: &Publish,
     name: &str,
     member: Option<MemberId>,
+    consumer: Option<Arc<Consumer>>,
 ) -> Result<Arc<Document>, PublishError> {
+    let part = consumer.as_ref().map_or(Part::WHOLE, |own| own.part());
     let key = format!(
-        "export {name} {}",
-        member.as_ref().map_or("", MemberId::as_str)
+        "export {name} {} {}",
+        member.as_ref().map_or("", MemberId::as_str),
+        part.0
     );
     publish
         .rendered(key, async || {
-            let export = publish.export(name, member.as_ref()).await?;
+            let export = match consumer {
+                Some(consumer) => publish.export_for(name, member.as_ref(), consumer).await?,
+                None => publish.export(name, member.as_ref()).await?,
+            };
             let fleeting = export.held.is_some() || export.tells_movements();
             let document = Document::new(export.content_type, export.bytes);
             // A person may let the newest one through at any moment, or note a deposit.

@@ -10,7 +10,10 @@ const TYPE: &str = "application/atom+xml; charset=utf-8";
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(24 * 90);
 
 pub fn render(feed: &Feed) -> Document {
-    let tombstones = tombstones(feed);
+    let tombstones = match feed.first {
+        true => tombstones(feed),
+        false => Vec::new(),
+    };
     let settings = feed.publish.settings();
     let updated = tombstones
         .iter()
@@ -42,8 +45,15 @@ pub fn render(feed: &Feed) -> Document {
     if let Some(notice) = &settings.synthetic {
         element(&mut out, "  ", "subtitle", notice);
     }
-    link(&mut out, "  ", "self", "application/atom+xml", &feed.url());
+    let kind = "application/atom+xml";
+    link(&mut out, "  ", "self", kind, &feed.own_url());
     link(&mut out, "  ", "alternate", "text/html", &settings.url("/"));
+    if !feed.first {
+        link(&mut out, "  ", "first", kind, &feed.url());
+    }
+    if let Some(next) = feed.next_url() {
+        link(&mut out, "  ", "next", kind, &next);
+    }
     for doc in &feed.entries {
         let o = &doc.vacancy.offer;
         out.push_str("  <entry>\n");
@@ -60,7 +70,7 @@ pub fn render(feed: &Feed) -> Document {
             out.truncate(out.trim_end().len());
             out.push_str("</author>\n");
         }
-        link(&mut out, "    ", "alternate", "text/html", &feed.page(doc));
+        link(&mut out, "    ", "alternate", "text/html", &feed.offer(doc));
         for (scheme, term, label) in categories(doc) {
             let _ = write!(out, "    <category scheme=\"");
             escape(&mut out, &settings.url(&format!("/api/#{scheme}")));

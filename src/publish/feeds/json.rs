@@ -15,7 +15,7 @@ pub fn render(feed: &Feed) -> Document {
             let o = &doc.vacancy.offer;
             let mut item = json!({
                 "id": format!("urn:uuid:{}", doc.id()),
-                "url": feed.page(doc),
+                "url": feed.offer(doc),
                 "title": labels::title(&doc.vacancy),
                 "content_html": content(doc),
                 "language": o.language.as_deref().unwrap_or("fr"),
@@ -58,11 +58,14 @@ pub fn render(feed: &Feed) -> Document {
         "version": "https://jsonfeed.org/version/1.1",
         "title": feed.title(),
         "home_page_url": settings.url("/"),
-        "feed_url": feed.url(),
+        "feed_url": feed.own_url(),
         "language": "fr",
         "authors": [{ "name": settings.territory, "url": settings.url("/") }],
         "items": items,
     });
+    if let Some(next) = feed.next_url() {
+        document["next_url"] = next.into();
+    }
     if let Some(notice) = &settings.synthetic {
         document["description"] = notice.clone().into();
     }

@@ -32,14 +32,22 @@ pub fn render(feed: &Feed) -> Document {
     );
     element(&mut out, "language", "fr");
     element(&mut out, "lastBuildDate", &rfc822(feed.updated()));
-    out.push_str("<atom:link rel=\"self\" type=\"application/rss+xml\" href=\"");
-    escape(&mut out, &feed.url());
-    out.push_str("\"/>\n");
+    let links = [("self", Some(feed.own_url())), ("next", feed.next_url())];
+    for (rel, url) in links {
+        if let Some(url) = url {
+            let _ = write!(
+                out,
+                "<atom:link rel=\"{rel}\" type=\"application/rss+xml\" href=\""
+            );
+            escape(&mut out, &url);
+            out.push_str("\"/>\n");
+        }
+    }
     for doc in &feed.entries {
         let o = &doc.vacancy.offer;
         out.push_str("<item>\n");
         element(&mut out, "title", &labels::title(&doc.vacancy));
-        element(&mut out, "link", &feed.page(doc));
+        element(&mut out, "link", &feed.offer(doc));
         element(
             &mut out,
             "guid isPermaLink=\"false\"",

@@ -1,13 +1,17 @@
 //! What search engines read: the sitemap, in parts where there are many offers, and robots.txt.
 
+use super::{place, wanted};
 use crate::publish::{
     Publish, PublishError,
+    api::Params,
+    consumers::Asking,
     export::escape,
-    portal::path_of,
+    index::{Filter, Search, Sort},
+    portal::{offer_path, path_of},
     respond::{Document, Problem},
 };
 use axum::{
-    extract::{Path, State},
+    extract::{Path, RawQuery, State},
     response::{IntoResponse, Response},
 };
 use std::fmt::Write as _;
@@ -18,16 +22,19 @@ const MOST: usize = 40_000;
 const NAMESPACE: &str = "http://www.sitemaps.org/schemas/sitemap/0.9";
 const HEADER: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
-pub async fn sitemap(State(publish): State<Publish>) -> Result<Document, Response> {
-    let rows = rows(&publish).await.map_err(IntoResponse::into_response)?;
+pub async fn sitemap(
+    State(publish): State<Publish>,
+    caller: Asking,
+    RawQuery(query): RawQuery,
+) -> Result<Document, Response> {
+    let rows = rows(&publish, &caller, query.as_deref()).await?;
     if rows.len() <= MOST {
         return Ok(urls(&rows));
     }
     let mut out = format!("{HEADER}<sitemapindex xmlns=\"{NAMESPACE}\">\n");
     for (part, rows) in rows.chunks(MOST).enumerate() {
-        let url = publish
-            .settings()
-            .url(&format!("/sitemap-{}.xml", part + 1));
+        let path = format!("/sitemap-{}.xml", part + 1);
+        let url = publish.settings().url(&place(&path, query.as_deref()));
         out.push_str("  <sitemap><loc>");
         escape(&mut out, &url);
         out.push_str("</loc>");
@@ -43,13 +50,15 @@ pub async fn sitemap(State(publish): State<Publish>) -> Result<Document, Respons
 pub async fn sitemap_part(
     State(publish): State<Publish>,
     Path(file): Path<String>,
+    caller: Asking,
+    RawQuery(query): RawQuery,
 ) -> Result<Document, Response> {
     let missing = || Problem::not_found("there is no such sitemap").into_response();
     let part: usize = file
         .strip_suffix(".xml")
         .and_then(|number| number.parse().ok())
         .ok_or_else(missing)?;
-    let rows = rows(&publish).await.map_err(IntoResponse::into_response)?;
+    let rows = rows(&publish, &caller, query.as_deref()).await?;
     rows.chunks(MOST)
         .nth(part.wrapping_sub(1))
         .map(urls)
@@ -58,8 +67,59 @@ pub async fn sitemap_part(
 
 type Row = (String, Option<jiff::Timestamp>);
 
+/// What the parameters ask for.
+async fn rows(
+    publish: &Publish,
+    caller: &Asking,
+    query: Option<&str>,
+) -> Result<Vec<Row>, Response> {
+    let mut params = Params::new(query);
+    let filter = wanted(&mut params, caller);
+    params.finish().map_err(IntoResponse::into_response)?;
+    let rows = match filter == Filter::default() {
+        true => everything(publish).await,
+        false => some(publish, filter).await,
+    };
+    rows.map_err(IntoResponse::into_response)
+}
+
+/// The pages of the offers that `filter` admits, by id, after those of the members it names.
+async fn some(publish: &Publish, filter: Filter) -> Result<Vec<Row>, PublishError> {
+    let settings = publish.settings();
+    let members = publish.network();
+    let members = filter
+        .members
+        .iter()
+        .filter(|id| members.member(id).is_some());
+    let mut all: Vec<Row> = members
+        .map(|id| (settings.url(&format!("/structures/{id}")), None))
+        .collect();
+    let begin = all.len();
+    let mut search = Search {
+        filter,
+        sort: Sort::Updated,
+        after: None,
+        skip: 0,
+        limit: super::MOST,
+        facets: &[],
+    };
+    loop {
+        let page = publish.search(search.clone()).await?;
+        let rows = page.hits.iter();
+        all.extend(rows.map(|doc| (settings.url(&offer_path(&doc.vacancy)), doc.updated())));
+        match page.next {
+            Some(next) => search.after = Some(next),
+            None => break,
+        }
+    }
+    all[begin..].sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    // What changed between two pages may stand on both.
+    all.dedup_by(|a, b| a.0 == b.0);
+    Ok(all)
+}
+
 /// Every page of an offer by id, after the pages that are always there.
-async fn rows(publish: &Publish) -> Result<Vec<Row>, PublishError> {
+async fn everything(publish: &Publish) -> Result<Vec<Row>, PublishError> {
     let addresses = publish.addresses().await?;
     let settings = publish.settings();
     let mut all: Vec<Row> = vec![

@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 const SINK: &str = "drop-folder";
+/// After an export that failed.
 const PAUSE: Duration = Duration::from_secs(1);
+/// A change is heard of at once; what changes without one is looked for that often.
+const QUIET: Duration = Duration::from_secs(1);
 /// Expressions may ask for the age of an offer: the files are looked at again that often.
 const REVIEW: Duration = Duration::from_secs(60);
 
@@ -49,29 +52,47 @@ impl DropFolder {
         let mut reviewed = None::<tokio::time::Instant>;
         while !stop.is_cancelled() {
             let due = reviewed.is_none_or(|at| at.elapsed() >= REVIEW);
-            match self.step(due).await {
-                Ok(looked) if looked || due => reviewed = Some(tokio::time::Instant::now()),
-                Ok(_) => {}
+            let begun = tokio::time::Instant::now();
+            let mut rest = Duration::ZERO;
+            let done = match self.step(due).await {
+                Ok((looked, done)) => {
+                    if looked || due {
+                        reviewed = Some(tokio::time::Instant::now());
+                        // While much changes, half of the time is others'.
+                        rest = begun.elapsed().min(QUIET);
+                    }
+                    Some(done)
+                }
                 Err(error) => {
                     tracing::error!(error = %chain(&error), "drop folder is behind");
+                    None
                 }
-            }
+            };
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(PAUSE) => {}
+                () = self.wait(rest, done) => {}
             }
         }
     }
 
+    /// Rests, then waits for a change behind `done`; where there is none to wait behind, for a while.
+    async fn wait(&self, rest: Duration, done: Option<u64>) {
+        tokio::time::sleep(rest).await;
+        match done {
+            Some(done) if self.publish.news(done, QUIET).await.is_ok() => {}
+            _ => tokio::time::sleep(PAUSE).await,
+        }
+    }
+
     /// Writes what changed since the sink's cursor; with `review`, whatever the cursor says.
-    /// Returns whether it looked at the exports.
-    async fn step(&mut self, review: bool) -> Result<bool, DropError> {
+    /// Returns whether it looked at the exports, and up to which change they are good.
+    async fn step(&mut self, review: bool) -> Result<(bool, u64), DropError> {
         let store = self.publish.store();
         let head = store.head().await.map_err(PublishError::from)?;
         let done = store.cursor(SINK).await.map_err(PublishError::from)?;
         let vintage = self.publish.vintage().await?;
         if head == done && !review && self.vintage.as_ref() == Some(&vintage) {
-            return Ok(false);
+            return Ok((false, head));
         }
         self.write_all().await?;
         self.vintage = Some(vintage);
@@ -80,7 +101,7 @@ impl DropFolder {
             .set_cursor(SINK, head)
             .await
             .map_err(PublishError::from)?;
-        Ok(true)
+        Ok((true, head))
     }
 
     /// Writes every profile, consolidated and for each member that gave its mandate.
@@ -92,6 +113,8 @@ impl DropFolder {
         let names: Vec<String> = self.publish.profiles().names().map(str::to_owned).collect();
         let network = self.publish.network();
         let now = self.publish.clock().now();
+        // Read once for all of them.
+        let _live = self.publish.live().await?;
         for name in names {
             let Some(profile) = self.publish.profiles().get(&name) else {
                 continue;

@@ -1,8 +1,8 @@
-use super::{get, get_with, send};
+use super::{Reply, get, get_with, send};
 use crate::{
     model::TombstoneReason,
     publish::{
-        Consumer, Consumers, Quota,
+        Anonymous, Consumer, Consumers, Quota,
         testing::{Shop, publishing, publishing_with, vacancy},
     },
 };
@@ -210,6 +210,112 @@ async fn hostile_questions_get_clear_refusals() {
 }
 
 #[tokio::test]
+async fn hostile_paths_and_headers_get_clear_answers() {
+    let publish = publishing_with(&three(), |settings| {
+        settings.admin_key = Some(blake3::hash(b"the-key"));
+    });
+    let id = vacancy(1, "", |_| {}).id;
+    let key = ("authorization", "Bearer the-key");
+    let deep = format!("/api{}", "/..".repeat(2000));
+    for (path, status) in [
+        ("/api/v1/vacancies/%ff", 400),
+        ("/api/v1/vacancies/%00", 400),
+        ("/api/v1/vacancies/%ed%a0%80", 400),
+        ("/api/v1/webhooks/%ff", 400),
+        ("/api/v1/webhooks/..%2f..%2fetc%2fpasswd", 404),
+        ("/api/v1/%2e%2e/%2e%2e/etc/passwd", 404),
+        ("/exports/%ff", 400),
+        ("/exports/%ff/%ff.xml", 400),
+        ("/exports/..%2f..%2fCargo.toml", 404),
+        ("/exports/linkedin.xml%00.html", 404),
+        ("/exports/linkedin/..%2f..%2fx.xml", 404),
+        ("/sitemap-%ff.xml", 400),
+        ("/sitemap-0.xml", 404),
+        ("/sitemap-18446744073709551616.xml", 404),
+        ("/api/v1/changes?cursor=%00", 400),
+        ("/api/v1/changes/stream?cursor=%ff", 400),
+        ("/api/v1/snapshot?x=1", 400),
+        (deep.as_str(), 404),
+    ] {
+        let reply = get_with(&publish, path, &[key]).await;
+        // The administration's key is nobody's for reading.
+        let expected = if path.contains("webhooks") {
+            status
+        } else {
+            401
+        };
+        assert_eq!(reply.status, expected, "{path} with a key");
+        if path.contains("webhooks") {
+            assert_eq!(reply.header("content-type"), "application/problem+json");
+            continue;
+        }
+        let reply = get(&publish, path).await;
+        assert_eq!(reply.status, status, "{path}: {}", reply.text());
+        assert_eq!(
+            reply.header("content-type"),
+            "application/problem+json",
+            "{path}"
+        );
+        assert_eq!(reply.json()["status"], status, "{path}");
+        assert!(reply.body.len() < 2_000, "{path}");
+    }
+    // Headers that mean nothing here change nothing.
+    for (name, value) in [
+        ("range", "bytes=999999999-"),
+        ("range", "bytes=0-1"),
+        ("if-none-match", "\"\u{e9}\", garbage, W/"),
+        ("if-match", "\"x\""),
+        ("accept", "text/nothing"),
+        ("accept-encoding", "gzip;q=NaN, br;q=2, nothing"),
+        ("x-forwarded-for", "\u{e9}, 1.2.3.4, ]["),
+        ("content-length", "0"),
+    ] {
+        let path = format!("/api/v1/vacancies/{id}");
+        let reply = get_with(&publish, &path, &[(name, value)]).await;
+        assert_eq!(reply.status, 200, "{name}: {value}");
+        let read: serde_json::Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+        assert!(reply.headers.contains_key("content-encoding") || read["id"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn only_what_reads_is_taken() {
+    let publish = publishing(&three());
+    for path in [
+        "/api/v1/vacancies",
+        "/api/v1/changes",
+        "/api/v1/changes/stream",
+        "/api/v1/snapshot",
+        "/feeds/atom.xml",
+        "/exports/linkedin.xml",
+        "/sitemap.xml",
+        "/api/openapi.json",
+    ] {
+        for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
+            let request = Request::builder().method(method).uri(path);
+            let reply = send(&publish, request.body(Body::from("x")).unwrap()).await;
+            assert_eq!(reply.status, 405, "{method} {path}");
+            assert_eq!(reply.header("allow"), "GET,HEAD", "{method} {path}");
+            assert_eq!(reply.header("content-type"), "application/problem+json");
+        }
+        let preflight = Request::builder()
+            .method("OPTIONS")
+            .uri(path)
+            .header("origin", "https://a.example")
+            .header("access-control-request-method", "GET")
+            .header("access-control-request-headers", "authorization");
+        let reply = send(&publish, preflight.body(Body::empty()).unwrap()).await;
+        assert_eq!(reply.status, 200, "{path}");
+        assert_eq!(reply.header("access-control-allow-origin"), "*");
+        assert!(
+            reply
+                .header("access-control-allow-headers")
+                .contains("authorization")
+        );
+    }
+}
+
+#[tokio::test]
 async fn one_vacancy_by_every_id_that_it_had() {
     let shop = three();
     let publish = publishing(&shop);
@@ -327,7 +433,9 @@ async fn old_cursors_expire_and_forged_ones_are_refused() {
     assert_eq!(reply.status, 410);
     assert!(reply.header("link").contains("/api/v1/snapshot"));
     // A cursor from before the store was restored.
-    let ahead = publish.codec().changes(999);
+    let ahead = publish
+        .codec()
+        .changes(999, crate::publish::consumers::Part::WHOLE);
     assert_eq!(
         get(&publish, &format!("/api/v1/changes?cursor={ahead}"))
             .await
@@ -440,7 +548,12 @@ async fn a_consumer_has_its_own_part_at_its_own_pace() {
     let shop = three();
     let quota = Quota {
         requests: 8,
-        seconds: 60,
+        seconds: 3600,
+    };
+    let left = |reply: &Reply| -> u32 {
+        let text = reply.header("ratelimit");
+        let rest = text.strip_prefix("\"consumer\";r=").unwrap_or_default();
+        rest.split(';').next().unwrap().parse().unwrap()
     };
     let consumer =
         |id: &str, key: &str, quota, filter: &str| Consumer::new(id, key, quota, filter).unwrap();
@@ -462,8 +575,8 @@ async fn a_consumer_has_its_own_part_at_its_own_pace() {
     let reply = ask("/api/v1/vacancies?facets=true").await;
     assert_eq!(titles(&reply.json()), ["Infirmier de nuit (F/H)"]);
     assert_eq!(reply.json()["facets"]["family"], json!({ "nursing": 1 }));
-    assert_eq!(reply.header("ratelimit-policy"), "\"consumer\";q=8;w=60");
-    assert_eq!(reply.header("ratelimit"), "\"consumer\";r=7;t=60");
+    assert_eq!(reply.header("ratelimit-policy"), "\"consumer\";q=8;w=3600");
+    assert_eq!(left(&reply), 7);
     let vary: Vec<_> = reply.headers.get_all("vary").iter().collect();
     assert!(vary.iter().any(|v| *v == "authorization"), "{vary:?}");
     let reply = ask("/api/v1/vacancies?family=care").await;
@@ -493,22 +606,30 @@ async fn a_consumer_has_its_own_part_at_its_own_pace() {
         200
     );
 
+    // A cursor of one part of the offers is of no use for another: nobody has told of the rest.
+    let own = changes["next_cursor"].as_str().unwrap();
+    let path = format!("/api/v1/changes?cursor={own}");
+    assert_eq!(get(&publish, &path).await.status, 410);
+    let near = [("authorization", "Bearer another-key")];
+    assert_eq!(get_with(&publish, &path, &near).await.status, 410);
+    let fresh = get_with(&publish, "/api/v1/snapshot", &near).await;
+    let cursor = fresh.header("passerelle-cursor");
+    let path = format!("/api/v1/changes?cursor={cursor}");
+    assert_eq!(get_with(&publish, &path, &near).await.status, 200);
+
     // The quota: eight requests, whatever they were.
-    for left in [2, 1, 0] {
+    for expected in [2, 1, 0] {
         let reply = ask("/api/v1/members").await;
         assert_eq!(reply.status, 200);
-        assert_eq!(
-            reply.header("ratelimit"),
-            format!("\"consumer\";r={left};t=60")
-        );
+        assert_eq!(left(&reply), expected);
     }
     let reply = ask("/api/v1/members").await;
     assert_eq!(reply.status, 429);
     assert_eq!(reply.header("content-type"), "application/problem+json");
-    assert_eq!(
-        (reply.header("retry-after"), reply.header("ratelimit")),
-        ("60", "\"consumer\";r=0;t=60")
-    );
+    assert_eq!(left(&reply), 0);
+    let wait: u32 = reply.header("retry-after").parse().unwrap();
+    assert!((1..=3600).contains(&wait), "{wait}");
+    assert!(reply.header("ratelimit").ends_with(&format!(";t={wait}")));
     assert_eq!(
         reply.json()["type"],
         "https://iana.org/assignments/http-problem-types#quota-exceeded"
@@ -537,4 +658,68 @@ async fn a_consumer_has_its_own_part_at_its_own_pace() {
             .contains("famly")
     );
     assert!(Consumer::new("x", "k", None, "q=ide").is_err());
+}
+
+#[tokio::test]
+async fn an_address_without_a_key_is_counted_and_told() {
+    use axum::extract::ConnectInfo;
+    use std::net::SocketAddr;
+    let quota = Quota {
+        requests: 3,
+        seconds: 3600,
+    };
+    let publish = publishing_with(&three(), |settings| {
+        let proxies = crate::fetch::AllowList::parse(&["127.0.0.1"]).unwrap();
+        settings.anonymous = Arc::new(Anonymous::new(Some(quota), proxies));
+        settings.consumers =
+            Consumers::new(vec![Consumer::new("a", "the-key-of-a", None, "").unwrap()]);
+    });
+    let ask = async |from: &str, path: &str, headers: &[(&str, &str)]| {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let peer: SocketAddr = from.parse().unwrap();
+        let request = request.extension(ConnectInfo(peer));
+        send(&publish, request.body(Body::empty()).unwrap()).await
+    };
+    let reader = "198.51.100.1:4711";
+    for (path, left) in [
+        ("/api/v1/vacancies", 2),
+        ("/feeds/atom.xml", 1),
+        ("/exports/csv.csv", 0),
+    ] {
+        let reply = ask(reader, path, &[]).await;
+        assert_ne!(reply.status, 429, "{path}");
+        assert_eq!(
+            reply.header("ratelimit-policy"),
+            "\"address\";q=3;w=3600",
+            "{path}"
+        );
+        let told = reply.header("ratelimit");
+        assert!(
+            told.starts_with(&format!("\"address\";r={left};t=")),
+            "{told}"
+        );
+    }
+    let spent = ask(reader, "/api/v1/vacancies", &[]).await;
+    assert_eq!(spent.status, 429);
+    assert_eq!(spent.header("content-type"), "application/problem+json");
+    assert!(spent.header("retry-after").parse::<u32>().unwrap() > 0);
+    assert_eq!(spent.json()["violated-policies"], json!(["address"]));
+    // Candidates are not counted, other readers and those with a key neither.
+    assert_eq!(ask(reader, "/", &[]).await.status, 200);
+    let other = ask("198.51.100.2:1", "/api/v1/vacancies", &[]).await;
+    assert_eq!(other.status, 200);
+    let key = [("authorization", "Bearer the-key-of-a")];
+    assert_eq!(ask(reader, "/api/v1/vacancies", &key).await.status, 200);
+    // Who guesses keys is.
+    let guess = [("authorization", "Bearer the-key-of-b")];
+    assert_eq!(ask(reader, "/api/v1/vacancies", &guess).await.status, 429);
+    // Behind the proxy, the reader is whom it names.
+    let proxy = "127.0.0.1:1";
+    let named = [("x-forwarded-for", "198.51.100.1")];
+    assert_eq!(ask(proxy, "/api/v1/vacancies", &named).await.status, 429);
+    let named = [("x-forwarded-for", "198.51.100.3")];
+    assert_eq!(ask(proxy, "/api/v1/vacancies", &named).await.status, 200);
 }

@@ -11,11 +11,12 @@ mod seal;
 mod sign;
 
 pub use deliver::Webhooks;
-pub use routes::routes;
+pub use routes::{View, routes};
 pub use seal::Seal;
 
 use super::{Publish, PublishError};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Attempts that the delivery log keeps of each endpoint.
@@ -48,16 +49,16 @@ struct Secret {
     until: Option<Timestamp>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Disabled {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Disabled {
     at: Timestamp,
     /// `gone` (410), `failing` (no attempt of the schedule succeeded) or `operator`.
     reason: String,
 }
 
 /// How the message at the head of the queue fares.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Progress {
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Progress {
     /// Attempts made of it.
     #[serde(default)]
     attempts: u32,
@@ -68,8 +69,8 @@ struct Progress {
 }
 
 /// One line of the delivery log.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Attempt {
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Attempt {
     message: String,
     seq: u64,
     at: Timestamp,

@@ -5,6 +5,8 @@ use crate::{
     fetch::AllowList,
     publish::{
         Publish, PublishError,
+        api::expired,
+        consumers::Part,
         respond::{ParameterError, Problem, put},
     },
 };
@@ -18,6 +20,7 @@ use axum::{
     routing::{get, post},
 };
 use jiff::{Timestamp, ToSpan};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::net::IpAddr;
 use uuid::Uuid;
@@ -66,8 +69,8 @@ async fn guard(State(publish): State<Publish>, request: Request, next: Next) -> 
 }
 
 /// An endpoint as its administrator sees it: without secrets.
-#[derive(Serialize)]
-struct View {
+#[derive(Serialize, JsonSchema)]
+pub struct View {
     id: String,
     url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -217,7 +220,7 @@ async fn create(State(publish): State<Publish>, body: Bytes) -> Answer {
     let secret = wanted_secret(new.secret)?;
     let from = match &new.cursor {
         None => publish.store().head().await.map_err(|e| failed(e.into()))?,
-        Some(text) => cursor(&publish, text)?,
+        Some(text) => cursor(&publish, text).await?,
     };
     if publish.endpoints().await.map_err(failed)?.len() >= MOST {
         return Err(
@@ -253,9 +256,21 @@ async fn create(State(publish): State<Publish>, body: Bytes) -> Answer {
     Ok(response)
 }
 
-fn cursor(publish: &Publish, text: &str) -> Result<u64, Refused> {
-    let read = publish.codec().read_changes(text);
-    read.map_err(|refused| refuse("cursor", text, refused.message()))
+async fn cursor(publish: &Publish, text: &str) -> Result<u64, Refused> {
+    match publish.codec().read_changes(text) {
+        Ok((seq, Part::WHOLE)) if expired(publish, seq).await.map_err(failed)? => Err(refuse(
+            "cursor",
+            text,
+            "what happened since is no longer kept: read /api/v1/snapshot and take the cursor of its header Passerelle-Cursor",
+        )),
+        Ok((seq, Part::WHOLE)) => Ok(seq),
+        Ok(_) => Err(refuse(
+            "cursor",
+            text,
+            "this cursor was given to a consumer's key: webhooks tell of every offer, take one that was read without a key",
+        )),
+        Err(refused) => Err(refuse("cursor", text, refused.message())),
+    }
 }
 
 async fn save(publish: &Publish, endpoint: &mut Endpoint) -> Result<(), Refused> {
@@ -378,7 +393,7 @@ async fn replay(State(publish): State<Publish>, Path(id): Path<String>, body: By
     let replay: Replay = read(&body)?;
     let endpoint = known(&publish, &id).await?;
     let from = match (&replay.cursor, &replay.message) {
-        (Some(text), None) => cursor(&publish, text)?,
+        (Some(text), None) => cursor(&publish, text).await?,
         (None, Some(message)) => message
             .strip_prefix("chg_")
             .and_then(|seq| seq.parse::<u64>().ok())

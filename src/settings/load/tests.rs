@@ -55,6 +55,8 @@ url = { vault = "x" }
 listen = "everywhere"
 public_url = "portal"
 port = 80
+trusted_proxies = ["proxy"]
+anonymous_window_seconds = 0
 [fetch]
 allow_hosts = ["10.0.0.0/8", "a b"]
 [territory]
@@ -69,9 +71,11 @@ runs_days = "many"
         colour: unknown key `colour`, expected one of `store`, `bus`, `server`, `paths`, `fetch`, `alerts`, `territory`, `exports`, `retention`
         fetch.allow_hosts: "a b" is no host: write a name, an IP address or a network such as "10.1.0.0/16", with ":PORT" if need be
         retention.runs_days: string "many" stands where an integer is expected
+        server.anonymous_window_seconds: write a number of seconds from 1 to 86400
         server.listen: "everywhere" is no address to listen on: write HOST:PORT, such as "127.0.0.1:8070"
-        server.port: unknown key `port`, expected one of `listen`, `public_url`, `admin_key`, `secrets_key`
+        server.port: unknown key `port`, expected one of `listen`, `public_url`, `admin_key`, `secrets_key`, `anonymous_requests`, `anonymous_window_seconds`, `trusted_proxies`
         server.public_url: "portal" is no web address: write "https://HOST"
+        server.trusted_proxies: "proxy" is no address: write that of the proxy, such as "10.1.0.4", or its network, such as "10.1.0.0/16"
         store.url: "mysql://db" is no store: write "sqlite:PATH" or "postgres://USER@HOST/DATABASE"
         territory.departments: "700" is no département code: write such as "70", "2A" or "971"
         "#

@@ -102,14 +102,33 @@ pub fn webhook_paths() -> Map<String, Value> {
         "description": "Refused; the problem says why.",
         "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
     });
+    let schema = |name: &str| value!({ "$ref": format!("#/components/schemas/{name}") });
+    let list = |name: &str| {
+        value!({
+            "type": "object",
+            "required": ["items"],
+            "properties": { "items": { "type": "array", "items": schema(name) } },
+        })
+    };
     let operation = |name: &str, summary: &str, status: &str, body: Option<Value>, of_one: bool| {
         let mut responses = value!({
             status: { "description": "Done." },
             "400": problem, "401": problem, "403": problem, "404": problem, "409": problem,
+            "413": { "description": "The body has more than 64 kB." },
+            "503": problem,
         });
         if status != "204" {
-            responses[status]["content"] =
-                value!({ "application/json": { "schema": { "type": "object" } } });
+            let answer = match name {
+                "listWebhooks" => list("Webhook"),
+                "listDeliveries" => list("Delivery"),
+                _ => schema("Webhook"),
+            };
+            responses[status]["content"] = value!({ "application/json": { "schema": answer } });
+        }
+        if status == "201" {
+            responses[status]["headers"] = value!({
+                "Location": { "schema": { "type": "string", "format": "uri-reference" } },
+            });
         }
         let mut operation = value!({
             "operationId": name, "summary": summary, "responses": responses,

@@ -1,0 +1,145 @@
+"""How long a filled offer lingers: from the commit of its closing to its absence everywhere.
+
+usage: python3 benches/closing.py PROGRAM [CLOSINGS]      (20 by default; needs only `requests`)
+
+Starts the demo with PROGRAM (a release build, for figures), with a drop folder and a webhook, and closes
+one offer after another. Each door of the hub is asked again and again by a thread of its own. Printed
+is, for each door, how long after the commit a reader could still ask and be shown the offer: median
+and worst, in milliseconds. The commit is taken to be when the last look into `/api/v1/changes` began
+that did not yet show the closing, so that the figures are rather too large.
+"""
+
+import json
+import os
+import pathlib
+import re
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import requests
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "tests/judges"))
+from hub import KEY, Demo  # noqa: E402
+
+DOORS = [
+    "/api/v1/vacancies?limit=1000",
+    "/api/v1/vacancies?facets=true&commune=Vesoul&radius_km=200&limit=1000",
+    "/api/v1/snapshot",
+    "/feeds/atom.xml?limit=1000",
+    "/feeds/rss.xml?limit=1000",
+    "/feeds/jobs.json?limit=1000",
+    "/sitemap.xml",
+    "/exports/linkedin.xml",
+    "/exports/indeed.xml",
+    "/?page=1",
+]
+
+# Between two looks at one door: all of them together must not be the load that is measured.
+PAUSE = 0.02
+
+told = {}
+
+
+class Target(BaseHTTPRequestHandler):
+    def do_POST(self):
+        at = time.monotonic()
+        event = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        told.setdefault((event["data"]["op"], event["data"]["id"]), at)
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def main():
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else 20
+    with tempfile.TemporaryDirectory() as out:
+        os.environ["PASSERELLE__PATHS__EXPORTS"] = out
+        demo = Demo(os.path.abspath(sys.argv[1]))
+        try:
+            measure(demo, count, pathlib.Path(out) / "linkedin.xml")
+        finally:
+            demo.end()
+
+
+def watch(door, seen, done):
+    """Asks `door` (which gives whether the offer is gone) until it is."""
+    while True:
+        asked = time.monotonic()
+        if door():
+            break
+        time.sleep(PAUSE)
+    # Whoever asked later did not see it either.
+    seen[done] = asked
+
+
+def measure(demo, count, file):
+    target = ThreadingHTTPServer(("127.0.0.1", 0), Target)
+    threading.Thread(target=target.serve_forever, daemon=True).start()
+    made = requests.post(
+        demo.base + "/api/v1/webhooks",
+        json={"url": f"http://127.0.0.1:{target.server_port}/"},
+        headers={"authorization": "Bearer " + KEY},
+    )
+    made.raise_for_status()
+    while not file.exists():
+        time.sleep(0.1)
+    live = requests.get(demo.base + "/api/v1/vacancies?limit=1000").json()["items"]
+    ids = {s["reference"]: v["id"] for v in live for s in v["sources"] if s["connector"] == "ghms"}
+    chosen = [reference for reference in sorted(ids) if re.fullmatch(r"2026-1\d{3}", reference)][:count]
+    assert len(chosen) == count, f"only {len(chosen)} offers can be closed"
+    delays = {}
+    for reference in chosen:
+        for door, delay in close(demo, reference, ids[reference], file).items():
+            delays.setdefault(door, []).append(delay * 1000)
+    print(f"{count} closings; milliseconds behind the commit")
+    print(f"{'median':>8} {'worst':>8}")
+    for door, all_ in delays.items():
+        print(f"{statistics.median(all_):8.0f} {max(all_):8.0f}  {door}")
+
+
+def close(demo, reference, id, file):
+    """Closes one offer; gives the delay of each door, in seconds."""
+    session = requests.Session()
+    get = lambda path: requests.get(demo.base + path, allow_redirects=False)
+    # A tombstone names the offer too.
+    lacks = lambda path: id not in get(path).text.replace(f'ref="urn:uuid:{id}"', "")
+    doors = {path: (lambda path=path: lacks(path)) for path in DOORS}
+    doors["/offres/ID: 410"] = lambda: get("/offres/" + id).status_code == 410
+    doors["/api/v1/vacancies/ID: 410"] = lambda: get("/api/v1/vacancies/" + id).status_code == 410
+    doors["drop folder, linkedin.xml"] = lambda: id not in file.read_text()
+    # A door that does not show the offer proves nothing.
+    doors = {name: look for name, look in doors.items() if not look()}
+    cursor = get("/api/v1/snapshot").headers["Passerelle-Cursor"]
+    requests.post(f"{demo.systems}/demo/close/{reference}?everywhere=true").raise_for_status()
+    seen = {}
+    # One absence proves nothing; the second closes. The command's own start is not measured.
+    demo.run("sync", "ghms")
+    threads = [threading.Thread(target=watch, args=(look, seen, name)) for name, look in doors.items()]
+    for thread in threads:
+        thread.start()
+    threads.append(threading.Thread(target=lambda: demo.run("sync", "ghms")))
+    threads[-1].start()
+    committed, gone = time.monotonic(), False
+    while not gone:
+        asked = time.monotonic()
+        page = session.get(demo.base + "/api/v1/changes", params={"cursor": cursor, "limit": 1000}).json()
+        gone = any(item["op"] == "delete" and item["id"] == id for item in page["items"])
+        if not gone:
+            committed = asked
+            time.sleep(PAUSE / 4)
+    for thread in threads:
+        thread.join()
+    while ("delete", id) not in told:
+        time.sleep(0.002)
+    seen["webhook, first attempt"] = told["delete", id]
+    return {door: max(at - committed, 0) for door, at in seen.items()}
+
+
+if __name__ == "__main__":
+    main()
