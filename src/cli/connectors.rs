@@ -182,7 +182,8 @@ fn check(loaded: &Loaded, wanted: &[String], json: bool) -> anyhow::Result<Exit>
     }
     if !json {
         out::line(format!(
-            "{} connectors and {} members are in order, {errors} errors, {} warnings",
+            "{} connecteurs et {} structures en ordre, {errors} erreurs, {} avertissements \
+             ({0} connectors and {1} members are in order, {errors} errors, {2} warnings)",
             good.len(),
             files.network.members.len(),
             problems.len() - errors
@@ -214,6 +215,35 @@ struct Tally {
     mapped: u64,
     rejected: u64,
     filled: BTreeMap<String, u64>,
+    /// Values that no table knew, by field, and how often each came.
+    unknown: BTreeMap<(String, String), u64>,
+    /// The first records that were refused, and why.
+    refusals: Vec<(String, String)>,
+}
+
+/// Refused records that a preview names.
+const REFUSALS: usize = 20;
+
+impl Tally {
+    fn unknown(&mut self, posting: &Posting) {
+        let unknown = posting
+            .findings
+            .iter()
+            .filter(|found| found.rule.ends_with("unknown") && !found.value.is_empty());
+        for found in unknown {
+            let key = (found.field.clone(), table::cut(&found.value, 60));
+            *self.unknown.entry(key).or_default() += 1;
+        }
+    }
+
+    fn refuse(&mut self, reference: Option<&str>, problems: &[Problem]) {
+        self.rejected += 1;
+        if self.refusals.len() < REFUSALS {
+            let why: Vec<&str> = problems.iter().map(|p| p.message.as_str()).collect();
+            self.refusals
+                .push((reference.unwrap_or("?").to_owned(), why.join(" ; ")));
+        }
+    }
 }
 
 impl Preview<'_> {
@@ -242,6 +272,7 @@ impl Preview<'_> {
                 for field in fields {
                     *self.tally.filled.entry(name(field)).or_default() += 1;
                 }
+                self.tally.unknown(&posting);
                 self.show(Ok(&posting), &draft.problems)
             }
             Err((reference, problems)) => {
@@ -251,7 +282,7 @@ impl Preview<'_> {
                     self.tally.repeats.add(reference);
                     return Ok(());
                 }
-                self.tally.rejected += 1;
+                self.tally.refuse(reference.as_deref(), &problems);
                 self.show(Err(reference.as_deref()), &problems)
             }
         }
@@ -262,8 +293,12 @@ impl Preview<'_> {
         posting: Result<&Posting, Option<&str>>,
         problems: &[Problem],
     ) -> std::io::Result<()> {
-        if self.shown >= self.limit {
+        // For people, the refused ones stand together at the end.
+        if self.shown >= self.limit || (posting.is_err() && !self.json) {
             return Ok(());
+        }
+        if self.shown == 0 && !self.json {
+            out::line(row("référence", "titre", "lieu", "contrat"))?;
         }
         self.shown += 1;
         if self.json {
@@ -279,12 +314,12 @@ impl Preview<'_> {
                 let offer = &posting.offer;
                 let place = offer.places.first().and_then(|place| place.name.as_deref());
                 let form = offer.contract.as_ref().and_then(|contract| contract.form);
-                out::line(format!(
-                    "{:<24} {:<60} {:<24} {}",
-                    table::cut(&posting.reference, 24),
-                    table::cut(&offer.title, 60),
-                    table::cut(place.unwrap_or("–"), 24),
-                    form.map_or("–".into(), |form| name(&form)),
+                let form = form.map_or("–".into(), |form| name(&form));
+                out::line(row(
+                    &posting.reference,
+                    &offer.title,
+                    place.unwrap_or("–"),
+                    &form,
                 ))?;
             }
             Err(reference) => out::line(format!("rejected {}", reference.unwrap_or("?")))?,
@@ -315,6 +350,16 @@ impl RecordSink for Preview<'_> {
         }
         Ok(())
     }
+}
+
+/// One offer on one line.
+fn row(reference: &str, title: &str, place: &str, form: &str) -> String {
+    format!(
+        "{:<24} {:<60} {:<24} {form}",
+        table::cut(reference, 24),
+        table::cut(title, 60),
+        table::cut(place, 24),
+    )
 }
 
 /// The name that serde gives a plain enumeration.
@@ -396,6 +441,8 @@ fn summary(
         mapped,
         rejected,
         filled,
+        unknown,
+        refusals,
     } = tally;
     let (mapped, rejected) = (*mapped, *rejected);
     let snapshot = crate::daemon::metrics::snapshot(Some(end.snapshot));
@@ -416,34 +463,82 @@ fn summary(
         if repeats.records > 0 {
             of["repeats"] = json!(repeats);
         }
+        if !unknown.is_empty() {
+            of["unknown"] = unknown
+                .iter()
+                .map(|((field, value), n)| json!({ "field": field, "value": value, "records": n }))
+                .collect();
+        }
         if let Some(would) = would {
             of["would"] = json!(would);
         }
         return out::json(&json!({ "summary": of }));
     }
     out::line(format!(
-        "\n{}: {snapshot}, {} records, {mapped} mapped, {rejected} rejected, {} requests",
+        "\n{} : lecture {}, {} offres, {mapped} comprises, {rejected} refusées, {} requêtes",
         connector.name,
+        in_french(end.snapshot),
         mapped + rejected,
         end.requests
     ))?;
+    out::line(format!(
+        "({snapshot}, {} records, {mapped} mapped, {rejected} rejected)",
+        mapped + rejected
+    ))?;
     if let Some(error) = &end.error {
-        out::line(error)?;
+        out::line(format!("  {error}"))?;
     }
     if repeats.records > 0 {
-        out::line(repeats.to_string())?;
+        out::line(format!("  {repeats}"))?;
     }
     if let Some(would) = would {
-        out::line(format!(
-            "a run would add {}, change {}, leave {}, miss {}, close {} and hold {}",
-            would.new, would.changed, would.unchanged, would.missing, would.closed, would.held
-        ))?;
+        out::line("\nUne vraie lecture (a run would):")?;
+        for (count, french, english) in [
+            (would.new, "ajouterait", "add"),
+            (would.changed, "changerait", "change"),
+            (would.unchanged, "laisserait", "leave"),
+            (would.missing, "verrait manquer", "miss"),
+            (would.closed, "fermerait", "close"),
+            (would.held, "retiendrait", "hold"),
+        ] {
+            out::line(format!("  {count:>6}  {french} ({english})"))?;
+        }
         if let Some(doubt) = &would.doubt {
             out::line(format!("  {doubt}"))?;
         }
     }
+    out::line("\nChamps remplis (filled):")?;
     for (field, share) in &fill {
         out::line(format!("  {:>5.1} %  {field}", share * 100.0))?;
     }
+    if !unknown.is_empty() {
+        out::line(
+            "\nValeurs qu'aucune table ne connaît (unknown values) : ajoutez-les sous [values.…]",
+        )?;
+        for ((field, value), count) in unknown {
+            out::line(format!("  {count:>6}  {field} : « {value} »"))?;
+        }
+    }
+    if !refusals.is_empty() {
+        out::line("\nOffres refusées (rejected):")?;
+        for (reference, why) in refusals {
+            out::line(format!("  {reference} : {why}"))?;
+        }
+        let more = usize::try_from(rejected).unwrap_or(usize::MAX) - refusals.len();
+        if more > 0 {
+            out::line(format!("  … et {more} autres (--json les montre toutes)"))?;
+        }
+    }
     Ok(())
+}
+
+/// What a reading proved, for the admin.
+fn in_french(snapshot: SnapshotKind) -> &'static str {
+    match snapshot {
+        SnapshotKind::Complete => "complète",
+        SnapshotKind::Partial => "incomplète : rien ne fermerait",
+        SnapshotKind::Unchanged => "sans changement",
+        SnapshotKind::Empty => "vide",
+        SnapshotKind::Failed => "échouée : rien ne changerait",
+    }
 }

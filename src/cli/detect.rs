@@ -70,19 +70,24 @@ async fn seek(loaded: &Loaded, url: &str, wanted: &Wanted) -> anyhow::Result<Det
 fn say(found: &Detection) {
     match (&found.preset, found.id.as_str()) {
         (Some(preset), _) => eprintln!(
-            "{preset}, {:.0} % sure, {}",
+            "{preset}, sûr à {:.0} %, {}",
             found.confidence * 100.0,
             if found.proven {
-                format!("proved by reading {} offers", found.records)
+                format!(
+                    "prouvé par la lecture de {0} offres (proved by reading {0} offers)",
+                    found.records
+                )
             } else {
-                "not proved: no offer could be read yet".to_owned()
+                "non prouvé : aucune offre n'a encore pu être lue (not proved: no offer could be read yet)".to_owned()
             }
         ),
         (None, "proposed") => eprintln!(
-            "unknown source; a mapping is proposed, {:.0} % sure",
+            "source inconnue ; correspondance proposée, sûre à {:.0} % (unknown source; a mapping is proposed)",
             found.confidence * 100.0
         ),
-        _ => eprintln!("unknown: no source of offers was recognised"),
+        _ => eprintln!(
+            "inconnu : aucune source d'offres n'a été reconnue (unknown: no source of offers was recognised)"
+        ),
     }
     for why in &found.evidence {
         eprintln!("  {why}");
@@ -134,7 +139,9 @@ pub async fn new(loaded: Loaded) -> anyhow::Result<Exit> {
         eprint!("{question}{hint} : ");
         std::io::stderr().flush()?;
         let Some(line) = lines.next() else {
-            anyhow::bail!("the input ended before the last question");
+            anyhow::bail!(
+                "l'entrée s'est arrêtée avant la dernière question (the input ended before the last question)"
+            );
         };
         let answer = line?.trim().to_owned();
         Ok(if answer.is_empty() {
@@ -147,7 +154,10 @@ pub async fn new(loaded: Loaded) -> anyhow::Result<Exit> {
         "Adresse du site carrière, du flux ou de l'API (address of the source)",
         "",
     )?;
-    anyhow::ensure!(!url.is_empty(), "an address is needed");
+    anyhow::ensure!(
+        !url.is_empty(),
+        "il faut une adresse (an address is needed)"
+    );
     let name = ask(
         "Nom du connecteur, définitif (name, for life)",
         &name_of(&url),
@@ -179,7 +189,7 @@ pub async fn new(loaded: Loaded) -> anyhow::Result<Exit> {
     }
     write_new(Path::new(&path), file)?;
     out::line(&path)?;
-    eprintln!("Ensuite : passerelle connectors preview {path}");
+    eprintln!("Ensuite : passerelle connectors check, puis passerelle connectors preview {name}");
     Ok(if found.proven {
         Exit::Done
     } else {

@@ -1,9 +1,11 @@
 //! The reference of the connector language and a page for each preset, made from the schema and
 //! from the presets themselves, so that they cannot drift.
 
-use super::file::Evidence;
+use super::file::{Evidence, Semantics};
 use super::load::schema;
-use super::{Catalogue, describe};
+use super::{Catalogue, Connector, describe, preset};
+use crate::model::Field;
+use crate::pull::mapping::field_name;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -225,6 +227,9 @@ pub fn preset_page(name: &str, catalogue: &Catalogue) -> Option<String> {
             parameter.doc.trim_end_matches('.')
         );
     }
+    if let Some(connector) = preset(name, catalogue).and_then(|loaded| loaded.connector) {
+        habits(&connector, &mut out);
+    }
     // What the preset's author says of the service stands above it.
     let notes: Vec<&str> = source
         .lines()
@@ -233,6 +238,60 @@ pub fn preset_page(name: &str, catalogue: &Catalogue) -> Option<String> {
         .collect();
     let _ = write!(out, "\nNote (in English): {}\n", notes.join(" "));
     Some(out)
+}
+
+/// How offers of the source come and go, and what is read of each.
+fn habits(connector: &Connector, out: &mut String) {
+    let fields: BTreeSet<Field> = connector.mapping().fields().collect();
+    out.push_str("\n## Comment une offre se ferme\n\n");
+    out.push_str(match connector.semantics {
+        Semantics::Snapshot => {
+            "- La source montre tout ce qui est ouvert : une offre absente de deux lectures complètes, à une\n  heure d'écart au moins, se ferme.\n"
+        }
+        Semantics::Window => {
+            "- La source ne montre que les plus récentes : l'absence ne ferme rien.\n"
+        }
+    });
+    if fields.contains(&Field::Status) {
+        out.push_str(
+            "- Elle dit l'état de chaque offre : une offre dite close se ferme aussitôt.\n",
+        );
+    }
+    if fields.contains(&Field::Expires) {
+        out.push_str("- Elle donne une date de fin, qui ferme l'offre à son terme.\n");
+    }
+    if connector.probe.is_some() {
+        out.push_str(
+            "- La page d'une offre qui manque est demandée : introuvable (404, 410), l'offre se ferme.\n",
+        );
+    }
+    if connector.guards.dead_looks_empty {
+        out.push_str(
+            "- Un compte inconnu y répond comme un compte sans offre : une liste vide ne ferme rien.\n",
+        );
+    }
+    if fields.contains(&Field::Visibility) {
+        out.push_str(
+            "- Une offre réservée au personnel reste interne : elle n'est jamais publiée.\n",
+        );
+    }
+    if connector.source.since.is_some() {
+        out.push_str(
+            "- Entre deux lectures entières, seules les offres changées sont demandées.\n",
+        );
+    }
+    out.push_str("\n## Ce qui est lu\n\n");
+    let names: Vec<String> = fields
+        .iter()
+        .map(|field| format!("`{}`", field_name(*field)))
+        .collect();
+    let _ = writeln!(out, "{}.", names.join(", "));
+    if connector.source.detail.is_some() {
+        out.push_str("\nLa page ou la fiche de chaque offre est lue aussi.\n");
+    }
+    if let Some(rate) = connector.source.rate {
+        let _ = writeln!(out, "\nAu plus {rate} requêtes par seconde.");
+    }
 }
 
 /// `docs/presets/README.md`.

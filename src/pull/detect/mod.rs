@@ -4,6 +4,7 @@
 //! of a site; each guess is proved by reading it. What no preset knows gets a proposed mapping.
 //! **Invariant:** *unknown* is an answer; nothing is named that its own bytes do not bear out.
 
+mod jobs;
 mod propose;
 mod shape;
 #[cfg(test)]
@@ -15,7 +16,7 @@ use super::source::{self, RecordSink, SourceEnv, SourceRecord};
 use crate::fetch::Request;
 use crate::store::ConnectorState;
 use async_trait::async_trait;
-use propose::Proposal;
+use propose::{Guess, Proposal};
 use regex::Regex;
 use serde::Serialize;
 use serde_json::Value;
@@ -152,20 +153,23 @@ impl Seeker<'_> {
     ) {
         match self.fetch(url).await {
             Err(why) => self.evidence.push(why),
-            Ok((bytes, kind)) if shape::format(&bytes) != shape::Format::Html => {
+            Ok(bytes) if shape::format(&bytes) != shape::Format::Html => {
                 *best = self.by_shape(url, &bytes).await;
                 if best.is_none() && open.is_none() {
-                    *best = self.proposed(url, &bytes, &kind).await;
+                    *best = self.proposed(url, &bytes).await;
                 }
                 if best.is_some() || !bytes.is_empty() && !is_root(url) {
                     return;
                 }
             }
-            Ok((bytes, _)) => {
+            Ok(bytes) => {
                 let page = source::text_of(&bytes);
                 self.by_links(url, &page, best, open).await;
                 if best.is_none() && open.is_none() {
                     *best = self.marked_pages(url, &page).await;
+                }
+                if best.is_none() && open.is_none() {
+                    *best = self.by_page(url, &bytes).await;
                 }
             }
         }
@@ -186,6 +190,11 @@ impl Seeker<'_> {
             "{} of {} records have the fields of {}",
             first.mapped, first.records, first.preset
         )];
+        let mut file = file;
+        for guess in shape::beyond(&first.preset, bytes, self.catalogue) {
+            evidence.push(said(&guess));
+            add_field(&mut file, &guess);
+        }
         if let Some(second) = found.get(1) {
             evidence.push(format!("next would be {}", second.preset));
         }
@@ -238,7 +247,7 @@ impl Seeker<'_> {
             }
         }
         for feed in feeds.into_iter().take(4) {
-            if let Ok((bytes, _)) = self.fetch(&feed).await
+            if let Ok(bytes) = self.fetch(&feed).await
                 && let Some(detection) = self.by_shape(&feed, &bytes).await
                 && detection.proven
             {
@@ -252,7 +261,7 @@ impl Seeker<'_> {
     async fn marked_pages(&mut self, url: &str, page: &str) -> Option<Detection> {
         let marked = source::json_ld_posting(page).is_some();
         let sitemap = Url::parse(url).ok()?.join("/sitemap.xml").ok()?;
-        let (bytes, _) = self.fetch(sitemap.as_str()).await.ok()?;
+        let bytes = self.fetch(sitemap.as_str()).await.ok()?;
         let text = source::text_of(&bytes);
         let pages: Vec<&str> = text
             .split("<loc>")
@@ -303,7 +312,7 @@ impl Seeker<'_> {
         {
             let detect = describe(&name, self.catalogue).and_then(|file| file.info?.detect);
             for probe in detect.map(|d| d.probes).unwrap_or_default() {
-                let Ok((bytes, _)) = self.fetch(&format!("{root}{probe}")).await else {
+                let Ok(bytes) = self.fetch(&format!("{root}{probe}")).await else {
                     continue;
                 };
                 let first = shape::matches(&bytes, self.catalogue).into_iter().next();
@@ -333,8 +342,16 @@ impl Seeker<'_> {
         }
     }
 
+    /// A page whose own elements are the list: a service that is read so, or a proposal.
+    async fn by_page(&mut self, url: &str, bytes: &[u8]) -> Option<Detection> {
+        match self.by_shape(url, bytes).await {
+            Some(found) => Some(found),
+            None => self.proposed(url, bytes).await,
+        }
+    }
+
     /// A mapping for a feed that no preset knows.
-    async fn proposed(&mut self, url: &str, bytes: &[u8], _kind: &str) -> Option<Detection> {
+    async fn proposed(&mut self, url: &str, bytes: &[u8]) -> Option<Detection> {
         let proposal = propose::propose(bytes)?;
         let file = self.with_mapping(url, &proposal);
         let records = self.prove(&file).await;
@@ -342,15 +359,7 @@ impl Seeker<'_> {
             "no preset knows it; {} records look like offers, and their fields suggest a mapping: please confirm it",
             proposal.count
         )];
-        evidence.extend(proposal.guesses.iter().map(|guess| {
-            format!(
-                "{} ← {} ({:.0} %, for example “{}”)",
-                guess.field,
-                guess.path,
-                guess.confidence * 100.0,
-                guess.example
-            )
-        }));
+        evidence.extend(proposal.guesses.iter().map(said));
         Some(Detection {
             id: "proposed".to_owned(),
             preset: None,
@@ -362,7 +371,7 @@ impl Seeker<'_> {
         })
     }
 
-    async fn fetch(&self, url: &str) -> Result<(Vec<u8>, String), String> {
+    async fn fetch(&self, url: &str) -> Result<Vec<u8>, String> {
         let request = Request {
             headers: vec![("accept".to_owned(), "*/*".to_owned())],
             ..Request::get(url)
@@ -373,28 +382,31 @@ impl Seeker<'_> {
             .open(&request)
             .await
             .map_err(|error| error.chain())?;
-        let kind = body.header("content-type").unwrap_or_default().to_owned();
-        let bytes = body.bytes(BODY).await.map_err(|error| error.chain())?;
-        Ok((bytes, kind))
+        body.bytes(BODY).await.map_err(|error| error.chain())
     }
 
     /// How many offers the connector file reads, up to [`PROOF`].
     async fn prove(&mut self, file: &str) -> usize {
         let loaded = load(file, "the detected connector", self.catalogue);
-        let Some(connector) = loaded.connector else {
+        let Some(mut connector) = loaded.connector else {
             let wrong: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
             self.evidence.push(wrong.join("; "));
             return 0;
         };
-        let mut sink = Proof(Vec::new());
-        let end = source::read(&connector, &ConnectorState::default(), self.env, &mut sink).await;
-        let mapped = sink.0.iter().filter(|r| connector.map(r).is_ok()).count();
-        if mapped == 0
-            && let Some(error) = end.error
-        {
-            self.evidence.push(error);
+        loop {
+            let mut sink = Proof(Vec::new());
+            let state = ConnectorState::default();
+            let end = source::read(&connector, &state, self.env, &mut sink).await;
+            let mapped = sink.0.iter().filter(|r| connector.map(r).is_ok()).count();
+            if mapped > 0 {
+                return mapped;
+            }
+            self.evidence.extend(end.error);
+            // The list proves itself where its details cannot be had from here.
+            if connector.source.detail.take().is_none() {
+                return 0;
+            }
         }
-        mapped
     }
 
     fn head(&self) -> String {
@@ -478,7 +490,7 @@ impl Seeker<'_> {
             out.push_str("\n[source.paging]\nkind = \"none\"\n");
         }
         if let Some(detail) = &connector.source.detail
-            && detail.kind != DetailKind::JsonLd
+            && detail.kind == DetailKind::Auto
         {
             out.push_str("\n[source.detail]\nenabled = false\n");
         }
@@ -491,25 +503,50 @@ impl Seeker<'_> {
         if proposal.kind == "csv" || proposal.kind == "xlsx" {
             out.push_str("\n[source.csv]\nfold_header = true\n");
         }
+        if let Some(html) = &proposal.html {
+            let _ = writeln!(out, "\n[source.html]\nselect = {:?}", html.select);
+            let values: Vec<String> = html
+                .values
+                .iter()
+                .map(|(name, find)| format!("{name} = {find:?}"))
+                .collect();
+            let _ = writeln!(out, "values = {{ {} }}", values.join(", "));
+            if let Some(next) = &html.next {
+                let _ = writeln!(out, "page = {{ next = {next:?} }}");
+                out.push_str("\n[source.paging]\nkind = \"next_link\"\npath = \"next\"\n");
+            }
+        }
         if let Some(path) = &proposal.records {
             let _ = writeln!(out, "\n[records]\npath = {path:?}");
         }
-        out.push_str("\n# À confirmer avec `passerelle connectors preview`.\n[fields]\n");
+        let _ = writeln!(out, "\n{CONFIRM}\n[fields]");
         for guess in &proposal.guesses {
-            let sure = format!("# {:.0} %", guess.confidence * 100.0);
-            let _ = match guess.field {
-                "published" | "updated" | "expires" | "starts" => writeln!(
-                    out,
-                    "{} = {{ path = {:?}, format = {:?} }} {sure}",
-                    guess.field,
-                    guess.path,
-                    propose::date_formats(&guess.example)
-                ),
-                field => writeln!(out, "{field} = {:?} {sure}", guess.path),
-            };
+            let _ = writeln!(out, "{}", guess.line());
         }
         out
     }
+}
+
+/// What stands above fields that were guessed.
+const CONFIRM: &str = "# À confirmer avec `passerelle connectors preview`.";
+
+/// A guess, for people.
+fn said(guess: &Guess) -> String {
+    format!(
+        "{} ← {} ({:.0} %, for example “{}”)",
+        guess.field,
+        guess.paths.join(" + "),
+        guess.confidence * 100.0,
+        guess.example
+    )
+}
+
+/// A field beyond those of the file's preset.
+fn add_field(file: &mut String, guess: &Guess) {
+    if !file.contains(CONFIRM) {
+        let _ = writeln!(file, "\n{CONFIRM}\n[fields]");
+    }
+    let _ = writeln!(file, "{}", guess.line());
 }
 
 fn secret(key: &str, out: &mut String) {

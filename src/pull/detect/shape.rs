@@ -1,14 +1,14 @@
 //! Which preset a payload is of, by its records alone.
 
+use super::jobs::are_jobs;
+use super::propose::{self, Guess};
 use crate::model::Field;
 use crate::pull::connector::file::{Detect, Kind};
 use crate::pull::connector::{Catalogue, Connector, describe, preset};
 use crate::pull::mapping::Path;
 use crate::pull::source::parse::{self, Item, Plan};
-use regex::Regex;
 use serde_json::Value;
 use std::collections::HashMap;
-use std::sync::LazyLock;
 
 /// Records that are looked at.
 const SAMPLE: usize = 40;
@@ -22,6 +22,9 @@ const GENERIC: [&str; 7] = [
     "xlsx",
     "jooble",
 ];
+
+/// Presets of a service whose fields goods, books or news have, too.
+const WIDE: [&str; 3] = ["leboncoin", "pass", "successfactors"];
 
 /// How bytes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,10 +51,18 @@ pub fn format(bytes: &[u8]) -> Format {
     let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
     match head.first() {
         Some(b'{' | b'[') => Format::Json,
-        Some(b'<') if text.contains("<html") || text.starts_with("<!doctype html") => Format::Html,
+        Some(b'<') if is_html(&text) => Format::Html,
         Some(b'<') => Format::Xml,
         _ => Format::Csv,
     }
+}
+
+/// Whether a document is HTML: `<html_profile>` is an element of one feed.
+fn is_html(lower: &str) -> bool {
+    lower.starts_with("<!doctype html")
+        || ["<html>", "<html ", "<html\n", "<html\r", "<html\t"]
+            .iter()
+            .any(|tag| lower.contains(tag))
 }
 
 fn fits(kind: Kind, format: Format) -> bool {
@@ -140,7 +151,10 @@ fn weigh(
         })
         .count();
     let is_generic = GENERIC.contains(&name);
-    if is_generic && !are_jobs(&records) && with_contract * 2 < records.len() {
+    let is_wide = is_generic || WIDE.contains(&name);
+    // A contract that was read is a word for work, but one that a preset sets itself.
+    let has_contract = is_generic && with_contract * 2 >= records.len();
+    if is_wide && !has_contract && !are_jobs(&records) {
         return None;
     }
     let mut score: f64 = connector
@@ -174,6 +188,19 @@ fn weigh(
 
 /// The first records of a payload as a connector reads it, and what stands beside them.
 pub fn sample(connector: &Connector, bytes: &[u8]) -> (Vec<Value>, Value) {
+    read(connector, bytes, &|value| connector.map(value).is_ok())
+}
+
+/// The first rows of a table, whether or not the connector finds an offer in them.
+pub fn rows(connector: &Connector, bytes: &[u8]) -> (Vec<Value>, Value) {
+    read(connector, bytes, &|_| true)
+}
+
+fn read(
+    connector: &Connector,
+    bytes: &[u8],
+    is_record: &dyn Fn(&Value) -> bool,
+) -> (Vec<Value>, Value) {
     let plan = Plan {
         kind: connector.source.kind,
         paths: connector.record_paths.clone(),
@@ -184,7 +211,6 @@ pub fn sample(connector: &Connector, bytes: &[u8]) -> (Vec<Value>, Value) {
         recall: None,
     };
     let mut records = Vec::new();
-    let is_record = |value: &Value| connector.map(value).is_ok();
     let end = parse::parse(bytes, &plan, &is_record, &mut |item| {
         if let Item::Record(record) = item
             && records.len() < SAMPLE
@@ -196,38 +222,39 @@ pub fn sample(connector: &Connector, bytes: &[u8]) -> (Vec<Value>, Value) {
     (records, end.envelope)
 }
 
-/// Whether most of these records speak of jobs.
-pub fn are_jobs(records: &[Value]) -> bool {
-    static WORDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(
-            r"(?i)\b[hf] ?/ ?[hfx]\b|\b(cdi|cdd|int[ée]rim|alternance|apprenti\w*|temps (plein|partiel)|full[- ]?time|part[- ]?time|infirmi\w+|aide[- ]soignant\w*|m[ée]decin\w*|psychologue|[ée]ducat\w+|kin[ée]\w*|sage[- ]femme|technicien\w*|ing[ée]nieur\w*|engineer|developer|d[ée]veloppeur\w*|manager|ambulanc\w+|cuisini\w+|secr[ée]taire|agent|conseill\w+|assistant\w*|cadre|stage|responsable|direct(eur|rice)|coordinat\w+|pharmacien\w*|orthophoniste|di[ée]t[ée]ticien\w*|brancardier|recrut\w+|recruiting|we are hiring|job|poste|offre d'emploi|emploi|salaire|candidat\w*|vacature|stelle\w*)\b",
-        )
-        .ok()
-    });
-    let Some(words) = WORDS.as_ref() else {
-        return false;
+/// Fields that records of a generic preset have besides those that it reads: an extension of a
+/// feed, a column of a table.
+pub fn beyond(name: &str, bytes: &[u8], catalogue: &Catalogue) -> Vec<Guess> {
+    if !GENERIC.contains(&name) {
+        return Vec::new();
+    }
+    let Some(mut connector) = preset(name, catalogue).and_then(|loaded| loaded.connector) else {
+        return Vec::new();
     };
-    // Two different words of work in a record, or one in its title, tell; a shop says neither.
-    let speaking = records
+    connector.source.csv.final_newline = Some(false);
+    let (records, _) = sample(&connector, bytes);
+    let drafts: Vec<_> = records
         .iter()
-        .filter(|record| {
-            let text = record.to_string();
-            let mut said: Vec<String> = words
-                .find_iter(&text)
-                .map(|found| found.as_str().to_lowercase())
-                .collect();
-            said.sort_unstable();
-            said.dedup();
-            said.len() >= 2
-                || ["title", "titre", "intitule", "name", "label"]
-                    .iter()
-                    .any(|key| {
-                        record
-                            .get(*key)
-                            .and_then(Value::as_str)
-                            .is_some_and(|title| words.is_match(title))
-                    })
+        .filter_map(|r| connector.map(r).ok())
+        .collect();
+    let has_place = drafts
+        .iter()
+        .any(|draft| !draft.places.is_empty() || draft.fields.keys().any(|f| is_place(*f)));
+    let known = connector.mapping().paths();
+    propose::guess(&records)
+        .into_iter()
+        .filter(|guess| {
+            let field = serde_json::from_value::<Field>(Value::String(guess.field.to_owned()));
+            let Ok(field) = field else { return false };
+            let is_read = drafts.iter().any(|draft| draft.get(field).is_some());
+            // What the preset reads as another field is spoken for.
+            let is_taken = guess.paths.iter().all(|path| known.contains(path));
+            let idle = field == Field::Url || (has_place && is_place(field));
+            !is_read && !is_taken && !idle
         })
-        .count();
-    !records.is_empty() && speaking * 2 >= records.len()
+        .collect()
+}
+
+fn is_place(field: Field) -> bool {
+    (Field::Place..=Field::PlaceGeo).contains(&field)
 }

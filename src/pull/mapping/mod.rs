@@ -7,7 +7,7 @@ mod date;
 mod path;
 mod rule;
 
-pub use date::{DateFormat, Moment};
+pub use date::{DateFormat, Moment, parse as parse_date};
 pub use path::{Path, PathError};
 pub use rule::Rule;
 
@@ -22,8 +22,13 @@ use std::sync::Arc;
 /// Instructions that one template may run for one record.
 const FUEL: u64 = 50_000;
 
-/// Where the places stand, and the rules within one.
-type PlaceRules = (Vec<Path>, Vec<(Field, Rule)>);
+/// Where the places stand, whether all of these count, and the rules within one.
+#[derive(Clone)]
+struct PlaceRules {
+    lists: Vec<Path>,
+    all: bool,
+    rules: Vec<(Field, Rule)>,
+}
 
 /// A compiled field map.
 #[derive(Clone)]
@@ -88,7 +93,13 @@ impl Mapping {
             let paths: Result<Vec<Path>, _> =
                 table.each.as_slice().iter().map(|p| p.parse()).collect();
             match paths {
-                Ok(paths) => places = Some((paths, rules)),
+                Ok(lists) => {
+                    places = Some(PlaceRules {
+                        lists,
+                        all: table.all,
+                        rules,
+                    });
+                }
                 Err(error) => errors.push(MapError {
                     key: vec!["fields".into(), "places".into(), "each".into()],
                     message: error.to_string(),
@@ -151,15 +162,17 @@ impl Mapping {
                 draft.fields.insert(*field, raw);
             }
         }
-        if let Some((paths, rules)) = &self.places {
-            let found = paths
+        if let Some(places) = &self.places {
+            let lists = places
+                .lists
                 .iter()
                 .map(|path| path.select(record))
-                .find(|found| !found.is_empty())
-                .unwrap_or_default();
-            for place in found.into_iter().flat_map(elements) {
+                .filter(|found| !found.is_empty());
+            let most = if places.all { usize::MAX } else { 1 };
+            for place in lists.take(most).flatten().flat_map(elements) {
                 let mut lazy = Lazy::new(&self.env, place);
-                let fields: BTreeMap<Field, Raw> = rules
+                let fields: BTreeMap<Field, Raw> = places
+                    .rules
                     .iter()
                     .filter_map(|(field, rule)| {
                         Some((
@@ -218,7 +231,7 @@ impl Mapping {
             .flat_map(|(_, rule)| rule.paths())
             .map(|path| path.as_str().to_owned())
             .collect();
-        if let Some((lists, rules)) = &self.places {
+        if let Some(PlaceRules { lists, rules, .. }) = &self.places {
             for list in lists {
                 for path in rules.iter().flat_map(|(_, rule)| rule.paths()) {
                     out.push(format!("{list}.{path}"));
@@ -232,7 +245,7 @@ impl Mapping {
 
     /// The mapped fields, place fields included.
     pub fn fields(&self) -> impl Iterator<Item = Field> + '_ {
-        let places = self.places.iter().flat_map(|(_, rules)| rules);
+        let places = self.places.iter().flat_map(|places| &places.rules);
         self.rules.iter().chain(places).map(|(field, _)| *field)
     }
 }

@@ -136,16 +136,17 @@ async fn one(
     };
     let size = bytes.len() as u64;
     let text = super::text::Decoding::default().text(&bytes).into_owned();
-    let parsed: Result<Value, String> = if detail.kind == DetailKind::JsonLd {
-        match super::json_ld::posting(&text) {
-            Some(posting) => Ok(posting),
-            // A page without the markup is how a closed offer looks; it is not proved gone.
-            None => Err("the page has no JobPosting".to_owned()),
+    let parsed: Result<Value, String> = match detail.kind {
+        // A page without the markup is how a closed offer looks; it is not proved gone.
+        DetailKind::JsonLd => {
+            super::json_ld::posting(&text).ok_or_else(|| "the page has no JobPosting".to_owned())
         }
-    } else if text.trim_start().starts_with('<') {
-        super::parse::xml_tree(text.trim_start().trim_start_matches('\u{feff}'))
-    } else {
-        serde_json::from_str(&text).map_err(|error| error.to_string())
+        DetailKind::Html => super::parse::html_values(&text, &detail.values)
+            .ok_or_else(|| "the page has none of the values that `values` names".to_owned()),
+        DetailKind::Auto if text.trim_start().starts_with('<') => {
+            super::parse::xml_tree(text.trim_start().trim_start_matches('\u{feff}'))
+        }
+        DetailKind::Auto => serde_json::from_str(&text).map_err(|error| error.to_string()),
     };
     let tree = match parsed {
         Ok(tree) => tree,

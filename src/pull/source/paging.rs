@@ -261,10 +261,47 @@ fn with_size(
     size: Option<u64>,
 ) -> Vec<(String, u64)> {
     let mut parameters = vec![(param.to_owned(), n)];
-    if let (Some(name), Some(size)) = (size_param, size) {
-        parameters.push((name.clone(), size));
-    }
+    parameters.extend(sized(size_param, size));
     parameters
+}
+
+fn sized(size_param: Option<&String>, size: Option<u64>) -> Vec<(String, u64)> {
+    size_param
+        .zip(size)
+        .map(|(name, size)| (name.clone(), size))
+        .into_iter()
+        .collect()
+}
+
+/// The page after the first `n` records.
+fn skip(paging: &Paging, n: u64) -> Ask {
+    let Paging::Offset {
+        param,
+        form,
+        size_param,
+        size,
+        carrier,
+        ..
+    } = paging
+    else {
+        return Ask::default();
+    };
+    match form {
+        // A value with more than the number in it is a text, in the body too.
+        Some(form) => {
+            let value = form.replace("{}", &n.to_string());
+            let mut ask = asked(*carrier, sized(size_param.as_ref(), Some(*size)));
+            match carrier {
+                Carrier::Query => ask.query.push((param.clone(), value)),
+                Carrier::Body => ask.body.push((param.clone(), Value::from(value))),
+            }
+            ask
+        }
+        None => asked(
+            *carrier,
+            with_size(param, n, size_param.as_ref(), Some(*size)),
+        ),
+    }
 }
 
 fn first(paging: &Paging) -> Ask {
@@ -280,16 +317,7 @@ fn first(paging: &Paging) -> Ask {
             *carrier,
             with_size(param, *start, size_param.as_ref(), *size),
         ),
-        Paging::Offset {
-            param,
-            size_param,
-            size,
-            carrier,
-            ..
-        } => asked(
-            *carrier,
-            with_size(param, 0, size_param.as_ref(), Some(*size)),
-        ),
+        Paging::Offset { .. } => skip(paging, 0),
         Paging::ContentRange { param, size, .. } => Ask {
             query: vec![(param.clone(), format!("0-{}", size.saturating_sub(1)))],
             ..Ask::default()
@@ -349,20 +377,11 @@ fn next(
                 with_size(param, number, size_param.as_ref(), *size),
             ))
         }
-        Paging::Offset {
-            param,
-            size_param,
-            size,
-            carrier,
-            ..
-        } => {
+        Paging::Offset { .. } => {
             if reached || page.items == 0 {
                 return Next::End;
             }
-            Next::Ask(asked(
-                *carrier,
-                with_size(param, progress.items, size_param.as_ref(), Some(*size)),
-            ))
+            Next::Ask(skip(paging, progress.items))
         }
         Paging::NextLink { path } => {
             let link = path

@@ -276,7 +276,7 @@ impl<'a> Session<'a> {
         let source = &self.connector.source;
         let detail = source.detail.as_ref();
         source.kind == Kind::Html
-            || (!own_page && detail.is_some_and(|detail| detail.kind == DetailKind::JsonLd))
+            || (!own_page && detail.is_some_and(|detail| detail.kind != DetailKind::Auto))
     }
 
     /// Sends `ask`; a token that the service refuses is renewed once.

@@ -6,6 +6,7 @@ mod france_travail;
 mod language;
 mod pages;
 pub mod services;
+mod variants;
 mod windows;
 
 use super::*;

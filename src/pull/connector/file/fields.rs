@@ -20,6 +20,8 @@ pub struct Fields {
 #[derive(Clone, Debug)]
 pub struct Places {
     pub each: OneOrMany,
+    /// Whether the places of all paths of `each` count, instead of those of the first that is there.
+    pub all: bool,
     pub fields: BTreeMap<Field, FieldSpec>,
 }
 
@@ -27,6 +29,7 @@ type RawFields = BTreeMap<String, Value>;
 
 const PLACES: &str = "places";
 const EACH: &str = "each";
+const ALL: &str = "all";
 
 /// The names that `[fields]` knows, as a file writes them, with their meaning.
 pub fn field_names() -> Vec<(String, String)> {
@@ -60,8 +63,10 @@ impl TryFrom<RawFields> for Fields {
             if key == PLACES {
                 let mut inner: RawFields = serde_json::from_value(value)?;
                 let each = inner.remove(EACH).unwrap_or_default();
+                let all = inner.remove(ALL).unwrap_or(Value::Bool(false));
                 out.places = Some(Places {
                     each: serde_json::from_value(each)?,
+                    all: serde_json::from_value(all)?,
                     fields: inner
                         .into_iter()
                         .map(field_entry)
@@ -100,6 +105,9 @@ impl From<Fields> for RawFields {
                 EACH.to_owned(),
                 serde_json::to_value(&places.each).unwrap_or_default(),
             );
+            if places.all {
+                inner.insert(ALL.to_owned(), Value::Bool(true));
+            }
             raw.insert(PLACES.to_owned(), serde_json::json!(inner));
         }
         raw
@@ -127,6 +135,14 @@ impl JsonSchema for Fields {
             fields.insert(name, entry);
         }
         places.insert(EACH.to_owned(), each);
+        places.insert(
+            ALL.to_owned(),
+            serde_json::json!({
+                "description": "Whether the places of all paths of `each` count together, instead of those of the first that is there: a main place and further ones.",
+                "type": "boolean",
+                "default": false
+            }),
+        );
         fields.insert(
             PLACES.to_owned(),
             serde_json::json!({

@@ -281,6 +281,10 @@ pub enum Paging {
     Offset {
         #[serde(default = "offset")]
         param: String,
+        /// The parameter's value where the number is only a part of it, `{}`:
+        /// `"findReqs;limit=200,offset={}"`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        form: Option<String>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         size_param: Option<String>,
         size: u64,
@@ -406,6 +410,9 @@ pub struct Detail {
     /// Path of the record in the answer; the whole answer when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// For `html`: values of the page, by CSS selectors as in `[source.html]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, String>,
     /// Key of the record under which the detail is put; its keys are merged when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub into: Option<String>,
@@ -445,6 +452,8 @@ pub enum DetailKind {
     Auto,
     /// An HTML page: its schema.org `JobPosting` in JSON-LD is the record.
     JsonLd,
+    /// An HTML page without markup for machines: `values` says what stands where.
+    Html,
 }
 
 fn yes() -> bool {

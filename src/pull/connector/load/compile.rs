@@ -4,8 +4,8 @@ use super::Builder;
 use crate::model::{ConnectorName, Field, MemberId};
 use crate::pull::connector::Connector;
 use crate::pull::connector::file::{
-    Auth, Carrier, ConnectorFile, Evidence, HttpMethod, Kind, OneOrMany, Paging, Push, Semantics,
-    Source,
+    Auth, Carrier, ConnectorFile, Detail, DetailKind, Evidence, HttpMethod, Kind, OneOrMany,
+    Paging, Push, Semantics, Source,
 };
 use crate::pull::connector::problem::Level;
 use crate::pull::mapping::{Mapping, Path};
@@ -79,6 +79,7 @@ impl Builder<'_> {
         }
         if let Some(detail) = &source.detail {
             self.check_template("source.detail.url", &detail.url);
+            self.check_detail(detail);
         }
         if let Some(probe) = &file.probe {
             self.check_template("probe.url", &probe.url);
@@ -380,6 +381,26 @@ impl Builder<'_> {
                     &format!("push.{name}"),
                     "the secret stands in clear",
                     format!("write {name} = {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"),
+                );
+            }
+        }
+    }
+
+    fn check_detail(&mut self, detail: &Detail) {
+        let is_html = detail.kind == DetailKind::Html;
+        if is_html == detail.values.is_empty() {
+            self.error(
+                "source.detail.values",
+                "`values` and kind = \"html\" go together",
+                "for example values = { texte = \".description@html\" }",
+            );
+        }
+        for (name, css) in &detail.values {
+            if !crate::pull::source::parse::is_html_find(css) {
+                self.error(
+                    &format!("source.detail.values.{name}"),
+                    format!("`{css}` is no CSS selector"),
+                    "for example .description, h1, a.postuler@href",
                 );
             }
         }

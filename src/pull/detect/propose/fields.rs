@@ -1,22 +1,67 @@
 //! The names that fields of a posting go by, in the order in which they claim a path.
 
-/// A field of a posting, the names it goes by (folded), and what its values look like.
-pub(super) type Known = (&'static str, &'static [&'static str], Looks);
+use super::looks::Looks;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Looks {
-    Any,
-    Short,
-    Long,
-    Date,
-    Link,
-    PostalCode,
+/// A field of a posting, the names it goes by (folded), and what its values look like.
+pub(super) struct Known {
+    pub field: &'static str,
+    pub names: &'static [&'static str],
+    pub looks: Looks,
 }
+
+const fn known(field: &'static str, looks: Looks, names: &'static [&'static str]) -> Known {
+    Known {
+        field,
+        names,
+        looks,
+    }
+}
+
+/// Last steps of a path that say nothing of their own.
+pub(super) const GENERIC: [&str; 9] = [
+    "name", "label", "libelle", "nom", "value", "text", "id", "code", "title",
+];
+
+/// Texts that stand beside a description and belong to it.
+pub(super) const TEXTS: [&str; 18] = [
+    "mission",
+    "missions",
+    "profil",
+    "profile",
+    "profilrecherche",
+    "profildurecherche",
+    "requirements",
+    "qualifications",
+    "exigences",
+    "competences",
+    "activites",
+    "responsabilites",
+    "responsibilities",
+    "taches",
+    "conditions",
+    "avantages",
+    "benefits",
+    "descriptionprofil",
+];
+
+/// Fields that values alone may tell, in the order in which they claim what is left.
+pub(super) const OPENERS: &[(&str, Looks)] = &[
+    ("url", Looks::Link),
+    ("apply_email", Looks::Email),
+    ("occupation_code", Looks::Rome),
+    ("title", Looks::Words),
+    ("contract", Looks::Form),
+    ("place_postal_code", Looks::PostalCode),
+    ("published", Looks::Date),
+    ("pay", Looks::Pay),
+    ("description", Looks::Long),
+];
 
 /// In order of claim: a path that one field takes is not another's.
 pub(super) const FIELDS: &[Known] = &[
-    (
+    known(
         "reference",
+        Looks::Short,
         &[
             "reference",
             "ref",
@@ -28,58 +73,103 @@ pub(super) const FIELDS: &[Known] = &[
             "uuid",
             "referencenumber",
             "numero",
-            "code",
             "idoffre",
             "numerooffre",
             "refoffre",
+            "referenceoffre",
+            "jobreference",
+            "joboffreid",
+            "offreid",
+            "annonceid",
+            "idannonce",
+            "vacancyid",
             "key",
+            "code",
         ],
-        Looks::Short,
     ),
-    (
+    known(
         "title",
+        Looks::Words,
         &[
             "title",
             "titre",
             "intitule",
             "intituleduposte",
+            "intituleposte",
             "jobtitle",
+            "titreoffre",
+            "titreduposte",
+            "libelleposte",
             "poste",
             "libelle",
             "name",
             "nom",
             "label",
             "emploi",
-            "titreoffre",
             "position",
+            "vacancytitle",
         ],
-        Looks::Short,
     ),
-    (
+    known(
         "apply_url",
+        Looks::Link,
         &[
             "applyurl",
             "applicationurl",
+            "applylink",
             "urlpostulation",
-            "postuler",
-            "liencandidature",
+            "urldepostulation",
             "urlcandidature",
+            "liencandidature",
+            "liendecandidature",
+            "postuler",
             "candidature",
             "apply",
+        ],
+    ),
+    known(
+        "url",
+        Looks::Link,
+        &[
             "url",
             "link",
             "lien",
             "href",
             "joburl",
             "lienoffre",
+            "urloffre",
+            "urldeloffre",
+            "permalink",
+            "page",
+            "detailurl",
+            "canonicalurl",
         ],
-        Looks::Link,
     ),
-    (
+    known(
+        "employer_description",
+        Looks::Long,
+        &[
+            "companydescription",
+            "descriptionentreprise",
+            "descriptionsociete",
+            "descriptionemployeur",
+            "descriptiondelentreprise",
+            "presentationentreprise",
+            "presentation",
+            "aboutus",
+            "employerdescription",
+            "descriptionstructure",
+        ],
+    ),
+    known(
         "description",
+        Looks::Long,
         &[
             "description",
             "descriptif",
+            "jobdescription",
+            "descriptionduposte",
+            "descriptionposte",
             "mission",
             "missions",
             "texte",
@@ -87,32 +177,48 @@ pub(super) const FIELDS: &[Known] = &[
             "content",
             "contenu",
             "body",
-            "jobdescription",
             "detail",
             "details",
             "corps",
             "annonce",
+            "resume",
+            "summary",
         ],
-        Looks::Long,
     ),
-    (
+    known(
+        "contract_duration",
+        Looks::Short,
+        &[
+            "contractduration",
+            "dureecontrat",
+            "dureeducontrat",
+            "duree",
+            "contractlength",
+            "duration",
+        ],
+    ),
+    known(
         "contract",
+        Looks::Form,
         &[
             "contract",
             "contrat",
             "typecontrat",
             "typedecontrat",
+            "typeducontrat",
             "contracttype",
             "employmenttype",
             "jobtype",
             "naturecontrat",
             "natureducontrat",
+            "naturedecontrat",
+            "statutcontrat",
             "type",
         ],
-        Looks::Short,
     ),
-    (
+    known(
         "working_time",
+        Looks::Form,
         &[
             "workingtime",
             "tempsdetravail",
@@ -121,11 +227,26 @@ pub(super) const FIELDS: &[Known] = &[
             "schedule",
             "quotite",
             "horaire",
+            "horaires",
+            "rythme",
+            "tempspleinoupartiel",
         ],
-        Looks::Short,
     ),
-    (
+    known(
+        "hours",
+        Looks::Short,
+        &[
+            "weeklyhours",
+            "hoursperweek",
+            "heureshebdomadaires",
+            "dureehebdomadaire",
+            "heures",
+            "nbheures",
+        ],
+    ),
+    known(
         "place_postal_code",
+        Looks::PostalCode,
         &[
             "postalcode",
             "codepostal",
@@ -133,16 +254,37 @@ pub(super) const FIELDS: &[Known] = &[
             "zip",
             "zipcode",
             "postcode",
+            "plz",
         ],
+    ),
+    known(
+        "place_insee",
         Looks::PostalCode,
+        &["codeinsee", "insee", "communeinsee"],
     ),
-    (
+    known(
         "place_city",
+        Looks::Words,
         &["city", "ville", "commune", "town", "locality", "localite"],
-        Looks::Short,
     ),
-    (
+    known(
+        "place_department",
+        Looks::Short,
+        &["departement", "department", "dept", "county"],
+    ),
+    known(
+        "place_region",
+        Looks::Words,
+        &["region", "state", "administrativearea"],
+    ),
+    known(
+        "place_country",
+        Looks::Words,
+        &["country", "pays", "countrycode"],
+    ),
+    known(
         "place",
+        Looks::Words,
         &[
             "location",
             "lieu",
@@ -150,75 +292,105 @@ pub(super) const FIELDS: &[Known] = &[
             "localisation",
             "lieutravail",
             "lieudetravail",
+            "affectation",
             "site",
             "adresse",
             "address",
+            "implantation",
+            "secteur",
         ],
-        Looks::Short,
     ),
-    ("place_lat", &["latitude", "lat"], Looks::Short),
-    ("place_lon", &["longitude", "lon", "lng"], Looks::Short),
-    (
+    known("place_lat", Looks::Number, &["latitude", "lat"]),
+    known(
+        "place_lon",
+        Looks::Number,
+        &["longitude", "lon", "lng", "long"],
+    ),
+    known(
         "published",
+        Looks::Date,
         &[
             "published",
             "publishedat",
             "publicationdate",
+            "publication",
             "datepublication",
             "datedepublication",
             "dateposted",
             "pubdate",
+            "publishdate",
+            "postedon",
+            "posteddate",
+            "parution",
+            "dateparution",
+            "miseenligne",
+            "datemiseenligne",
             "date",
             "createdat",
             "created",
             "datecreation",
-            "parution",
-            "dateparution",
-            "postedon",
-            "publishdate",
+            "creationdate",
         ],
-        Looks::Date,
     ),
-    (
+    known(
         "updated",
+        Looks::Date,
         &[
             "updated",
             "updatedat",
             "modifiedat",
+            "modified",
             "datemodification",
+            "datedemodification",
             "datemiseajour",
+            "datedemiseajour",
             "lastmodified",
+            "lastupdate",
             "maj",
+            "modificationdate",
         ],
-        Looks::Date,
     ),
-    (
+    known(
         "expires",
+        Looks::Date,
         &[
             "expires",
             "expirationdate",
+            "expiration",
             "datelimite",
+            "limite",
+            "datelimitecandidature",
+            "datedecloture",
+            "datecloture",
             "datefin",
+            "datefinpublication",
+            "datedefin",
             "enddate",
             "validthrough",
             "closingdate",
             "deadline",
+            "cloture",
         ],
-        Looks::Date,
     ),
-    (
+    known(
         "starts",
+        Looks::Date,
         &[
             "startdate",
             "datedebut",
+            "datededebut",
             "prisedeposte",
             "datedeprisedeposte",
+            "datepriseposte",
             "dateembauche",
+            "datedembauche",
+            "jobstartdate",
+            "demarrage",
         ],
-        Looks::Date,
     ),
-    (
+    known(
         "employer_name",
+        Looks::Words,
         &[
             "company",
             "employer",
@@ -232,34 +404,166 @@ pub(super) const FIELDS: &[Known] = &[
             "companyname",
             "hiringorganization",
             "raisonsociale",
+            "nomentreprise",
+            "nometablissement",
+            "recruteur",
         ],
-        Looks::Short,
     ),
-    (
+    known("employer_siret", Looks::Siret, &["siret", "numerosiret"]),
+    known(
+        "employer_finess",
+        Looks::Finess,
+        &["finess", "numerofiness", "codefiness"],
+    ),
+    known(
         "service",
+        Looks::Words,
         &[
             "service",
-            "department",
-            "departement",
             "pole",
             "unite",
             "team",
+            "equipe",
+            "direction",
+            "filiere",
         ],
-        Looks::Short,
     ),
-    (
+    known(
+        "pay_min",
+        Looks::Pay,
+        &[
+            "salairemin",
+            "salarymin",
+            "minsalary",
+            "salaireminimum",
+            "remunerationmin",
+            "paymin",
+            "lowend",
+        ],
+    ),
+    known(
+        "pay_max",
+        Looks::Pay,
+        &[
+            "salairemax",
+            "salarymax",
+            "maxsalary",
+            "salairemaximum",
+            "remunerationmax",
+            "paymax",
+            "highend",
+        ],
+    ),
+    known(
         "pay",
-        &["salary", "salaire", "remuneration", "pay", "wage"],
         Looks::Any,
+        &[
+            "salary",
+            "salaire",
+            "remuneration",
+            "pay",
+            "wage",
+            "traitement",
+            "compensation",
+        ],
     ),
-    (
+    known(
+        "occupation_code",
+        Looks::Rome,
+        &["rome", "coderome", "romecode"],
+    ),
+    known(
+        "occupation_label",
+        Looks::Words,
+        &[
+            "metier",
+            "profession",
+            "occupation",
+            "fonction",
+            "function",
+            "jobfamily",
+            "romelabel",
+            "romelibelle",
+        ],
+    ),
+    known(
         "apply_email",
-        &["email", "courriel", "mail", "applyemail", "contactemail"],
-        Looks::Short,
+        Looks::Email,
+        &[
+            "email",
+            "courriel",
+            "mail",
+            "applyemail",
+            "contactemail",
+            "emailcandidature",
+            "mailcandidature",
+        ],
     ),
-    (
-        "requisition",
-        &["requisition", "requisitionid", "refinterne", "reqid"],
+    known(
+        "status",
+        Looks::State,
+        &["status", "statut", "etat", "state"],
+    ),
+    known(
+        "visibility",
+        Looks::State,
+        &[
+            "visibility",
+            "visibilite",
+            "diffusion",
+            "interne",
+            "internal",
+        ],
+    ),
+    known(
+        "remote",
+        Looks::State,
+        &["remote", "teletravail", "telework", "homeoffice"],
+    ),
+    known(
+        "openings",
+        Looks::Number,
+        &[
+            "openings",
+            "nombredepostes",
+            "nombrepostes",
+            "nbpostes",
+            "postesouverts",
+            "vacancies",
+        ],
+    ),
+    known(
+        "experience",
         Looks::Short,
+        &[
+            "experience",
+            "experiencerequise",
+            "niveauexperience",
+            "experiencelevel",
+        ],
+    ),
+    known(
+        "diplomas",
+        Looks::Short,
+        &[
+            "diplome",
+            "diplomes",
+            "diplomerequis",
+            "formation",
+            "niveauformation",
+            "education",
+            "educationlevel",
+        ],
+    ),
+    known(
+        "requisition",
+        Looks::Short,
+        &[
+            "requisition",
+            "requisitionid",
+            "refinterne",
+            "referenceinterne",
+            "reqid",
+        ],
     ),
 ];

@@ -6,6 +6,7 @@
 use super::{Decoding, Item, ParseEnd, Plan, Take, Wholeness};
 use scraper::{ElementRef, Html, Selector};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::io::Read;
 
 /// Largest page.
@@ -101,7 +102,7 @@ fn insert(map: &mut Map<String, Value>, name: &str, mut found: Vec<String>) {
 
 /// What `h2 a`, `a@href` or `.text@html` finds in an element: its text, an attribute, its inner
 /// HTML. Without a selector (`@href`) the element itself is meant.
-fn values(element: ElementRef<'_>, find: &str) -> Vec<String> {
+pub fn values(element: ElementRef<'_>, find: &str) -> Vec<String> {
     let (css, attribute) = split(find);
     let read = |found: ElementRef<'_>| -> Option<String> {
         let text = match attribute {
@@ -121,6 +122,16 @@ fn values(element: ElementRef<'_>, find: &str) -> Vec<String> {
         element.select(&selector).filter_map(read).collect()
     };
     texts.into_iter().filter(|text| !text.is_empty()).collect()
+}
+
+/// The values of one page as a record; none where the page has nothing of them.
+pub fn values_of(text: &str, finds: &BTreeMap<String, String>) -> Option<Value> {
+    let document = Html::parse_document(text);
+    let mut record = Map::new();
+    for (name, find) in finds {
+        insert(&mut record, name, values(document.root_element(), find));
+    }
+    (!record.is_empty()).then_some(Value::Object(record))
 }
 
 /// A selector and the attribute after its last `@`.

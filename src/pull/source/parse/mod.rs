@@ -13,7 +13,7 @@ mod window;
 mod xml;
 mod zips;
 
-pub use self::html::is_valid as is_html_find;
+pub use self::html::{is_valid as is_html_find, values as html_find, values_of as html_values};
 pub use self::json::mended as mended_json;
 pub use self::xml::tree as xml_tree;
 

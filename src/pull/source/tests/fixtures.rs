@@ -21,7 +21,7 @@ pub const PRESETS: &[(&str, &str, &str)] = &[
     (
         "digitalrecruiters-public",
         "base_url = \"BASE/public/v1\"\ndomain = \"emploi.agence.example\"",
-        "",
+        "/job-ads/",
     ),
     ("factorial", "base_url = \"BASE\"", "/job_posting/"),
     (
@@ -44,7 +44,11 @@ pub const PRESETS: &[(&str, &str, &str)] = &[
     ("la-poste", "base_url = \"BASE/flux.xml\"", ""),
     ("linkedin-xml", "base_url = \"BASE/flux.xml\"", ""),
     ("nicoka", "base_url = \"BASE\"", ""),
-    ("oracle-recruiting-cloud", "base_url = \"BASE\"", ""),
+    (
+        "oracle-recruiting-cloud",
+        "base_url = \"BASE\"",
+        "RequisitionDetails",
+    ),
     ("rss", "base_url = \"BASE/offres.rss\"", ""),
     ("successfactors", "base_url = \"BASE\"", ""),
     (

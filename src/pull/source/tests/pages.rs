@@ -164,3 +164,45 @@ async fn pages_say_whether_their_offers_are_there() {
     use crate::pull::run::Page::{Gone, Silent, There};
     assert_eq!(pages, [There, Gone, Silent, Silent, Gone, Silent, Silent]);
 }
+
+#[tokio::test]
+async fn an_offset_within_a_longer_parameter_walks_the_pages() {
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&asked);
+    let router = axum::Router::new().fallback(move |request: axum::extract::Request| {
+        let seen = std::sync::Arc::clone(&seen);
+        async move {
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            let finder = url::form_urlencoded::parse(query.as_bytes())
+                .find(|(name, _)| name == "finder")
+                .map(|(_, value)| value.into_owned())
+                .unwrap_or_default();
+            let offset: usize = finder
+                .rsplit_once("offset=")
+                .and_then(|(_, n)| n.parse().ok())
+                .unwrap_or(99);
+            seen.lock().expect("a list").push(finder);
+            let jobs: Vec<_> = (offset..5)
+                .take(2)
+                .map(|n| serde_json::json!({ "id": n, "title": "Offre" }))
+                .collect();
+            axum::Json(serde_json::json!({ "total": 5, "jobs": jobs }))
+        }
+    });
+    let base = super::services::serve(router).await;
+    let file = format!(
+        "name = \"x\"\n[source]\nkind = \"json\"\nurl = \"{base}\"\n[source.paging]\nkind = \"offset\"\nparam = \"finder\"\n\
+         form = \"find;limit=2,offset={{}}\"\nsize = 2\n[records]\npath = \"jobs\"\ntotal = \"total\"\n[fields]\nreference = \"id\"\ntitle = \"title\"\n"
+    );
+    let (basket, end) = super::pull(&super::connector(&file)).await;
+    assert_eq!(
+        (end.error, end.snapshot),
+        (None, crate::store::SnapshotKind::Complete)
+    );
+    assert_eq!(basket.records.len(), 5);
+    let asked = asked.lock().expect("a list");
+    assert_eq!(
+        *asked,
+        [0, 2, 4].map(|n| format!("find;limit=2,offset={n}"))
+    );
+}
