@@ -5,7 +5,9 @@ mod said;
 
 use super::links;
 use super::statistics::STATISTICS;
-use super::tables::{FACETS, SHIFT_ALTERNATING, SHIFT_DAY, SHIFT_NIGHT, SOURCES, Trust};
+use super::tables::{
+    FACETS, SHIFT_ALTERNATING, SHIFT_DAY, SHIFT_NIGHT, SHIFT_OFFICE, SOURCES, Trust,
+};
 use super::text::{self, Sketch, Words, distinct};
 use crate::model::{
     Contract, ContractForm, Offer, PlacePrecision, Posting, PostingId, Shift, Time,
@@ -36,6 +38,10 @@ pub struct Features {
     pub title_words: Vec<u64>,
     /// Number of the trade in the table of names; 0 unknown.
     pub trade: u32,
+    /// Shifts that the title names, office hours among them.
+    pub title_shift: u8,
+    /// Whether the title is an occupation's label, not the employer's words.
+    pub labelled: bool,
     /// Bits of the table of levels.
     pub levels: u32,
     /// ROME version 3 code as a hash; 0 unknown.
@@ -129,6 +135,8 @@ impl Features {
             title: 0,
             title_words: Vec::new(),
             trade: 0,
+            title_shift: 0,
+            labelled: false,
             levels: 0,
             occupation: 0,
             occupation_family: 0,
@@ -353,14 +361,18 @@ impl Features {
         self.services |= services;
         self.mentioned |= services;
         let mut shift = 0;
-        for word in words.iter() {
+        let mut office = 0;
+        for (at, word) in words.iter().enumerate() {
+            let service = named.get(at).copied().unwrap_or(false);
             match word {
                 "nuit" | "nuits" => shift |= SHIFT_NIGHT,
-                "jour" | "jours" => shift |= SHIFT_DAY,
+                "jour" | "jours" if !service => shift |= SHIFT_DAY,
                 "alterne" | "2x8" | "3x8" => shift |= SHIFT_ALTERNATING,
+                "bureau" => office = SHIFT_OFFICE,
                 _ => {}
             }
         }
+        self.title_shift = shift | office;
         match shift {
             0 => {}
             SHIFT_NIGHT | SHIFT_DAY => self.shifts = shift,
@@ -387,6 +399,7 @@ impl Features {
             name.push_str(word);
         }
         self.trade = FACETS.trades.get(&name).copied().unwrap_or(0);
+        self.labelled = two_forms(title) || FACETS.labels.contains(&text::hash(name.as_bytes()));
         self.title_words = distinct(core.iter().map(|(w, _)| text::stem(w)).collect());
         self.title = text::combine(&self.title_words);
         let occupation = offer.occupation.as_ref();
@@ -561,6 +574,22 @@ fn months(contract: &Contract) -> Option<u32> {
     contract
         .duration_months
         .map(|m| (m * 10.0).clamp(0.0, 1e6) as u32)
+}
+
+/// "Cuisinier / Cuisinière de collectivité": how nomenclatures write an occupation, the masculine
+/// first.
+fn two_forms(title: &str) -> bool {
+    title.match_indices(" / ").any(|(at, slash)| {
+        let before = Words::of(&title[..at]);
+        let after = Words::of(&title[at + slash.len()..]);
+        let one = (0..before.len()).find_map(|i| {
+            let (one, other) = (before.get(i)?, after.get(0)?);
+            (text::stem(one) == text::stem(other)).then_some((one.len(), other.len()))
+        });
+        one.is_some_and(|(one, other)| one <= other)
+            && (before.iter().zip(after.iter()))
+                .any(|(one, other)| one != other && one.len() < other.len() || one.ends_with("eur"))
+    })
 }
 
 /// Arrondissements are their city: sources use either code.

@@ -38,13 +38,18 @@ lines! {
     employer: unknown same similar named intermediary both_unknown different doubtful;
     place: unknown same district near named department doubtful_other other_department other both_unknown;
     title: same same_trade contained similar poor different doubtful;
+    agency_title: same same_trade contained similar poor different doubtful;
+    detail: unknown none same one_side other reworded_none reworded_same reworded_one_side reworded_other;
     occupation: unknown same near different;
     level: same one_side different;
     contract: unknown same compatible doubtful_other other;
     duration: unknown same near other;
     shift: unknown same partly other;
+    agency_shift: unknown same partly other;
     hours: unknown same one_side other;
-    service: unknown same mentioned absent other;
+    agency_hours: unknown same one_side other;
+    service: unknown same mentioned silent absent other;
+    agency_service: unknown same mentioned silent absent other;
     time: unknown same other_share other;
     pay: unknown same one_end overlap other;
     start: unknown same other;
@@ -56,7 +61,10 @@ lines! {
     substitution: unknown none s1 s2 s4 s8 s16 s32 s64 s128 empty;
     agency_substitution: unknown none s1 s2 s4 s8 s16 s32 s64 s128 empty;
     gap: unknown same_day days week month quarter long;
+    agency_gap: unknown same_day days week month quarter long;
     reissue_gap: unknown same_day days week month quarter long;
+    lag: unknown long_before before same_day days fortnight month quarter long;
+    agency_lag: unknown long_before before same_day days fortnight month quarter long;
     sources: own_aggregator same_own_apart same_own_overlap two_own same_aggregator two_aggregators same_partner two_partners;
 }
 
@@ -82,24 +90,33 @@ pub fn facts(a: &Features, b: &Features) -> Signals {
     set(Line::reference, reference_of(a, b));
     set(Line::employer, employer_of(a, b));
     set(Line::place, place);
-    set(Line::title, title_of(a, b));
+    let agency = a.intermediary || b.intermediary;
+    let by_hand = |line: Line, agencys: Line| if agency { agencys } else { line };
+    let title = title_of(a, b);
+    set(by_hand(Line::title, Line::agency_title), title);
+    set(Line::detail, detail_of(a, b, title));
     set(Line::occupation, occupation_of(a, b));
     set(Line::level, level_of(a, b));
     set(Line::contract, contract_of(a, b));
     set(Line::duration, duration_of(a, b));
-    set(Line::shift, shift_of(a, b));
-    set(Line::hours, hours_of(a, b));
-    set(Line::service, service_of(a, b));
+    set(by_hand(Line::shift, Line::agency_shift), shift_of(a, b));
+    set(by_hand(Line::hours, Line::agency_hours), hours_of(a, b));
+    set(
+        by_hand(Line::service, Line::agency_service),
+        service_of(a, b),
+    );
     set(Line::time, time_of(a, b));
     set(Line::pay, pay_of(a, b));
     set(Line::start, start_of(a, b));
     let sources = sources_of(a, b);
-    let time_line = if matches!(sources, sources::same_aggregator | sources::same_partner) {
-        Line::reissue_gap
-    } else {
-        Line::gap
-    };
-    set(time_line, gap_of(a, b));
+    match sources {
+        sources::own_aggregator => {
+            let (own, copy) = if a.own { (a, b) } else { (b, a) };
+            set(by_hand(Line::lag, Line::agency_lag), lag_of(own, copy));
+        }
+        sources::same_aggregator | sources::same_partner => set(Line::reissue_gap, gap_of(a, b)),
+        _ => set(by_hand(Line::gap, Line::agency_gap), gap_of(a, b)),
+    }
     set(Line::sources, sources);
     signals
 }
@@ -322,6 +339,25 @@ fn title_of(a: &Features, b: &Features) -> u8 {
     }
 }
 
+/// The shift that titles name, where neither is an occupation's label in its place: a source that
+/// copies a title copies the shift with it.
+fn detail_of(a: &Features, b: &Features, title: u8) -> u8 {
+    if a.labelled || b.labelled || a.trust.title.min(b.trust.title) == 0 {
+        return detail::unknown;
+    }
+    let same_wording = title == title::same;
+    match (a.title_shift, b.title_shift, same_wording) {
+        (0, 0, true) => detail::none,
+        (0, 0, false) => detail::reworded_none,
+        (x, y, true) if x == y => detail::same,
+        (x, y, false) if x == y => detail::reworded_same,
+        (0, _, true) | (_, 0, true) => detail::one_side,
+        (0, _, false) | (_, 0, false) => detail::reworded_one_side,
+        (_, _, true) => detail::other,
+        (_, _, false) => detail::reworded_other,
+    }
+}
+
 fn occupation_of(a: &Features, b: &Features) -> u8 {
     match (a.occupation, b.occupation) {
         (0, _) | (_, 0) => {
@@ -424,10 +460,12 @@ fn service_of(a: &Features, b: &Features) -> u8 {
 fn one_service(known: u128, other: &Features) -> u8 {
     if known & other.mentioned != 0 {
         service::mentioned
-    } else if other.length >= 60 {
-        service::absent
-    } else {
+    } else if other.length < 60 {
         service::unknown
+    } else if other.mentioned == 0 {
+        service::silent
+    } else {
+        service::absent
     }
 }
 
@@ -489,6 +527,24 @@ fn gap_of(a: &Features, b: &Features) -> u8 {
     }
 }
 
+/// How long after the employer's own posting a copy appeared: its channel takes days, an agency
+/// weeks. What was there before it is a copy of an earlier issue, or of another opening.
+fn lag_of(own: &Features, copy: &Features) -> u8 {
+    let (Some(first), Some(then)) = (own.published, copy.published) else {
+        return lag::unknown;
+    };
+    match then - first {
+        ..-30 => lag::long_before,
+        -30..0 => lag::before,
+        0 => lag::same_day,
+        1..=6 => lag::days,
+        7..=15 => lag::fortnight,
+        16..=30 => lag::month,
+        31..=100 => lag::quarter,
+        _ => lag::long,
+    }
+}
+
 fn sources_of(a: &Features, b: &Features) -> u8 {
     if a.connector == b.connector {
         if !a.own {
@@ -522,7 +578,8 @@ pub fn veto(a: &Features, b: &Features, signals: &Signals) -> Option<Line> {
     if at(Line::contract) == contract::other && both(|t| t.contract) && hard_contract(a, b) {
         return Some(Line::contract);
     }
-    if at(Line::shift) == shift::other && a.shift_named && b.shift_named && both(|t| t.title) {
+    let shifts = at(Line::shift).max(at(Line::agency_shift));
+    if shifts == shift::other && a.shift_named && b.shift_named && both(|t| t.title) {
         return Some(Line::shift);
     }
     if at(Line::duration) == duration::other

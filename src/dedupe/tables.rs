@@ -132,6 +132,7 @@ struct FacetFile {
     shifts: BTreeMap<String, Vec<String>>,
     levels: BTreeMap<String, Vec<String>>,
     noise: WordList,
+    labels: WordList,
     trades: BTreeMap<String, Vec<String>>,
 }
 
@@ -143,6 +144,8 @@ pub struct Facets {
     pub shifts: Phrases,
     pub levels: Phrases,
     pub noise: HashSet<u64>,
+    /// Core words of titles that are an occupation's label as it stands, joined by blanks.
+    pub labels: HashSet<u64>,
     /// Core words of a title, joined by blanks → the trade's number from 1.
     pub trades: HashMap<String, u32>,
 }
@@ -150,6 +153,8 @@ pub struct Facets {
 pub const SHIFT_ALTERNATING: u8 = 1;
 pub const SHIFT_DAY: u8 = 2;
 pub const SHIFT_NIGHT: u8 = 4;
+/// In titles only: office hours, which are day work.
+pub const SHIFT_OFFICE: u8 = 8;
 
 fn phrases(table: &BTreeMap<String, Vec<String>>) -> Phrases {
     let mut phrases = Phrases::default();
@@ -199,6 +204,12 @@ pub static FACETS: LazyLock<Facets> = LazyLock::new(|| {
         levels: phrases(&file.levels),
         noise: file
             .noise
+            .words
+            .iter()
+            .map(|w| text::hash(w.as_bytes()))
+            .collect(),
+        labels: file
+            .labels
             .words
             .iter()
             .map(|w| text::hash(w.as_bytes()))
