@@ -189,10 +189,9 @@ impl Local {
         let mut slope: Vec<f64> = beta.iter().map(|b| options.ridge * b).collect();
         slope[0] = 0.0;
         let mut bend = vec![vec![0.0; beta.len()]; beta.len()];
-        for at in 1..beta.len() {
-            bend[at][at] = options.ridge;
+        for (at, row) in bend.iter_mut().enumerate() {
+            row[at] = if at == 0 { 1e-6 } else { options.ridge };
         }
-        bend[0][0] = 1e-6;
         for (low, high) in neighbours {
             let pull = options.smooth * (beta[*high] - beta[*low]);
             slope[*high] += pull;
@@ -229,10 +228,7 @@ impl Local {
         let mut slope = self.slope.clone();
         for _ in 0..2_000 {
             let mut most: f64 = 0.0;
-            for at in 0..beta.len() {
-                if silent[at] {
-                    continue;
-                }
+            for at in (0..beta.len()).filter(|at| !silent[*at]) {
                 let (low, high) = limits[at];
                 let wanted = step[at] - slope[at] / self.bend[at][at];
                 let moved = (beta[at] + wanted).clamp(low, high) - beta[at] - step[at];
