@@ -23,7 +23,7 @@ const DOCUMENTS: [&str; 17] = [
     "/sitemap.xml",
     "/sitemap.xml?member=essai",
     "/exports/linkedin.xml",
-    "/exports/linkedin/essai.xml",
+    "/exports/indeed/essai.xml",
     "/exports/indeed.xml",
     "/exports/csv.csv",
     "/api/v1/vacancies?sort=title&limit=1",
