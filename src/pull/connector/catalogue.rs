@@ -71,6 +71,7 @@ embedded![
     "taleez",
     "talentplug",
     "talentsoft",
+    "talentsoft-export",
     "talentsoft-rss",
     "talentsoft-xml",
     "teamtailor",

@@ -272,3 +272,45 @@ async fn workbooks_of_both_offices_read_alike() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_export_of_archives_is_read_to_its_end() {
+    let bytes = std::fs::read(folder().join("talentsoft-export.zips")).expect("a fixture");
+    let export = move |axum::extract::RawQuery(query): axum::extract::RawQuery| {
+        let first = query.unwrap_or_default().contains("offset=0");
+        let bytes = if first { bytes.clone() } else { Vec::new() };
+        async move { bytes }
+    };
+    let token = || async {
+        axum::Json(serde_json::json!({
+            "access_token": "jeton", "token_type": "bearer", "expires_in": 3600
+        }))
+    };
+    let router = Router::new()
+        .route("/api/token", axum::routing::post(token))
+        .route("/api/exports/v1/vacancies", axum::routing::get(export));
+    let base = serve(router).await;
+    let connector = connector(&format!(
+        "name = \"x\"\nuse = \"talentsoft-export\"\n[with]\nbase_url = \"{base}\"\nclient_id = \"x\"\nclient_secret = {{ env = \"SECRET\" }}\n"
+    ));
+    let (basket, end) = pull(&connector).await;
+    assert_eq!(
+        (end.error, end.snapshot),
+        (None, crate::store::SnapshotKind::Complete)
+    );
+    let drafts: Vec<Draft> = basket
+        .records
+        .iter()
+        .map(|record| connector.map(record).expect("an offer"))
+        .collect();
+    let lines: String = drafts.iter().map(|draft| line(draft, &base)).collect();
+    assert_eq!(
+        lines,
+        "  2026-101 | Infirmier en réanimation | 70000 Vesoul | cdi | – | 2026-11-02 | 33 characters | –\n\
+         \x20 2026-102 | Cadre de santé | 70200 Lure | cdi | – | 2026-11-02 | 17 characters | –\n"
+    );
+    // What a house writes for itself stays out: names of people who are replaced among it.
+    assert!(!format!("{drafts:?}").contains("remplacée"));
+    let seen = drafts.iter().map(|draft| draft.value(Field::Visibility));
+    assert!(seen.eq([Some("public"), Some("internal")]));
+}

@@ -211,6 +211,32 @@ const VARIANTS: &[(&str, &str, &str, &[&str])] = &[
         &["intermediary = Agence", "employer_name = -"],
     ),
     (
+        "talentsoft-export",
+        "a vacancy that is out for everybody",
+        r##"{"reference":"2026-7","creationDate":"2026-10-01T08:00:00","modificationDate":"2026-10-03T09:42:16.9","publishedOnInternet":true,"publishedOnIntranet":true,"organisation":{"id":4,"label":"CH du Lac"},"location":{"address":"Vesoul","latitude":47.62,"longitude":6.15},"jobDescription":{"title":"T","description1":"Un","description2":"Deux","contractType":{"id":1,"label":"CDD"}}}"##,
+        &[
+            "status = open",
+            "visibility = public",
+            "employer_name = CH du Lac",
+            "place = Vesoul",
+            "contract = cdd",
+            "description = Un\nDeux",
+            "updated = 2026-10-03T07:42:16.9Z",
+        ],
+    ),
+    (
+        "talentsoft-export",
+        "a vacancy for employees",
+        r##"{"reference":"2026-8","publishedOnInternet":false,"publishedOnIntranet":true,"jobDescription":{"title":"T"}}"##,
+        &["status = open", "visibility = internal"],
+    ),
+    (
+        "talentsoft-export",
+        "a vacancy that is withdrawn",
+        r##"{"reference":"2026-9","publishedOnInternet":false,"publishedOnIntranet":false,"jobDescription":{"title":"T"}}"##,
+        &["status = closed", "visibility = internal"],
+    ),
+    (
         "talentsoft-xml",
         "a profile beside the mission, another town than the house's",
         r##"{"reference":"r","entityAdress":{"city":"Paris","postalcode":"75001"},"jobDescription":{"title":"T","missionDescription":"Mission","applicantProfileFormatted":"<p>Profil</p>","location":{"jobLocation":"Lure"},"contract":{"@clientcode":"X","#text":"VIE"}},"creationDate":"20260115"}"##,
