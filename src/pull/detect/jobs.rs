@@ -176,7 +176,11 @@ mod tests {
                 false,
             ),
         ] {
-            assert_eq!(are_jobs(&[record.clone()]), expected, "{record}");
+            assert_eq!(
+                are_jobs(std::slice::from_ref(&record)),
+                expected,
+                "{record}"
+            );
         }
     }
 }

@@ -197,11 +197,10 @@ async fn fixtures_are_named_by_their_records() {
 fn cut(value: &mut Value, most: usize) {
     fn longest(value: &Value, path: String, best: &mut (usize, Option<String>)) {
         match value {
-            Value::Array(items) if items.iter().any(Value::is_object) => {
-                if items.len() >= best.0 {
-                    *best = (items.len(), Some(path));
-                }
+            Value::Array(items) if items.len() >= best.0 && items.iter().any(Value::is_object) => {
+                *best = (items.len(), Some(path));
             }
+            Value::Array(_) => {}
             Value::Object(map) => {
                 for (key, inner) in map {
                     longest(inner, format!("{path}/{key}"), best);
