@@ -127,6 +127,13 @@ fn workbook(kind: &str, texts: &[String]) -> Vec<u8> {
     } else {
         vec![
             (
+                "_rels/.rels",
+                format!(
+                    "<Relationships xmlns=\"{office}/package/2006/relationships\"><Relationship Id=\"r1\" \
+                     Type=\"{office}/officeDocument/2006/relationships/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>"
+                ),
+            ),
+            (
                 "xl/workbook.xml",
                 format!(
                     "<workbook xmlns=\"{office}/spreadsheetml/2006/main\" xmlns:r=\"{office}/officeDocument/2006/relationships\">\

@@ -79,7 +79,10 @@ fn page(
 fn missing_end(text: &str) -> Option<String> {
     let lower = text.trim().to_ascii_lowercase();
     if lower.contains("<html") {
-        return (!lower.contains("</html")).then(|| "</html>".to_owned());
+        let ended = lower
+            .rsplit_once("</html")
+            .is_some_and(|(_, rest)| rest.trim_start().starts_with('>'));
+        return (!ended).then(|| "</html>".to_owned());
     }
     let first = lower.split('<').find_map(|part| {
         let name = part.split(|c: char| !c.is_ascii_alphanumeric()).next()?;
