@@ -14,7 +14,7 @@ use crate::model::{ConnectorName, Stage};
 use crate::pull::connector::Connector;
 use crate::pull::connector::file::Push;
 use crate::pull::push::{PUSH_ONLY, Pushed};
-use crate::pull::run::{Outcome, run};
+use crate::pull::run::{Outcome, Source, run};
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -25,11 +25,15 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Largest body.
 const BODY: usize = 64 << 20;
 /// Answers that are remembered for a connector, for repeated requests.
 const REMEMBERED: u64 = 1024;
+/// How often, and how long apart, a push asks again while a run of its connector is under way.
+const PATIENCE: u32 = 50;
+const TURN: Duration = Duration::from_millis(100);
 
 pub fn router(hub: Arc<Hub>) -> Router {
     Router::new()
@@ -133,16 +137,21 @@ async fn take(
         }
     };
     let results = pushed.results();
-    let outcome = run(&*hub.store, Arc::new(pushed), &hub.clock, "push").await;
-    hub.bus.wake(Stage::Normalise);
-    let report = match outcome? {
-        Outcome::Ran(report) => report,
-        Outcome::Busy => {
-            let status = StatusCode::CONFLICT;
-            let why = "a run of this connector is under way: send it again in a moment";
-            return Ok((status, problem(status, why)));
+    let pushed: Arc<dyn Source> = Arc::new(pushed);
+    let mut patience = PATIENCE;
+    let report = loop {
+        match run(&*hub.store, pushed.clone(), &hub.clock, "push").await? {
+            Outcome::Ran(report) => break report,
+            Outcome::Busy if patience > 0 => patience -= 1,
+            Outcome::Busy => {
+                let status = StatusCode::CONFLICT;
+                let why = "a run of this connector is under way: send it again in a moment";
+                return Ok((status, problem(status, why)));
+            }
         }
+        tokio::time::sleep(TURN).await;
     };
+    hub.bus.wake(Stage::Normalise);
     let counts = report.counts;
     Ok((
         StatusCode::OK,
