@@ -29,7 +29,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             steps: 50,
-            ridge: 1.2,
+            ridge: 0.6,
             smooth: 1.0,
         }
     }

@@ -40,6 +40,7 @@ pub use scorecard::{
 use crate::model::{
     Edge, Posting, PostingId, ProvenanceMap, TombstoneReason, Vacancy, VacancyId, VacancyStatus,
 };
+use std::collections::BTreeSet;
 
 /// A blocking key that more postings share than this is generic: it proposes no pair.
 pub const KEY_CAP: usize = 100;
@@ -60,14 +61,37 @@ pub fn compare_features(one: &Features, other: &Features) -> Option<Edge> {
     compare::hopeful_edge(one, other)
 }
 
-/// Whether a question about clusters of these sizes is put to a person: at least one and a half
-/// pairs of postings a cluster must hang on the answer. Two lone ads are left as they are; what is
-/// published keeps both.
-pub fn is_worth_asking(sizes: &[usize]) -> bool {
-    let all: usize = sizes.iter().sum();
-    let inside: usize = sizes.iter().map(|n| n * n).sum();
-    let pairs = (all * all - inside) / 2;
-    sizes.len() > 1 && 2 * pairs >= 3 * sizes.len()
+/// What a question must promise for each vacancy that is asked about, in thousandths of a pair of
+/// postings.
+const WORTH: u64 = 700;
+
+/// What "same" would join of two vacancies of so many postings, times the chance that it is the
+/// answer, `weight` being the mean between them: in thousandths of a pair of postings.
+fn promise(left: usize, right: usize, weight: i64) -> u64 {
+    left as u64 * right as u64 * u64::from(probability(weight))
+}
+
+/// Which questions are put to a person, of all that could be: two vacancies and their [`promise`]
+/// each. One is put that promises [`WORTH`] for each vacancy which no other question asks about
+/// yet, and in any case once: who looks at a vacancy already answers the next question about it
+/// cheaply. Two lone ads are left as they are; what is published keeps both. The order of the
+/// questions says nothing: what is put only makes more worth putting.
+fn worth_asking<T: Copy + Ord>(questions: &[(T, T, u64)]) -> Vec<bool> {
+    let mut put = vec![false; questions.len()];
+    let mut asked: BTreeSet<T> = BTreeSet::new();
+    loop {
+        let mut more = false;
+        for ((a, b, promise), put) in questions.iter().zip(&mut put) {
+            let new = [a, b].into_iter().filter(|v| !asked.contains(v)).count();
+            if !*put && *promise >= WORTH * new.max(1) as u64 {
+                asked.extend([*a, *b]);
+                (*put, more) = (true, true);
+            }
+        }
+        if !more {
+            return put;
+        }
+    }
 }
 
 /// One vacancy as its postings and the decisions make it.

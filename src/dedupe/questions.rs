@@ -3,7 +3,7 @@
 use super::features::Features;
 use super::ruling::Ruling;
 use super::scorecard::SCORECARD;
-use super::{compare, is_worth_asking};
+use super::{compare, promise, worth_asking};
 use crate::model::{Decision, Edge, Outcome, PostingId, StoredPosting, VacancyId};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +70,8 @@ pub fn questions(
     pairs.extend(answered.keys().filter(|(a, b)| a != b));
     let mut features: BTreeMap<PostingId, Features> = BTreeMap::new();
     let mut found = Vec::new();
+    // Those that no answer settles, by their place in `found`.
+    let mut could = Vec::new();
     for (a, b) in pairs {
         let (Some(left), Some(right)) = (members.get(&a), members.get(&b)) else {
             continue;
@@ -105,16 +107,23 @@ pub fn questions(
             pair.iter().any(|id| changed_since(known.get(id), at))
         });
         let asked_again = changed && contradicts(answer.map(|(said, _)| said), best.outcome);
-        let worth = is_worth_asking(&[left.len(), right.len()]);
+        if answer.is_none() && possible {
+            let promise = promise(left.len(), right.len(), weight);
+            could.push((found.len(), (a, b, promise)));
+        }
         found.push(Question {
             vacancies: (a, b),
             weight,
             postings: left.len() + right.len(),
-            open: asked_again || (answer.is_none() && worth && possible),
+            open: asked_again,
             asked_again,
             answer: answer.map(|(said, _)| said),
             best,
         });
+    }
+    let (places, promises): (Vec<usize>, Vec<_>) = could.into_iter().unzip();
+    for (at, put) in places.into_iter().zip(worth_asking(&promises)) {
+        found[at].open |= put;
     }
     found.sort_by_key(|q| (std::cmp::Reverse(q.weight), q.vacancies));
     found

@@ -360,3 +360,17 @@ fn poor_postings_do_not_panic() {
     assert_eq!(run(&[empty, other], &[]).len(), 2);
     assert!(derive(&[], &[], &[], &Network::default(), at(0)).is_empty());
 }
+
+#[test]
+fn a_question_promises_enough_for_each_vacancy_that_it_asks_about() {
+    // Two lone ads, however like; three copies and one at even odds.
+    assert_eq!(worth_asking(&[(1, 2, promise(1, 1, 40_000))]), [false]);
+    assert_eq!(worth_asking(&[(1, 2, promise(3, 1, 0))]), [true]);
+    assert_eq!(worth_asking(&[(1, 2, promise(3, 1, -2_000))]), [false]);
+    // A vacancy that another question asks about costs nothing more, in whatever order they come.
+    assert_eq!(worth_asking(&[(2, 3, 900), (1, 2, 1_500)]), [true, true]);
+    assert_eq!(worth_asking(&[(1, 2, 1_500), (2, 3, 900)]), [true, true]);
+    assert_eq!(worth_asking(&[(2, 3, 600), (1, 2, 1_500)]), [false, true]);
+    // What is not put carries nothing on.
+    assert_eq!(worth_asking(&[(1, 2, 900), (2, 3, 900)]), [false, false]);
+}

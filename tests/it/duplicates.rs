@@ -8,8 +8,8 @@ use passerelle::dedupe::evaluate::{evaluate, france_travail, labelled, pairs};
 use serde_json::{Value, json};
 use std::fs::File;
 
-/// Figures of the shipped rules on the synthetic corpus; they were fitted on it, so what this test
-/// keeps is that no change of rules makes them worse unseen.
+/// Figures of the shipped rules on the synthetic corpus; they were fitted on it with other names,
+/// so what this test keeps is that no change of rules makes them worse unseen.
 #[test]
 fn the_synthetic_corpus_is_judged_at_the_bars() {
     let Some(path) = corpus("duplicates/dev10k.jsonl.xz") else {
@@ -23,8 +23,7 @@ fn the_synthetic_corpus_is_judged_at_the_bars() {
     assert!(report.best.figures.f1 >= 0.955, "{seen}");
     assert!(report.best.bcubed_f1 >= 0.977, "{seen}");
     assert!(report.with_ask.recall >= 0.95, "{seen}");
-    // The aim is 0.05; this is where it stands.
-    assert!(report.ask_share <= 0.085, "{seen}");
+    assert!(report.ask_share <= 0.05, "{seen}");
     assert!(report.candidates.recall >= 0.97, "{seen}");
 }
 

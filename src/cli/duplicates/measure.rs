@@ -136,9 +136,9 @@ pub struct Fit {
     /// France Travail objects and labelled pairs of them; may be given several times
     #[arg(long, num_args = 2, value_names = ["OFFERS", "CSV"], action = clap::ArgAction::Append)]
     pairs: Vec<PathBuf>,
-    /// How many times each pair of --pairs counts
-    #[arg(long, default_value_t = 40.0, value_name = "TIMES")]
-    times: f64,
+    /// How many times each pair of --pairs counts; given as often as --pairs, each for its own
+    #[arg(long, default_value = "40", value_name = "TIMES")]
+    times: Vec<f64>,
     /// The day to record [default: today]
     #[arg(long, value_name = "YYYY-MM-DD")]
     date: Option<jiff::civil::Date>,
@@ -148,8 +148,12 @@ pub struct Fit {
 }
 
 pub fn fit(args: &Fit) -> anyhow::Result<Exit> {
-    if !(args.times.is_finite() && args.times > 0.0) {
-        bail!("--times is {}: expected a number above zero", args.times);
+    if let Some(times) = args.times.iter().find(|t| !(t.is_finite() && **t > 0.0)) {
+        bail!("--times is {times}: expected a number above zero");
+    }
+    let (given, pairs) = (args.times.len(), args.pairs.len() / 2);
+    if given > 1 && given != pairs {
+        bail!("--times is given {given} times and --pairs {pairs} times: expected one --times, or one each");
     }
     let mut sources = Vec::new();
     let mut data = Vec::new();
@@ -167,16 +171,13 @@ pub fn fit(args: &Fit) -> anyhow::Result<Exit> {
             times,
         });
     }
-    for both in args.pairs.chunks_exact(2) {
+    let times = args.times.iter().cycle();
+    for (both, times) in args.pairs.chunks_exact(2).zip(times) {
         let (offers, labels) = (&both[0], &both[1]);
         let (corpus, pairs) = read(offers, Some(labels))?;
         let count = pairs.as_ref().map_or(0, Vec::len);
-        data.push(format!(
-            "{} ({count} pairs, {} times)",
-            named(labels),
-            args.times
-        ));
-        let times = args.times;
+        data.push(format!("{} ({count} pairs, {times} times)", named(labels)));
+        let times = *times;
         sources.push(Source {
             corpus,
             pairs,

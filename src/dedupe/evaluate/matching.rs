@@ -5,7 +5,7 @@ use crate::dedupe::cluster::{self, Pairs, Thresholds};
 use crate::dedupe::features::Features;
 use crate::dedupe::scorecard::Scorecard;
 use crate::dedupe::signals::{self, Signals};
-use crate::dedupe::{KEY_CAP, compare, is_worth_asking, keys};
+use crate::dedupe::{KEY_CAP, WORTH, compare, keys, promise, worth_asking};
 use crate::model::Posting;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -178,26 +178,61 @@ impl Matching {
 }
 
 impl Matching {
-    /// Open questions: groups of published clusters that a merge in the *ask* band would take up,
-    /// where enough hangs on the answer. How many clusters they are (each asked about by one
-    /// posting, its founder), and the partition if all were answered.
-    pub fn questions(&self, published: &[usize], asked: &[usize]) -> (usize, Vec<usize>) {
-        let mut groups: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
-        for (at, group) in asked.iter().enumerate() {
-            let clusters = groups.entry(*group).or_default();
-            *clusters.entry(published[at]).or_default() += 1;
+    /// The open questions between the vacancies of `published`, as [`crate::dedupe::questions`]
+    /// puts them: how many vacancies are asked about (each by one posting, its founder), and the
+    /// partition once all are answered. `says_same` is the person, who is shown the pair that
+    /// speaks most for one vacancy.
+    pub fn questions(
+        &self,
+        card: &Scorecard,
+        published: &[usize],
+        says_same: &dyn Fn(usize, usize) -> bool,
+    ) -> (usize, Vec<usize>) {
+        let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (at, cluster) in published.iter().enumerate() {
+            members.entry(*cluster).or_default().push(at);
         }
-        let mut founders = 0;
-        let mut merged: HashMap<usize, usize> = HashMap::new();
-        for (group, clusters) in groups {
-            let sizes: Vec<usize> = clusters.values().copied().collect();
-            if is_worth_asking(&sizes) {
-                founders += sizes.len();
-                merged.extend(clusters.keys().map(|cluster| (*cluster, group)));
+        let possible: BTreeSet<(usize, usize)> = self
+            .scored
+            .iter()
+            .filter(|s| s.weight >= card.bands.ask)
+            .map(|s| (published[s.a as usize], published[s.b as usize]))
+            .filter(|(a, b)| a != b)
+            .map(|(a, b)| (a.min(b), a.max(b)))
+            // Whatever their weight, too few pairs hang on the answer.
+            .filter(|(a, b)| promise(members[a].len(), members[b].len(), i64::MAX) >= WORTH)
+            .collect();
+        let mut questions = Vec::new();
+        let mut best = Vec::new();
+        for (a, b) in possible {
+            let (left, right) = (&members[&a], &members[&b]);
+            let verdicts: Vec<(i64, usize, usize)> = left
+                .iter()
+                .flat_map(|x| right.iter().map(move |y| (*x, *y)))
+                .map(|(x, y)| (self.weight(card, x, y), x, y))
+                .collect();
+            let total: i64 = verdicts.iter().map(|(weight, _, _)| weight).sum();
+            let mean = total.div_euclid(verdicts.len() as i64);
+            let least = verdicts.iter().map(|(weight, _, _)| *weight).min();
+            if mean >= card.bands.ask && least >= Some(card.bands.different) {
+                questions.push((a, b, promise(left.len(), right.len(), mean)));
+                best.extend(verdicts.into_iter().max());
             }
         }
-        let of = |cluster: &usize| merged.get(cluster).copied().unwrap_or(*cluster);
-        (founders, published.iter().map(of).collect())
+        let mut asked: BTreeSet<usize> = BTreeSet::new();
+        let mut parent: Vec<u32> = (0..published.len() as u32).collect();
+        let put = worth_asking(&questions);
+        let put = questions.iter().zip(best).zip(put).filter(|(_, put)| *put);
+        for (((a, b, _), (_, x, y)), _) in put {
+            asked.extend([*a, *b]);
+            if says_same(x, y) {
+                let (a, b) = (find(&mut parent, *a as u32), find(&mut parent, *b as u32));
+                parent[a.max(b) as usize] = a.min(b);
+            }
+        }
+        let answered = published.iter();
+        let answered = answered.map(|cluster| find(&mut parent, *cluster as u32) as usize);
+        (asked.len(), answered.collect())
     }
 }
 

@@ -93,9 +93,10 @@ pub fn evaluate_by(card: &Scorecard, corpus: &Corpus, pairs: Option<&[LabelledPa
             };
         }
     }
-    let lenient = Thresholds::plain(card.bands.ask);
-    let asked = matching.partition(card, lenient, card.bands.different);
-    let (questions, asked) = matching.questions(&published, &asked);
+    // Labelled pairs tell of few others: there every question is answered by "same".
+    let says_same =
+        |a: usize, b: usize| pairs.is_some() || corpus.truth.get(a) == corpus.truth.get(b);
+    let (questions, asked) = matching.questions(card, &published, &says_same);
     let name = |posting: usize| corpus.postings[posting].id.to_string();
     Report {
         postings: corpus.postings.len(),
