@@ -153,7 +153,9 @@ pub fn fit(args: &Fit) -> anyhow::Result<Exit> {
     }
     let (given, pairs) = (args.times.len(), args.pairs.len() / 2);
     if given > 1 && given != pairs {
-        bail!("--times is given {given} times and --pairs {pairs} times: expected one --times, or one each");
+        bail!(
+            "--times is given {given} times and --pairs {pairs} times: expected one --times, or one each"
+        );
     }
     let mut sources = Vec::new();
     let mut data = Vec::new();
