@@ -3,8 +3,8 @@
 
 use super::{Exit, out};
 use crate::daemon::Hub;
-use crate::model::ConnectorName;
-use crate::stages::{self, Difference};
+use crate::model::{ConnectorName, VacancyId};
+use crate::stages::{self, Difference, Regrouping};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -57,6 +57,18 @@ fn show(difference: &Difference) -> anyhow::Result<()> {
                 example.id, example.from, example.to
             ))?;
         }
+    }
+    let vacancies = &difference.vacancies;
+    out::line(format!(
+        "{} vacancies become {}: {} merges, {} splits",
+        vacancies.before, vacancies.after, vacancies.merges, vacancies.splits
+    ))?;
+    for Regrouping { from, to, title } in &vacancies.examples {
+        let list = |ids: &[VacancyId]| {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            ids.join(" + ")
+        };
+        out::line(format!("    {} → {}  {title}", list(from), list(to)))?;
     }
     Ok(())
 }

@@ -11,6 +11,8 @@
 
 mod cluster;
 mod compare;
+#[cfg(test)]
+mod crowds;
 mod derive;
 pub mod evaluate;
 mod features;

@@ -1,11 +1,12 @@
 //! What a replay would change: the stored postings against those of today's rules and files.
 
 use super::normalise::made_today;
+use super::regroup::{self, Regrouped};
 use super::{Hub, registers};
-use crate::model::{ConnectorName, Posting, PostingId};
+use crate::model::{ConnectorName, Posting, PostingId, StoredPosting};
 use crate::store::StoreError;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Postings compared at a time.
 const BATCH: usize = 500;
@@ -14,7 +15,7 @@ const EXAMPLES: usize = 3;
 /// The longest value of an example, in characters.
 const SHOWN: usize = 80;
 
-/// How many postings a replay would change, and in which fields.
+/// How many postings a replay would change, and in which fields; and what becomes of the vacancies.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub struct Difference {
     /// Postings stored.
@@ -25,6 +26,7 @@ pub struct Difference {
     pub kept: u64,
     /// By JSON Pointer into the posting.
     pub fields: BTreeMap<String, FieldChange>,
+    pub vacancies: Regrouped,
 }
 
 /// The changes of one field.
@@ -42,7 +44,9 @@ pub struct Example {
     pub to: Value,
 }
 
-/// Makes the stored postings of `connector`, or of all, again and compares. Nothing is written.
+/// Makes the stored postings of `connector`, or of all, again and compares; then groups all postings
+/// as they would be, and compares that with the vacancies. Nothing is written. Every posting is held
+/// in memory meanwhile.
 ///
 /// # Errors
 /// The store's.
@@ -52,14 +56,15 @@ pub async fn difference(
 ) -> Result<Difference, StoreError> {
     let mut difference = Difference::default();
     let ids = hub.store.posting_ids(connector).await?;
+    let mut world = Vec::new();
     for part in ids.chunks(BATCH) {
         let pulled = hub.store.load_pulled(part).await?;
         let stored = hub.store.load_normalised(part).await?;
         let (files, rules) = (hub.files.get(), hub.rules);
         let pairs = tokio::task::spawn_blocking(move || {
-            let mut stored: HashMap<PostingId, Posting> = stored
+            let mut stored: HashMap<PostingId, StoredPosting> = stored
                 .into_iter()
-                .map(|stored| (stored.state.id, stored.posting))
+                .map(|stored| (stored.state.id, stored))
                 .collect();
             pulled
                 .into_iter()
@@ -79,12 +84,26 @@ pub async fn difference(
         registers::identify(&*hub.store, &mut after).await?;
         for (before, after) in pairs {
             difference.postings += 1;
-            match after {
+            match &after {
                 None => difference.kept += 1,
-                Some(after) => difference.add(before.as_ref(), &after),
+                Some(after) => difference.add(before.as_ref().map(|b| &b.posting), after),
+            }
+            // One that has no stored form yet is in no vacancy: the stages are at it.
+            if let Some(before) = before {
+                let posting = after.unwrap_or(before.posting);
+                world.push(StoredPosting { posting, ..before });
             }
         }
     }
+    if connector.is_some() {
+        let made: HashSet<PostingId> = ids.into_iter().collect();
+        let mut others = hub.store.posting_ids(None).await?;
+        others.retain(|id| !made.contains(id));
+        for part in others.chunks(BATCH) {
+            world.extend(hub.store.load_normalised(part).await?);
+        }
+    }
+    difference.vacancies = regroup::regrouped(hub, world).await?;
     Ok(difference)
 }
 

@@ -17,12 +17,14 @@ mod normalise;
 mod pipeline;
 mod publish;
 mod registers;
+mod regroup;
 mod replay;
 mod sweep;
 mod verdicts;
 
 pub use difference::{Difference, Example, FieldChange, difference};
 pub use pipeline::{Drained, Pipeline};
+pub use regroup::{Regrouped, Regrouping};
 pub use replay::{follow_files, recheck, replay};
 pub use sweep::{Swept, sweep};
 

@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod crowds;
+
 /// Enough of normalise for the stages: the real one has its own tests.
 fn plain(draft: &Draft, context: &Context<'_>) -> Posting {
     let text = |field| draft.value(field).map(str::to_owned);

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """General tools on the labelled corpora, for the table in docs/dedupe.md.
 
-    python3 -m venv .venv && .venv/bin/pip install datasketch
+    python3 -m venv .venv && .venv/bin/pip install -r tests/dedupe/requirements.txt
     .venv/bin/python tests/dedupe/baselines.py CORPUS_FOLDER target/release/passerelle
 
 CORPUS_FOLDER holds duplicates/dev10k.jsonl.xz, ft_data_jobs.jsonl.xz and real_pairs_dev.csv. Prints
 one Markdown row a method: pairwise precision, recall and F1 after connected components, B-cubed F1
-and seconds; for the real offers only the labelled pairs count. Passerelle's rows come from
-`duplicates evaluate` on the same files.
+and seconds; for the real offers only the labelled pairs count. Splink stands at the threshold that
+is best for it on the very data, with weights of its own finding and with weights from the labels.
+Passerelle's rows come from `duplicates evaluate` on the same files.
 """
 import collections
 import csv
+import datetime
 import json
 import lzma
 import re
@@ -19,6 +21,7 @@ import sys
 import time
 import unicodedata
 
+from by_splink import weighted
 from datasketch import MinHash, MinHashLSH
 
 
@@ -104,13 +107,50 @@ def minhash(items, sketches, threshold, guarded):
     return forest.clusters()
 
 
+def best_of(pairs, count, judge):
+    """The figures at the best threshold: the weights from the heaviest down, in whole bits."""
+    forest, best = Forest(count), None
+    at = 0
+    for threshold in range(60, -11, -1):
+        while at < len(pairs) and pairs[at][0] >= threshold:
+            forest.join(*pairs[at][1:])
+            at += 1
+        figures = judge(forest.clusters())
+        if best is None or f1(*figures[:2]) > f1(*best[1][:2]):
+            best = threshold, figures
+    return best
+
+
+def day(date):
+    return datetime.date.fromisoformat(date[:10]).toordinal() if date else None
+
+
+def plain(text):
+    return " ".join(w for w in words(text) if w not in ("h", "f")) or None
+
+
 def synthetic(folder):
     items, truth = [], []
     with lzma.open(f"{folder}/duplicates/dev10k.jsonl.xz", "rt") as lines:
         for row in map(json.loads, lines):
-            items.append({"words": words(row["desc"]), "commune": row["commune"], "contract": row["contract"]})
+            items.append(
+                {
+                    "words": words(row["desc"]),
+                    "commune": row["commune"],
+                    "contract": row["contract"],
+                    "title": plain(row["title"]),
+                    "employer": plain(row["employer"]),
+                    "department": row["dept"],
+                    "occupation": row["rome"],
+                    "reference": row["ref"],
+                    "link": row["url"],
+                    "source": row["src"],
+                    "day": day(row["date"]),
+                    "vacancy": row["vid"],
+                }
+            )
             truth.append(row["vid"])
-    return items, lambda found: against_truth(found, truth)
+    return items, "vacancy", lambda found: against_truth(found, truth)
 
 
 def real(folder):
@@ -118,15 +158,31 @@ def real(folder):
     with lzma.open(f"{folder}/duplicates/ft_data_jobs.jsonl.xz", "rt") as lines:
         for row in map(json.loads, lines):
             place[row["id"]] = len(items)
-            commune = (row.get("lieuTravail") or {}).get("commune")
-            text = words(row.get("description"))
-            items.append({"words": text, "commune": commune, "contract": row.get("typeContrat")})
+            where = row.get("lieuTravail") or {}
+            origin = row.get("origineOffre") or {}
+            partner = (origin.get("partenaires") or [{}])[0]
+            items.append(
+                {
+                    "words": words(row.get("description")),
+                    "commune": where.get("commune"),
+                    "contract": row.get("typeContrat"),
+                    "title": plain(row.get("intitule")),
+                    "employer": plain((row.get("entreprise") or {}).get("nom")),
+                    "department": re.match(r"\w{2,3}|$", where.get("libelle", ""))[0] or None,
+                    "occupation": row.get("romeCode"),
+                    "reference": None,
+                    "link": partner.get("url"),
+                    "source": partner.get("nom", "ft"),
+                    "day": day(row.get("dateCreation")),
+                }
+            )
     labels = []
     with open(f"{folder}/duplicates/real_pairs_dev.csv", encoding="utf-8") as lines:
         for row in csv.DictReader(lines):
             if row["label"] in ("POS", "NEG", "MULTISITE"):
                 labels.append((place[row["id_a"]], place[row["id_b"]], row["label"] == "POS"))
-    return items, lambda found: against_pairs(found, labels)
+    same = [(a, b) for a, b, is_same in labels if is_same]
+    return items, same, lambda found: against_pairs(found, labels)
 
 
 def row(corpus, method, figures, seconds):
@@ -142,7 +198,7 @@ def main():
         ("synthetic", synthetic, ["dev10k.jsonl.xz"]),
         ("real pairs", real, ["ft_data_jobs.jsonl.xz", "--pairs", "real_pairs_dev.csv"]),
     ):
-        items, judge = load(folder)
+        items, labels, judge = load(folder)
         started = time.time()
         row(corpus, "exact text", judge(exact(items)), time.time() - started)
         started = time.time()
@@ -155,6 +211,12 @@ def main():
                 guard = ", commune and contract must not conflict" if guarded else ""
                 name = f"datasketch MinHash {threshold}{guard}"
                 row(corpus, name, judge(found), signing + time.time() - started)
+        for trained, known in (("by itself", None), ("from the labels", labels)):
+            started = time.time()
+            pairs = weighted(items, known)
+            seconds = time.time() - started
+            threshold, figures = best_of(pairs, len(items), judge)
+            row(corpus, f"splink, weights {trained}, best single threshold ({threshold} bits)", figures, seconds)
         arguments = [a if a.startswith("--") else f"{folder}/duplicates/{a}" for a in files]
         out = subprocess.run(
             [program, "duplicates", "evaluate", *arguments, "--json"], check=True, capture_output=True
