@@ -65,9 +65,12 @@ pub async fn run(hub: &Hub, args: &Erase) -> anyhow::Result<Exit> {
         (None, None) => bail!("say what to erase: an id, or --text"),
     };
     let lines = lines(hub, &erased).await?;
-    if !args.dry_run && !erased.is_empty() {
-        let now = hub.clock.now();
-        erasure::erase(&*hub.store, &erased, &args.who.name(), &args.who.why, now).await?;
+    if !args.dry_run {
+        if !erased.is_empty() {
+            let now = hub.clock.now();
+            erasure::erase(&*hub.store, &erased, &args.who.name(), &args.who.why, now).await?;
+        }
+        // Without anything found, too: an erasure that could not be carried to its end is repeated.
         settle(hub, args.timeout).await?;
         hub.store.scrub().await?;
     }

@@ -46,7 +46,7 @@ pub async fn run(hub: &Hub, args: &Args) -> anyhow::Result<Exit> {
             out::json(post)?;
         }
     }
-    let offers = collection.posts.len();
+    let (offers, absent) = (collection.posts.len(), collection.absent());
     let left_out: Vec<String> = collection
         .left_out
         .iter()
@@ -66,7 +66,11 @@ pub async fn run(hub: &Hub, args: &Args) -> anyhow::Result<Exit> {
         eprint!("{}: ", path.display());
     }
     eprintln!(
-        "{offers} offers{}",
+        "{offers} offers{}{}",
+        match absent {
+            0 => String::new(),
+            absent => format!(", {absent} of which LinkedIn's job feed does not have"),
+        },
         match left_out.is_empty() {
             true => String::new(),
             false => format!(

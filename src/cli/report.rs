@@ -192,8 +192,8 @@ async fn channels(hub: &Hub, id: &MemberId) -> anyhow::Result<Vec<Channel>> {
     let publish = hub.publish(None)?;
     let network = hub.files().network.clone();
     let now = hub.clock.now();
-    let mandated: Vec<(String, String)> = publish
-        .profiles()
+    let profiles = publish.profiles();
+    let mandated: Vec<(String, String)> = profiles
         .iter()
         .filter(|profile| {
             let member = network.member(id);

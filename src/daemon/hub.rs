@@ -163,8 +163,8 @@ impl Hub {
     ) -> anyhow::Result<Publish> {
         let settings = self.settings();
         let own = settings.paths.catalogue.as_deref();
-        let profiles = match own {
-            Some(own) => Profiles::embedded().with_folder(&own.join("exports"))?,
+        let profiles = match settings.export_profiles() {
+            Some(own) => Profiles::embedded().with_folder(&own)?,
             None => Profiles::embedded(),
         };
         let kit = Kit::new(&KitOptions {

@@ -10,6 +10,7 @@ mod hub;
 mod ingest;
 pub mod metrics;
 pub mod process;
+mod profiles;
 mod pulling;
 mod roles;
 mod server;

@@ -2,6 +2,7 @@
 
 use super::alerts::Alerts;
 use super::consumers::ConsumerFiles;
+use super::profiles::ProfileFiles;
 use super::{Hub, Role, Roles, health, pulling, server, shutdown};
 use crate::fetch::{FetchSettings, Fetcher};
 use crate::model::ConnectorName;
@@ -192,6 +193,25 @@ async fn serve(
     let address = listener.local_addr()?;
     let consumers = ConsumerFiles::load(&hub.settings().consumers())?;
     let publish = hub.serving(address, consumers.consumers())?;
+    if let Some(folder) = hub.settings().export_profiles() {
+        let (files, publish) = (Arc::new(ProfileFiles::new(folder)), publish.clone());
+        every(
+            tracker,
+            stop,
+            RELOAD,
+            "profiles",
+            Arc::clone(hub),
+            move |_| {
+                let (files, publish) = (Arc::clone(&files), publish.clone());
+                async move {
+                    if let Some(profiles) = files.follow() {
+                        publish.use_profiles(profiles);
+                    }
+                    Ok(())
+                }
+            },
+        );
+    }
     let consumers = Arc::new(consumers);
     every(
         tracker,

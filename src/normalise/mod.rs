@@ -40,7 +40,7 @@ use record::Record;
 
 pub use employer::{finess_valid, siret_valid};
 pub use fold::{fold, key, stem};
-pub use occupation::{Verdict, classify, trade_names};
+pub use occupation::{Verdict, classify, spelt, trade_names};
 pub use place::{Commune, Department, Gazetteer, commune_of, distance_km, gazetteer};
 pub use score::{Missing, Score, score};
 

@@ -112,7 +112,7 @@ struct Inner {
     network: watch::Receiver<Arc<Network>>,
     clock: Clock,
     settings: PublishSettings,
-    profiles: Profiles,
+    profiles: RwLock<Profiles>,
     templates: Templates,
     codec: Codec,
     /// What is searched.
@@ -152,6 +152,7 @@ pub(super) struct Vintage {
     head: u64,
     network: Arc<Network>,
     mandates: u64,
+    profiles: Profiles,
 }
 
 impl PartialEq for Vintage {
@@ -159,6 +160,7 @@ impl PartialEq for Vintage {
         self.head == other.head
             && Arc::ptr_eq(&self.network, &other.network)
             && self.mandates == other.mandates
+            && self.profiles.is_same(&other.profiles)
     }
 }
 
@@ -204,7 +206,7 @@ impl Publish {
             codec: Codec::new(&settings.cursor_key),
             streams: Arc::new(tokio::sync::Semaphore::new(settings.streams)),
             settings,
-            profiles,
+            profiles: RwLock::new(profiles),
             templates: Templates::new(),
             index: RwLock::new(None),
             keeping: tokio::sync::Mutex::default(),
@@ -226,8 +228,14 @@ impl Publish {
         &self.0.settings
     }
 
-    pub fn profiles(&self) -> &Profiles {
-        &self.0.profiles
+    pub fn profiles(&self) -> Profiles {
+        let profiles = self.0.profiles.read();
+        profiles.unwrap_or_else(|e| e.into_inner()).clone()
+    }
+
+    /// From now on these profiles; exports are rendered anew.
+    pub fn use_profiles(&self, profiles: Profiles) {
+        *self.0.profiles.write().unwrap_or_else(|e| e.into_inner()) = profiles;
     }
 
     pub(super) fn store(&self) -> &dyn PublicState {
@@ -497,6 +505,7 @@ impl Publish {
             head: self.0.store.head().await?,
             mandates: super::mandate::fingerprint(&network, self.0.clock.now()),
             network,
+            profiles: self.profiles(),
         })
     }
 

@@ -101,6 +101,10 @@ pub fn stem(word: &str) -> String {
     if word.len() <= 3 {
         return word.to_owned();
     }
+    // A ward, not a woman doctor.
+    if let "medecine" | "medecines" = word {
+        return "medecine".into();
+    }
     match word.strip_suffix("aux") {
         Some(root) if root.len() >= 2 && !root.ends_with('e') => format!("{root}al"),
         _ => crate::normalise::stem(word),
@@ -135,6 +139,7 @@ mod tests {
             assert_eq!(stem(one), stem(other), "{one} / {other}");
         }
         assert_ne!(stem("cadre"), stem("cardio"));
+        assert_ne!(stem("medecin"), stem("medecine"));
     }
 
     #[test]

@@ -338,6 +338,12 @@ impl Settings {
         self.paths.consumers.clone().unwrap_or_else(beside)
     }
 
+    /// The folder of the operator's export profiles, where there is a catalogue of theirs.
+    pub fn export_profiles(&self) -> Option<PathBuf> {
+        let own = self.paths.catalogue.as_deref();
+        own.map(|own| own.join("exports"))
+    }
+
     /// blake3 of the administration key, if there is one that can be read.
     pub fn admin_key(&self) -> Option<blake3::Hash> {
         let key = self.server.admin_key.as_ref()?.resolve().ok()?;

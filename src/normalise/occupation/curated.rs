@@ -1,5 +1,6 @@
 //! The trade's own table: abbreviations and usual titles, longest pattern first in the title.
 
+use super::super::fold;
 use super::super::tables::{self, Map};
 use super::spelling::Vocabulary;
 use super::words::{self, Token};
@@ -19,6 +20,8 @@ struct Table {
     patterns: Map<String, usize>,
     longest: usize,
     vocabulary: Vocabulary,
+    /// Whole words of names and titles, in both genders.
+    words: Vocabulary,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
@@ -32,9 +35,19 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
             patterns.entry(stems).or_insert(index);
         }
     }
-    let words = patterns.keys().flat_map(|stems| stems.split(' '));
+    let stems = patterns.keys().flat_map(|stems| stems.split(' '));
+    let titles = rows.iter().filter_map(|row| match row.title.as_str() {
+        "" => rome::entry(&row.rome).map(|entry| entry.label.as_str()),
+        title => Some(title),
+    });
+    let names = rows.iter().map(|row| row.patterns.as_str()).chain(titles);
+    let folded: Vec<String> = names.map(fold).collect();
+    let words = folded
+        .iter()
+        .flat_map(|name| name.split(|c: char| !c.is_alphanumeric()));
     Table {
-        vocabulary: Vocabulary::new(words),
+        vocabulary: Vocabulary::new(stems),
+        words: Vocabulary::new(words),
         rows,
         patterns,
         longest,
@@ -58,6 +71,13 @@ pub fn names(phrase: &str) -> Option<Vec<&'static str>> {
     // So short a word has no stem: "ase" is another abbreviation than "as".
     let sure = phrase.len() > SHORT || names.clone().any(|name| name == phrase);
     sure.then(|| names.by_ref().collect())
+}
+
+/// The word of the trade's names and titles that the folded `word` may be a slip of: the only one
+/// that is nearest.
+pub fn spelt(word: &str) -> Option<String> {
+    let meant = TABLE.words.nearest(word)?;
+    (meant != word).then_some(meant)
 }
 
 /// Letters of an abbreviation, at most.

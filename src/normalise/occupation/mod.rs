@@ -39,6 +39,12 @@ pub fn trade_names(phrase: &str) -> Option<Vec<&'static str>> {
     curated::names(phrase)
 }
 
+/// The word of the trade that `word`, folded, may be a slip of; `None` where none is near, or more
+/// than one as near.
+pub fn spelt(word: &str) -> Option<String> {
+    curated::spelt(word)
+}
+
 /// Whether a stem is a word of some title of ROME.
 pub fn is_word_of_titles(stem: &str) -> bool {
     labels::knows(stem)

@@ -2,7 +2,7 @@
 
 use super::{Params, params};
 use crate::{
-    model::{TombstoneReason, VacancyId, VacancyStatus},
+    model::{TombstoneReason, Vacancy, VacancyId, VacancyStatus},
     publish::{
         Publish, PublishError,
         consumers::{Asking, Caller},
@@ -19,6 +19,7 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 /// Vacancies of a page: by default, and at most.
 const LIMIT: usize = 20;
@@ -53,7 +54,7 @@ pub async fn list(
     }
     let sort = params::sort(&mut params, &filter);
     let limit = params.whole("limit", 1, MOST, LIMIT);
-    let fields = params.list("fields");
+    let fields = fields(&mut params);
     let facets = params.flag("facets");
     let question = params::fingerprint(&filter, sort);
     let after = params.one("cursor").and_then(|text| {
@@ -111,6 +112,29 @@ fn answer(
     })
 }
 
+/// The fields that are asked for; one that no vacancy has is refused.
+fn fields(params: &mut Params) -> Vec<String> {
+    /// Of the schema that the API shows.
+    static KNOWN: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+        let schema = schemars::schema_for!(Vacancy);
+        let fields = schema.get("properties").and_then(|p| p.as_object());
+        fields
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name.clone())
+            .collect()
+    });
+    let asked = params.list("fields");
+    for field in &asked {
+        if !KNOWN.contains(field) {
+            let known: Vec<&str> = KNOWN.iter().map(String::as_str).collect();
+            let why = format!("no field of a vacancy; these are: {}", known.join(", "));
+            params.refuse("fields", field, &why);
+        }
+    }
+    asked
+}
+
 /// The top-level fields asked for, the id always.
 fn sparse(body: &[u8], fields: &[String]) -> Option<serde_json::Map<String, serde_json::Value>> {
     let mut map: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(body).ok()?;
@@ -125,7 +149,7 @@ pub async fn one(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Response> {
     let mut params = Params::new(query.as_deref());
-    let fields = params.list("fields");
+    let fields = fields(&mut params);
     let provenance = params.flag("provenance");
     params.finish().map_err(IntoResponse::into_response)?;
     let id: VacancyId = id.parse().map_err(|_| {

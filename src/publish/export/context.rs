@@ -6,7 +6,7 @@ use super::{
     values,
 };
 use crate::{
-    model::{Member, Network, Vacancy},
+    model::{Description, Member, Network, Vacancy},
     publish::{PublishSettings, labels, portal},
 };
 use jiff::Timestamp;
@@ -74,6 +74,7 @@ impl<'a> Bench<'a> {
                 })
                 .into(),
         );
+        names.insert("sections".into(), description.map(sections).into());
         names.insert("text".into(), text.into());
         names.insert("page".into(), page.clone().into());
         names.insert("apply_url".into(), apply_url(vacancy, &page).into());
@@ -171,6 +172,41 @@ impl<'a> Bench<'a> {
         let value = self.eval(&line.value, context, &line.path)?;
         Ok((!values::is_absent(&value)).then_some(value))
     }
+}
+
+/// The parts of a description that its source marks, by kind: the text below each heading.
+fn sections(description: &Description) -> serde_json::Value {
+    let mut parts = Map::new();
+    let text = description.text.as_str();
+    let mut at = 0;
+    let mut begins = Vec::new();
+    for section in &description.sections {
+        let Some(found) = text[at..].find(&section.heading) else {
+            continue;
+        };
+        let heading = at + found;
+        at = heading + section.heading.len();
+        begins.push((heading, at, section.kind));
+    }
+    for (n, (_, from, kind)) in begins.iter().enumerate() {
+        let to = begins
+            .get(n + 1)
+            .map_or(text.len(), |(heading, _, _)| *heading);
+        let part = text[*from..to]
+            .trim_start_matches([':', ' ', '\u{a0}'])
+            .trim();
+        let (Ok(serde_json::Value::String(kind)), false) =
+            (serde_json::to_value(kind), part.is_empty())
+        else {
+            continue;
+        };
+        let told = match parts.get(&kind).and_then(|told| told.as_str()) {
+            Some(before) => format!("{before}\n{part}"),
+            None => part.to_owned(),
+        };
+        parts.insert(kind, told.into());
+    }
+    parts.into()
 }
 
 /// Where a candidate applies: the employer's form, else the ad at its own source, else our page.

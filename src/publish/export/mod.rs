@@ -29,9 +29,12 @@ use super::{Consumer, Publish, PublishError};
 use crate::model::{MemberId, Vacancy, VacancyId};
 use bytes::Bytes;
 use context::Bench;
-use ledger::Asked;
+use ledger::{Asked, Ledger};
 use movements::Deposit;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
@@ -196,6 +199,24 @@ impl Publish {
         .await
     }
 
+    /// What keeps each of `vacancies` out of `profile`, as the preflight says; nothing where there is
+    /// no such profile.
+    pub(in crate::publish) fn blocked(
+        &self,
+        profile: &str,
+        vacancies: Vec<Vacancy>,
+    ) -> Result<BTreeMap<VacancyId, Vec<Blocker>>, ExportError> {
+        let profiles = self.profiles();
+        let Some(profile) = profiles.get(profile) else {
+            return Ok(BTreeMap::new());
+        };
+        let network = self.network();
+        let bench = Bench::new(profile, &network, self.settings(), self.clock().now());
+        let report = preflight::check(&bench, vacancies, &Ledger::default())?.report;
+        let items = report.items.into_iter();
+        Ok(items.map(|item| (item.id, item.blockers)).collect())
+    }
+
     /// Of `vacancies`, those that go into another file of a profile whose board takes each offer in
     /// one feed only.
     fn elsewhere(
@@ -218,14 +239,14 @@ impl Publish {
         name: &str,
         member: Option<&MemberId>,
     ) -> Result<(Profile, Vec<Vacancy>), PublishError> {
-        let profile =
-            self.profiles()
-                .get(name)
-                .cloned()
-                .ok_or_else(|| ExportError::UnknownProfile {
-                    name: name.into(),
-                    known: self.profiles().names().collect::<Vec<_>>().join(", "),
-                })?;
+        let profiles = self.profiles();
+        let profile = profiles
+            .get(name)
+            .cloned()
+            .ok_or_else(|| ExportError::UnknownProfile {
+                name: name.into(),
+                known: profiles.names().collect::<Vec<_>>().join(", "),
+            })?;
         if let Some(member) = member
             && self.network().member(member).is_none()
         {

@@ -399,6 +399,11 @@ impl Profiles {
         Ok(Self(Arc::new(profiles)))
     }
 
+    /// Whether both are one reading of the files.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// As [`Profiles::with`], every profile of `folder`; one that does not exist adds nothing.
     ///
     /// # Errors

@@ -145,6 +145,130 @@ fn what_people_type_finds_what_they_mean() {
     }
 }
 
+/// The offers of a small territory, with what stands beside the trade in real ads.
+fn territory() -> Index {
+    let offer = |n: u128, title: &str, town: (&str, &str), service: &str, text: &str| {
+        vacancy(n, "ch-exemple", |v| {
+            v["title"] = title.into();
+            v["title_canonical"] = json!(null);
+            v["occupation"] = json!(null);
+            v["working_time"] = json!({ "time": "full" });
+            v["service"] = service.into();
+            v["description"]["text"] = text.into();
+            v["places"][0]["name"] = town.0.into();
+            v["places"][0]["postal_code"] = town.1.into();
+        })
+    };
+    let (vesoul, lure) = (("Vesoul", "70000"), ("Lure", "70200"));
+    let (luxeuil, hericourt) = (("Luxeuil-les-Bains", "70300"), ("Héricourt", "70400"));
+    let (gray, besancon) = (("Gray", "70100"), ("Besançon", "25000"));
+    indexed(&[
+        offer(
+            1,
+            "Assistant de service social",
+            lure,
+            "CMP adultes",
+            "Avec le psychologue.",
+        ),
+        offer(
+            2,
+            "Infirmier en psychiatrie",
+            vesoul,
+            "CMP enfants",
+            "Soutien psychologique.",
+        ),
+        offer(3, "Psychologue", vesoul, "Neurologie", "Bilans."),
+        offer(
+            4,
+            "Infirmier / Infirmière",
+            luxeuil,
+            "Médecine polyvalente",
+            "Avec le médecin.",
+        ),
+        offer(5, "Médecin généraliste", gray, "PMI", "Consultations."),
+        offer(6, "Aide-soignante", hericourt, "EHPAD", "Avec l’infirmier."),
+        offer(7, "Puéricultrice", gray, "PMI", "Auprès des familles."),
+        offer(
+            8,
+            "Masseur-kinésithérapeute",
+            besancon,
+            "SMR",
+            "Avec l’ergothérapeute.",
+        ),
+        offer(
+            9,
+            "Ergothérapeute",
+            besancon,
+            "SMR",
+            "Avec le kinésithérapeute.",
+        ),
+        offer(
+            10,
+            "Éducatrice spécialisée",
+            hericourt,
+            "IME",
+            "Projet éducatif.",
+        ),
+        offer(11, "Cuisinier", luxeuil, "EHPAD", "Cuisine sur place."),
+        offer(12, "Secrétaire médicale", lure, "Consultations", "Accueil."),
+        offer(13, "Infirmière de nuit", vesoul, "Chirurgie", "Bloc."),
+    ])
+}
+
+#[test]
+fn typing_errors_put_the_right_offers_first() {
+    let index = territory();
+    // Trades: the first title begins with the word that was meant.
+    for (q, first) in [
+        ("psychologe", "Psychologue"),
+        ("psycologue", "Psychologue"),
+        ("medcin", "Médecin"),
+        ("medecin", "Médecin"),
+        ("infirmer", "Infirmi"),
+        ("aide soigante", "Aide-soignante"),
+        ("aidesoignante", "Aide-soignante"),
+        ("puericultrise", "Puéricultrice"),
+        ("kinesiterapeute", "Masseur-kinésithérapeute"),
+        ("ergotherapete", "Ergothérapeute"),
+        ("eductrice specialise", "Éducatrice spécialisée"),
+        ("cuisnier", "Cuisinier"),
+        ("secretere medicale", "Secrétaire médicale"),
+        ("asistante sociale", "Assistant de service social"),
+    ] {
+        let page = ask(&index, |s| s.filter.q = q.into());
+        let found = titles(&page);
+        assert!(
+            found.first().is_some_and(|title| title.starts_with(first)),
+            "{q}: {found:?}"
+        );
+    }
+    // Towns: only offers that are there.
+    for (q, town) in [
+        ("vesoule", "Vesoul"),
+        ("vezoul", "Vesoul"),
+        ("luxueil", "Luxeuil-les-Bains"),
+        ("luxeuil les bain", "Luxeuil-les-Bains"),
+        ("hericour", "Héricourt"),
+        ("ericourt", "Héricourt"),
+        ("besanson", "Besançon"),
+        ("bezancon", "Besançon"),
+    ] {
+        let page = ask(&index, |s| s.filter.q = q.into());
+        assert!(page.total > 0, "{q}");
+        for doc in &page.hits {
+            let place = doc.vacancy.offer.places[0].name.as_deref();
+            assert_eq!(place, Some(town), "{q}: {:?}", titles(&page));
+        }
+    }
+    for q in ["ide nuit vesoul", "ide nui vesoule", "infirmer nuit vesoul"] {
+        let page = ask(&index, |s| s.filter.q = q.into());
+        assert_eq!(titles(&page), ["Infirmière de nuit"], "{q}");
+    }
+    // What was typed right is not read as something else.
+    let page = ask(&index, |s| s.filter.q = "medecine".into());
+    assert_eq!(titles(&page), ["Infirmier / Infirmière"]);
+}
+
 #[test]
 fn an_index_goes_on_from_its_folder_and_is_rebuilt_when_it_is_doubtful() {
     let folder = tempfile::tempdir().unwrap();

@@ -58,29 +58,57 @@ impl<'a> Words<'a> {
             .filter(|word| !is_stop(word))
             .take(MOST_WORDS)
             .collect();
+        let read = asked.iter().map(|word| self.meant(word));
+        let read: Vec<Option<String>> = read.collect::<tantivy::Result<_>>()?;
+        let meant: Vec<String> = asked
+            .iter()
+            .zip(&read)
+            .map(|(typed, meant)| meant.as_ref().unwrap_or(typed).clone())
+            .collect();
+        let last = |end: usize| end == meant.len();
         let mut queries = Vec::new();
         let mut at = 0;
-        while at < asked.len() {
-            let name = (1..=MOST_NAME.min(asked.len() - at))
+        while at < meant.len() {
+            let name = (1..=MOST_NAME.min(meant.len() - at))
                 .rev()
                 .find_map(|many| {
-                    let phrase = asked[at..at + many].join(" ");
+                    let phrase = meant[at..at + many].join(" ");
                     normalise::trade_names(&phrase).map(|names| (many, names))
                 });
-            let last = |end: usize| end == asked.len();
-            match name {
-                Some((many, names)) => {
-                    let end = at + many;
-                    queries.push(self.occupation(&asked[at..end], &names, last(end))?);
-                    at = end;
-                }
-                None => {
-                    queries.push(self.word(&asked[at], last(at + 1))?);
-                    at += 1;
-                }
+            let end = at + name.as_ref().map_or(1, |(many, _)| *many);
+            let mut ways = vec![match name {
+                Some((_, names)) => self.occupation(&meant[at..end], &names, last(end))?,
+                None => self.word(&meant[at], last(end))?,
+            }];
+            if read[at..end].iter().any(Option::is_some) {
+                // As it was typed, too: it may be a word of its own.
+                ways.push(self.words(&asked[at..end], last(end))?);
             }
+            queries.push(best(ways));
+            at = end;
         }
         Ok(queries)
+    }
+
+    /// The word of the trade that was meant by one that is near it, where offers are named by that
+    /// word and none by the one that was typed.
+    fn meant(&self, word: &str) -> tantivy::Result<Option<String>> {
+        let Some(meant) = normalise::spelt(word) else {
+            return Ok(None);
+        };
+        let named = |word: &str| {
+            let wanted = stem(word);
+            let query = self.term(&wanted, &self.parts[..3]);
+            Ok::<_, tantivy::TantivyError>(is_word(&wanted) && self.any(&[query])?)
+        };
+        Ok((!named(word)? && named(&meant)?).then_some(meant))
+    }
+
+    /// All of `typed`.
+    fn words(&self, typed: &[String], last: bool) -> tantivy::Result<Boxed> {
+        let each = typed.iter().enumerate();
+        let each = each.map(|(i, word)| self.word(word, last && i + 1 == typed.len()));
+        Ok(all(each.collect::<tantivy::Result<_>>()?))
     }
 
     /// An occupation by any of its names: as it was typed anywhere, by another name in the head.
@@ -90,11 +118,7 @@ impl<'a> Words<'a> {
             [short] if short.chars().count() <= ABBREVIATION => {
                 vec![self.term(&stem(short), &[head, place, employer])]
             }
-            _ => {
-                let each = typed.iter().enumerate();
-                let each = each.map(|(i, word)| self.word(word, last && i + 1 == typed.len()));
-                vec![all(each.collect::<tantivy::Result<_>>()?)]
-            }
+            _ => vec![self.words(typed, last)?],
         };
         for name in names {
             let stems = words(name).into_iter().filter(|word| !is_stop(word));

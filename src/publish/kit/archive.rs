@@ -45,6 +45,12 @@ impl Kit {
                 &post.commentary,
                 (&post.url, &post.share),
             )?;
+            if !post.not_in_feed.is_empty() {
+                let why = post.not_in_feed.iter();
+                let why: String = why.map(|blocker| format!("- {}\r\n", blocker.fr)).collect();
+                let note = format!("Absente du flux d’emplois de LinkedIn :\r\n{why}");
+                archive.put(&format!("{folder}/flux-emplois.txt"), note.as_bytes())?;
+            }
             let tags: String = post
                 .opengraph
                 .iter()

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     model::{MemberId, Vacancy, VacancyId},
     publish::{
-        ExportError, Publish, PublishError, labels,
+        Blocker, ExportError, Publish, PublishError, labels,
         mandate::{self, Refusal},
         portal::{self, Preview},
     },
@@ -41,6 +41,10 @@ pub struct Post {
     pub hashtags: Vec<String>,
     /// The Open Graph tags of the page.
     pub opengraph: BTreeMap<String, String>,
+    /// Why LinkedIn's job feed does not have the offer, which can be posted all the same: a post is
+    /// read by people, who do not ask for a company's number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_in_feed: Vec<Blocker>,
     #[serde(skip)]
     pub(super) face: Face,
 }
@@ -72,6 +76,14 @@ pub struct Collection {
     pub left_out: BTreeMap<&'static str, usize>,
     #[serde(skip)]
     pub(super) hub: Hub,
+}
+
+impl Collection {
+    /// Posts whose offer LinkedIn's job feed does not have.
+    pub fn absent(&self) -> usize {
+        let posts = self.posts.iter();
+        posts.filter(|post| !post.not_in_feed.is_empty()).count()
+    }
 }
 
 fn written<S: serde::Serializer>(day: &Option<Date>, out: S) -> Result<S::Ok, S::Error> {
@@ -204,7 +216,7 @@ impl Publish {
         &self,
         since: Option<Date>,
         vacancies: impl Iterator<Item = Vacancy>,
-    ) -> Result<Collection, KitError> {
+    ) -> Result<Collection, PublishError> {
         let (network, now) = (self.network(), self.clock().now());
         let begin = since.and_then(|day| Some(day.to_zoned(labels::paris()).ok()?.timestamp()));
         let mut kept = Vec::new();
@@ -220,11 +232,16 @@ impl Publish {
             }
         }
         kept.sort_by(|(a, _, v), (b, _, w)| b.cmp(a).then_with(|| v.id.cmp(&w.id)));
-        let posts = kept
-            .iter()
-            .map(|(_, member, vacancy)| self.post(member, vacancy))
-            .collect::<Result<Vec<_>, _>>()?;
         let vacancies: Vec<&Vacancy> = kept.iter().map(|(_, _, vacancy)| vacancy).collect();
+        let mut blocked = self.blocked(CHANNEL, vacancies.iter().copied().cloned().collect())?;
+        let posts = kept.iter().map(|(_, member, vacancy)| {
+            let post = self.post(member, vacancy)?;
+            Ok(Post {
+                not_in_feed: blocked.remove(&vacancy.id).unwrap_or_default(),
+                ..post
+            })
+        });
+        let posts = posts.collect::<Result<Vec<_>, KitError>>()?;
         let digest = match vacancies.is_empty() {
             true => None,
             false => Some(self.digest(since, &vacancies)?),
@@ -306,6 +323,7 @@ impl Publish {
             text,
             hashtags,
             opengraph: Preview::of(settings, &network, vacancy).properties(),
+            not_in_feed: Vec::new(),
             url,
             face,
         })

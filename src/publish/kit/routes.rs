@@ -91,6 +91,7 @@ fn shown(publish: &Publish, collection: &Collection) -> Result<Document, Publish
     let context = context! {
         depuis,
         day => collection.since.map(labels::civil_day),
+        absent => collection.absent(),
         left_out => left_out.collect::<Vec<_>>(),
         kit,
     };

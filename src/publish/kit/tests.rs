@@ -67,6 +67,51 @@ async fn offers_of_the_week_become_posts() {
     assert!(publish.kit(None, Some(&"nobody".into())).await.is_err());
 }
 
+#[tokio::test]
+async fn a_post_says_why_the_job_feed_does_not_have_its_offer() {
+    let shop = Arc::new(Shop::default());
+    shop.publish(&vacancy(1, "ch-exemple", |_| {}));
+    shop.publish(&vacancy(2, "ch-exemple", |v| {
+        v["description"]["html"] = "<p>Poste à pourvoir.</p>".into();
+        v["description"]["text"] = "Poste à pourvoir.".into();
+    }));
+    let publish = publishing(&shop);
+    let kit = publish.kit(None, None).await.unwrap();
+    let report = publish.preflight("linkedin", None).await.unwrap();
+    assert_eq!((kit.posts.len(), kit.absent(), report.blocked), (2, 1, 1));
+    for post in &kit.posts {
+        let item = report.items.iter().find(|item| item.id == post.id).unwrap();
+        assert_eq!(post.not_in_feed, item.blockers, "{}", post.id);
+    }
+    let page = from(
+        &publish,
+        "127.0.0.1:5000",
+        "/admin/linkedin?depuis=tout",
+        &[],
+    )
+    .await;
+    let page = page.text();
+    assert!(
+        page.contains("2 à publier, dont 1 absente du flux"),
+        "{page}"
+    );
+    assert_eq!(page.matches("mais absente du flux d’emplois").count(), 1);
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(
+        publish.kit_archive(kit).await.unwrap(),
+    ))
+    .unwrap();
+    let notes: Vec<String> = archive
+        .file_names()
+        .map(|name| name.unwrap().into_owned())
+        .filter(|name| name.ends_with("/flux-emplois.txt"))
+        .collect();
+    assert_eq!(notes.len(), 1);
+    let mut text = String::new();
+    let mut note = archive.by_name(&notes[0]).unwrap();
+    note.read_to_string(&mut text).unwrap();
+    assert!(text.contains("- Allongez"), "{text}");
+}
+
 #[test]
 fn little_text_escapes_everything_but_its_hashtags() {
     let tags = ["#Infirmier".to_owned(), "#Vesoul".to_owned()];

@@ -57,6 +57,21 @@ pub struct Templates {
     integrity: String,
 }
 
+/// The API's own texts: what stands in backticks is code.
+fn code(text: &str) -> Value {
+    let mut out = String::new();
+    for (n, part) in text.split('`').enumerate() {
+        let (begin, end) = match n % 2 {
+            0 => ("", ""),
+            _ => ("<code>", "</code>"),
+        };
+        out.push_str(begin);
+        super::export::escape(&mut out, part);
+        out.push_str(end);
+    }
+    Value::from_safe_string(out)
+}
+
 impl Templates {
     pub fn new() -> Self {
         let mut env = Environment::new();
@@ -69,6 +84,7 @@ impl Templates {
         }
         env.set_formatter(escaping);
         env.add_filter("number", |n: usize| labels::number(n as f64));
+        env.add_filter("code", code);
         for (name, text) in [
             ("base.html", include_str!("templates/base.html")),
             ("macros.html", include_str!("templates/macros.html")),

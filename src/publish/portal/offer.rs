@@ -315,7 +315,13 @@ fn facts(vacancy: &Vacancy) -> Vec<(&'static str, String)> {
     ));
     let pay = o.pay.as_ref();
     facts.push(("Rémunération", pay.and_then(labels::pay)));
-    facts.push(("Base", pay.and_then(|p| p.basis.clone())));
+    // An agreement that the pay rests on is named once.
+    let agreement = o.employer.as_ref().and_then(|e| e.agreement.clone());
+    let basis = pay.and_then(|p| p.basis.clone());
+    facts.push((
+        "Base",
+        basis.filter(|basis| agreement.as_ref() != Some(basis)),
+    ));
     let scale = pay.and_then(|p| p.scale.as_ref());
     facts.push(("Grille", scale.and_then(labels::scale)));
     facts.push((
@@ -350,10 +356,7 @@ fn facts(vacancy: &Vacancy) -> Vec<(&'static str, String)> {
         })
     });
     facts.push(("Expérience", experience));
-    facts.push((
-        "Convention ou statut",
-        o.employer.as_ref().and_then(|e| e.agreement.clone()),
-    ));
+    facts.push(("Convention ou statut", agreement));
     facts.push((
         "Postes à pourvoir",
         o.openings.filter(|n| *n > 1).map(|n| n.to_string()),

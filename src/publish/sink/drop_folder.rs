@@ -110,15 +110,12 @@ impl DropFolder {
     /// The first export that cannot be rendered or written; the files of the others stay as they
     /// were.
     pub async fn write_all(&mut self) -> Result<(), DropError> {
-        let names: Vec<String> = self.publish.profiles().names().map(str::to_owned).collect();
+        let profiles = self.publish.profiles();
         let network = self.publish.network();
         let now = self.publish.clock().now();
         // Read once for all of them.
         let _live = self.publish.live().await?;
-        for name in names {
-            let Some(profile) = self.publish.profiles().get(&name) else {
-                continue;
-            };
+        for profile in profiles.iter() {
             let channel = profile.channel().to_owned();
             let members: Vec<Option<MemberId>> = network
                 .members
@@ -138,7 +135,7 @@ impl DropFolder {
                 .chain([None])
                 .collect();
             for member in members {
-                let export = match self.publish.export(&name, member.as_ref()).await {
+                let export = match self.publish.export(&profile.name, member.as_ref()).await {
                     Ok(export) => export,
                     // Held, and nothing that may stay: a file that is gone closes nothing.
                     Err(PublishError::Export(ExportError::Held { file, .. })) => {

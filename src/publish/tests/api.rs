@@ -374,6 +374,22 @@ async fn one_vacancy_by_every_id_that_it_had() {
 }
 
 #[tokio::test]
+async fn a_field_that_no_vacancy_has_is_refused_with_those_there_are() {
+    let publish = publishing(&three());
+    let one = format!("/api/v1/vacancies/{}", vacancy(1, "", |_| {}).id);
+    for path in ["/api/v1/vacancies", &one] {
+        let reply = get(&publish, &format!("{path}?fields=id,titel")).await;
+        assert_eq!(reply.status, 400, "{path}");
+        let error = reply.json()["errors"][0].clone();
+        assert_eq!(error["value"], "titel");
+        assert!(error["message"].as_str().unwrap().contains("title,"));
+        let every = "title,places,sources,member,visibility,apply,description";
+        let reply = get(&publish, &format!("{path}?fields={every}")).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+    }
+}
+
+#[tokio::test]
 async fn facets_count_what_another_choice_would_give() {
     let publish = publishing(&three());
     let reply = get(

@@ -270,6 +270,56 @@ fn an_operator_brings_a_profile_of_their_own() {
     assert!(error.to_string().contains("nofilter"), "{error}");
 }
 
+#[tokio::test]
+async fn an_edited_profile_is_felt_at_once() {
+    let shop = Arc::new(Shop::default());
+    shop.publish(&vacancy(1, "ch-exemple", |_| {}));
+    let publish = publishing_all_channels(&shop);
+    assert_eq!(get(&publish, "/exports/annonces.json").await.status, 404);
+    for (name, status) in [("titre", 200), ("intitule", 200)] {
+        let own = format!(
+            "name = \"annonces\"\ntitle = \"Annonces\"\nstrangers = true\n\
+             document = {{ format = \"json\", list = \"a\" }}\n\
+             fields = [{{ path = {name:?}, value = \"title\", required = true }}]\n"
+        );
+        let profiles = crate::publish::Profiles::embedded()
+            .with([("annonces.toml".to_owned(), own)])
+            .unwrap();
+        publish.use_profiles(profiles);
+        let reply = get(&publish, "/exports/annonces.json").await;
+        assert_eq!(reply.status, status);
+        assert!(reply.text().contains(name), "{}", reply.text());
+    }
+    publish.use_profiles(crate::publish::Profiles::embedded());
+    assert_eq!(get(&publish, "/exports/annonces.json").await.status, 404);
+}
+
+/// The parts that a source marks by headings.
+#[tokio::test]
+async fn a_board_may_ask_for_the_candidate_apart() {
+    let shop = Arc::new(Shop::default());
+    shop.publish(&vacancy(1, "ch-exemple", |v| {
+        let text = "Missions\n\nSoins en médecine.\n\nProfil :\n\nDiplôme d’État ]]> exigé.\n\n\
+                    Conditions\n\nDeux week-ends sur cinq.\n\nProfil :\n\nPermis B.";
+        v["description"]["text"] = text.into();
+        v["description"]["sections"] = json!([
+            { "kind": "tasks", "heading": "Missions" },
+            { "kind": "profile", "heading": "Profil :" },
+            { "kind": "offer", "heading": "Conditions" },
+            { "kind": "profile", "heading": "Profil :" },
+        ]);
+    }));
+    let publish = publishing_all_channels(&shop);
+    let export = publish.export("hellowork", None).await.unwrap();
+    let text = String::from_utf8_lossy(&export.bytes);
+    let wanted = "<profile><![CDATA[Diplôme d’État ]]]]><![CDATA[> exigé.\nPermis B.]]></profile>";
+    assert!(text.contains(wanted), "{text}");
+    // One without headings says nothing apart.
+    shop.publish(&vacancy(1, "ch-exemple", |_| {}));
+    let export = publish.export("hellowork", None).await.unwrap();
+    assert!(!String::from_utf8_lossy(&export.bytes).contains("<profile>"));
+}
+
 /// An export that shrinks waits; the last good one stays; a person decides, or the offers come back.
 #[tokio::test]
 async fn an_export_that_shrinks_waits_for_a_person() {

@@ -1,17 +1,37 @@
 //! Figures, tracing, notes, and what retention drops.
 
-use super::failure::Result;
+use super::failure::{Failure, Result};
 use super::people::single;
 use super::rows::{all, one, run, to_text};
 use super::{bodies, people, postings, runs, vacancies};
 use crate::model::{ConnectorName, PostingId};
 use crate::store::{FLOOR, Statistics, Trace, codec};
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::{Client, GenericClient};
 use jiff::Timestamp;
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Runs of the posting's connector that a trace shows.
 const TRACED_RUNS: usize = 10;
+/// Tables in which words of a source may have stood. The server keeps deleted rows in its files until
+/// something else needs their room, and autovacuum does not wipe them.
+const WORDY: [&str; 13] = [
+    "decision",
+    "discarded",
+    "edge",
+    "features",
+    "meta",
+    "normalised",
+    "outbox",
+    "parked",
+    "payload",
+    "reject",
+    "run",
+    "staging",
+    "vacancy_body",
+];
+/// Looks for transactions that have not ended, a tenth of a second apart.
+const SCRUBS: usize = 300;
 
 pub(super) async fn statistics(c: &impl GenericClient) -> Result<Statistics> {
     let live = all(
@@ -41,6 +61,48 @@ pub(super) async fn statistics(c: &impl GenericClient) -> Result<Statistics> {
         statistics.live_postings.insert(name, count);
     }
     Ok(statistics)
+}
+
+/// Writes the tables anew, one after the other, without what was deleted; each is out of reach
+/// meanwhile. Nobody waits for ever: a table that is in use for a minute is told.
+pub(super) async fn scrub(c: &Client) -> Result<()> {
+    // What an older transaction may still see is kept.
+    let row = single(c, "SELECT pg_current_xact_id()::xid::text", &[]).await?;
+    let now: String = row.try_get(0)?;
+    let mut looks = 0;
+    while older(c, &now).await? {
+        looks += 1;
+        if looks == SCRUBS {
+            return Err(Failure::refused(
+                "a transaction that is older than the erasure does not end: pg_stat_activity shows \
+                 it; end it, and erase again",
+            ));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    c.batch_execute("SET lock_timeout = '60s'").await?;
+    let mut done = Ok(());
+    for table in WORDY {
+        done = c.batch_execute(&format!("VACUUM (FULL) {table}")).await;
+        if done.is_err() {
+            break;
+        }
+    }
+    c.batch_execute("RESET lock_timeout").await?;
+    Ok(done?)
+}
+
+/// Whether a session of this database looks at a state from before transaction `now`.
+async fn older(c: &impl GenericClient, now: &str) -> Result<bool> {
+    let row = single(
+        c,
+        "SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
+         AND pid <> pg_backend_pid() AND backend_type = 'client backend' \
+         AND age(backend_xmin) > age($1::text::xid))",
+        &[&now],
+    )
+    .await?;
+    Ok(row.try_get(0)?)
 }
 
 pub(super) async fn trace(c: &impl GenericClient, id: PostingId) -> Result<Option<Trace>> {

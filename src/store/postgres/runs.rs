@@ -179,9 +179,9 @@ pub(super) async fn stage(
     id: RunId,
     records: Vec<PackedRecord>,
 ) -> Result<()> {
-    if expect(c, id, RunStatus::Staging).await?.is_none() {
+    let Some(found) = expect(c, id, RunStatus::Staging).await? else {
         return Err(Failure::refused(format!("run {id} has ended")));
-    }
+    };
     // Retention may have dropped a payload since it was looked for.
     let skipped: Vec<String> = records
         .iter()
@@ -215,15 +215,28 @@ pub(super) async fn stage(
         hashes.push(record.hash);
         frames.push(frame);
     }
+    // Of what was erased not even this is kept: a deleted row stays in the server's files.
     run(
         c,
         "INSERT INTO staging AS s (run, reference, hash, verdict, payload) \
-         SELECT $1, reference, hash, verdict, payload \
+         SELECT $1, t.reference, t.hash, \
+         CASE WHEN e.id IS NOT NULL AND t.verdict LIKE '{\"rejected\"%' \
+         THEN '{\"rejected\":[]}' ELSE t.verdict END, \
+         CASE WHEN e.id IS NULL THEN t.payload END \
          FROM unnest($2::text[], $3::text[], $4::text[], $5::bytea[]) WITH ORDINALITY \
-         AS t (reference, hash, verdict, payload, n) ORDER BY n \
+         AS t (reference, hash, verdict, payload, n) \
+         LEFT JOIN posting e ON t.payload IS NOT NULL AND e.connector = $6 \
+         AND e.reference = t.reference AND e.close_reason = 'erased' ORDER BY t.n \
          ON CONFLICT (run, reference) DO UPDATE SET n = excluded.n, hash = excluded.hash, \
          verdict = excluded.verdict, payload = excluded.payload",
-        &[&id.0, &references, &hashes, &verdicts, &frames],
+        &[
+            &id.0,
+            &references,
+            &hashes,
+            &verdicts,
+            &frames,
+            &found.connector.as_str(),
+        ],
     )
     .await?;
     Ok(())

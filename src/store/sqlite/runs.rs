@@ -167,10 +167,13 @@ pub(super) fn unknown_payloads(c: &Connection, hashes: &[String]) -> Result<Vec<
 }
 
 pub(super) fn stage(c: &Connection, id: RunId, records: Vec<PackedRecord>) -> Result<()> {
-    if expect(c, id, RunStatus::Staging)?.is_none() {
+    let Some(found) = expect(c, id, RunStatus::Staging)? else {
         return Err(Failure::refused(format!("run {id} has ended")));
-    }
+    };
     let mut known = c.prepare_cached("SELECT 1 FROM payload WHERE hash = ?1")?;
+    let mut erased = c.prepare_cached(
+        "SELECT 1 FROM posting WHERE connector = ?1 AND reference = ?2 AND close_reason = 'erased'",
+    )?;
     let mut insert = c.prepare_cached(
         "INSERT OR REPLACE INTO staging (run, reference, hash, verdict, payload) \
          VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -183,9 +186,17 @@ pub(super) fn stage(c: &Connection, id: RunId, records: Vec<PackedRecord>) -> Re
             }
             frame => frame,
         };
+        // Of what was erased not even this is kept: the log beside the store would have it.
+        let erased =
+            frame.is_some() && erased.exists([found.connector.as_str(), &record.reference])?;
+        let frame = frame.filter(|_| !erased);
         // An open record, the rule, costs no verdict.
         let verdict = match &record.verdict {
             RecordVerdict::Open => None,
+            RecordVerdict::Rejected(_) if erased => Some(codec::json(
+                "staging.verdict",
+                &RecordVerdict::Rejected(Vec::new()),
+            )?),
             verdict => Some(codec::json("staging.verdict", verdict)?),
         };
         insert.execute(params![id.0, record.reference, record.hash, verdict, frame])?;
