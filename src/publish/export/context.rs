@@ -74,7 +74,10 @@ impl<'a> Bench<'a> {
                 })
                 .into(),
         );
-        names.insert("sections".into(), description.map(sections).into());
+        names.insert(
+            "sections".into(),
+            description.map_or_else(|| json!({}), sections),
+        );
         names.insert("text".into(), text.into());
         names.insert("page".into(), page.clone().into());
         names.insert("apply_url".into(), apply_url(vacancy, &page).into());

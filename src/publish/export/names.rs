@@ -15,6 +15,10 @@ const BESIDE: &[(&str, &[&str])] = &[
     ("title_plain", &[]),
     ("html", &[]),
     ("text", &[]),
+    (
+        "sections",
+        &["tasks", "profile", "offer", "employer", "apply"],
+    ),
     ("page", &[]),
     ("apply_url", &[]),
     ("pay_text", &[]),

@@ -278,7 +278,7 @@ async fn an_edited_profile_is_felt_at_once() {
     assert_eq!(get(&publish, "/exports/annonces.json").await.status, 404);
     for (name, status) in [("titre", 200), ("intitule", 200)] {
         let own = format!(
-            "name = \"annonces\"\ntitle = \"Annonces\"\nstrangers = true\n\
+            "name = \"annonces\"\ntitle = \"Annonces\"\nchannel = \"portal\"\n\
              document = {{ format = \"json\", list = \"a\" }}\n\
              fields = [{{ path = {name:?}, value = \"title\", required = true }}]\n"
         );
