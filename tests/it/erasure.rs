@@ -327,10 +327,9 @@ async fn nor_in_any_table_or_file_of_a_server() {
     let list = served.json("/api/v1/vacancies?limit=100").await;
     let id = |title: &str| {
         let items = list["items"].as_array().unwrap().iter();
-        let one = items
-            .filter(|v| v["title"].as_str().unwrap().contains(title))
-            .map(|v| v["id"].as_str().unwrap().to_owned());
-        one.last().unwrap()
+        let mut named = items.filter(|v| v["title"].as_str().unwrap().contains(title));
+        let one = named.next_back().unwrap();
+        one["id"].as_str().unwrap().to_owned()
     };
     let why = format!("vu avec {NAME}");
     let (one, other) = (id("Psychologue"), id("Infirmier"));
