@@ -1,11 +1,4 @@
 //! A workbook of any bytes, of either office.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-use passerelle::pull::connector::file::Kind;
-use passerelle_fuzz::read;
-
-fuzz_target!(|data: &[u8]| {
-    read(Kind::Xlsx, &[], data);
-    read(Kind::Ods, &[], data);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| passerelle_fuzz::feed_sheet(data));

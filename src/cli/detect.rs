@@ -42,7 +42,11 @@ pub async fn run(loaded: Loaded, args: DetectArgs) -> anyhow::Result<Exit> {
     } else {
         say(&found);
         match (&args.write, &found.file) {
-            (Some(path), Some(_)) => out::line(format!("written to {}", path.display()))?,
+            (Some(path), Some(_)) => {
+                let path = path.display();
+                out::line(format!("écrit dans {path} (written to {path})"))?;
+                eprintln!("{}", next_steps(&wanted.name));
+            }
             (None, Some(file)) => out::line(file.trim_end())?,
             (_, None) => {}
         }
@@ -92,6 +96,13 @@ fn say(found: &Detection) {
     for why in &found.evidence {
         eprintln!("  {why}");
     }
+}
+
+/// What an admin does with a fresh file.
+fn next_steps(name: &str) -> String {
+    format!(
+        "Ensuite : passerelle connectors check, puis passerelle connectors preview {name} (next)"
+    )
 }
 
 /// A name from the address: `clinique-du-lac` of `https://clinique-du-lac.recruitee.com`.
@@ -189,7 +200,7 @@ pub async fn new(loaded: Loaded) -> anyhow::Result<Exit> {
     }
     write_new(Path::new(&path), file)?;
     out::line(&path)?;
-    eprintln!("Ensuite : passerelle connectors check, puis passerelle connectors preview {name}");
+    eprintln!("{}", next_steps(&name));
     Ok(if found.proven {
         Exit::Done
     } else {

@@ -82,7 +82,7 @@ pub async fn doctor(config: Option<&Path>, args: Doctor) -> anyhow::Result<Exit>
         ),
     )?;
     for problem in &files.problems {
-        found.look("files", &problem.to_string())?;
+        found.look("files", &problem.english())?;
     }
     let statistics = hub.store.statistics().await?;
     found.good(

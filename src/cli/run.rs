@@ -28,7 +28,7 @@ pub async fn run(loaded: Loaded, args: Args) -> anyhow::Result<Exit> {
         () = stop.cancelled() => return Ok(Exit::Done),
     };
     for problem in &hub.files().problems {
-        tracing::warn!("{problem}");
+        tracing::warn!("{}", problem.english());
     }
     let process = process::start(Arc::clone(&hub), &roles, stop).await?;
     let files = hub.files();

@@ -212,7 +212,7 @@ impl Hub {
             return Ok(false);
         }
         for problem in &fresh.problems {
-            tracing::warn!("{problem}");
+            tracing::warn!("{}", problem.english());
         }
         self.put_files(fresh);
         let again = self.follow_files().await?;

@@ -30,8 +30,12 @@ pub fn catalogue(settings: &Settings) -> Result<Catalogue, FileProblem> {
         file: folder.display().to_string(),
         line: None,
         key: String::new(),
-        message: crate::telemetry::chain(&error),
-        remedy: "check paths.catalogue".into(),
+        message: {
+            let why = crate::telemetry::chain(&error);
+            let french = format!("le dossier des préréglages ne peut pas être lu : {why}");
+            (french, why).into()
+        },
+        remedy: ("vérifiez paths.catalogue", "check paths.catalogue").into(),
     })
 }
 

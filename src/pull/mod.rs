@@ -18,6 +18,7 @@ pub mod push;
 pub mod recall;
 pub mod removed;
 pub mod run;
+pub mod said;
 pub mod schedule;
 pub mod source;
 pub(crate) mod stage;

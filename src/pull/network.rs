@@ -2,7 +2,11 @@
 //! each other. A file that is wrong is refused with its problems; the others go on, and on a
 //! reload the last good form of a refused file does too.
 
-use super::connector::{Catalogue, Connector, FileProblem, Level, load_file};
+use super::connector::{
+    Catalogue, Connector, FileProblem, Level, NAME_AND_RIGHTS, OWN_NAME, load_file, taken,
+    unreadable,
+};
+use super::said::Said;
 use super::schedule::Schedule;
 use crate::model::{ConnectorName, Mandate, Member, MemberId, Network};
 use std::collections::BTreeMap;
@@ -71,8 +75,14 @@ impl NetworkFiles {
             if let Some(read) = &member
                 && let Some(other) = self.file_of_member(&read.member_id())
             {
-                let message = format!("the id `{}` is taken by {}", read.id, other.display());
-                self.error(&path, "id", message, "give each member its own id");
+                let (id, other) = (&read.id, other.display());
+                let french = format!("l'identifiant `{id}` est déjà pris par {other}");
+                let message = (french, format!("the id `{id}` is taken by {other}"));
+                let remedy = (
+                    "donnez à chaque structure son propre identifiant",
+                    "give each member its own id",
+                );
+                self.error(&path, "id", message, remedy);
                 member = None;
             }
             let last_good = || {
@@ -139,13 +149,13 @@ impl NetworkFiles {
     ) -> Option<Option<Schedule>> {
         let mut fine = true;
         let name = &connector.name;
-        let taken = self
+        let other = self
             .connector_files
             .iter()
             .find(|(_, other)| *other == name);
-        if let Some((other, _)) = taken {
-            let message = format!("the name `{name}` is taken by {}", other.display());
-            self.error(path, "name", message, "give each connector its own name");
+        if let Some((other, _)) = other {
+            let message = taken(name, &other.display().to_string());
+            self.error(path, "name", message, OWN_NAME);
             fine = false;
         }
         if let Some(member) = &connector.member
@@ -153,11 +163,22 @@ impl NetworkFiles {
         {
             let known: Vec<&str> = network.members.keys().map(MemberId::as_str).collect();
             let remedy = if known.is_empty() {
-                "write its member file first".to_owned()
+                (
+                    "écrivez d'abord le fichier de la structure, dans le dossier des structures",
+                    "write its member file first, in the members' folder",
+                )
+                    .into()
             } else {
-                format!("write its member file, or use one of {}", known.join(", "))
+                let known = known.join(", ");
+                Said::from((
+                    format!("écrivez le fichier de la structure, ou prenez l'une de {known}"),
+                    format!("write its member file, or use one of {known}"),
+                ))
             };
-            let message = format!("there is no member `{member}`, or its file was refused");
+            let french =
+                format!("il n'y a pas de structure `{member}`, ou son fichier a été refusé");
+            let english = format!("there is no member `{member}`, or its file was refused");
+            let message = (french, english);
             self.error(path, "member", message, remedy);
             fine = false;
         }
@@ -171,8 +192,7 @@ impl NetworkFiles {
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) => {
-                let message = format!("the file cannot be read: {error}");
-                self.error(path, "", message, "check its name and rights");
+                self.error(path, "", unreadable(&error), NAME_AND_RIGHTS);
                 return None;
             }
         };
@@ -180,8 +200,8 @@ impl NetworkFiles {
             Ok(member) => member,
             Err(error) => {
                 let line = error.span().map(|span| line_at(&text, span.start));
-                let message = error.message().to_owned();
-                self.push(path, Level::Error, line, "", message, String::new());
+                let message = refused(error.message());
+                self.push(path, Level::Error, line, "", message, Said::default());
                 return None;
             }
         };
@@ -189,7 +209,7 @@ impl NetworkFiles {
         let fine = faults.is_empty();
         for (key, message, remedy) in faults {
             let line = line_of(&text, &key);
-            self.push(path, Level::Error, line, &key, message, remedy.to_owned());
+            self.push(path, Level::Error, line, &key, message, remedy);
         }
         fine.then_some(member)
     }
@@ -209,9 +229,14 @@ impl NetworkFiles {
                 let word = word.trim().to_lowercase();
                 match owners.get(&word) {
                     Some(other) if *other != id => {
-                        let message = format!("`{word}` also stands for the member `{other}`");
-                        let remedy = "an offer that shows it cannot be told apart; leave it to one";
-                        self.push(&path, Level::Warning, None, "", message, remedy.to_owned());
+                        let french = format!("`{word}` désigne aussi la structure `{other}`");
+                        let english = format!("`{word}` also stands for the member `{other}`");
+                        let message = (french, english).into();
+                        let remedy = (
+                            "une offre qui le montre pourrait être à l'une ou à l'autre ; laissez-le à une seule",
+                            "an offer that shows it cannot be told apart; leave it to one",
+                        );
+                        self.push(&path, Level::Warning, None, "", message, remedy.into());
                     }
                     Some(_) => {}
                     None => {
@@ -233,8 +258,14 @@ impl NetworkFiles {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
             Err(error) => {
-                let message = format!("the folder cannot be read: {error}");
-                self.error(folder, "", message, "check its rights");
+                let french = format!("le dossier ne peut pas être lu : {error}");
+                let message = (french, format!("the folder cannot be read: {error}"));
+                self.error(
+                    folder,
+                    "",
+                    message,
+                    ("vérifiez ses droits d'accès", "check its rights"),
+                );
                 return Vec::new();
             }
         };
@@ -249,13 +280,7 @@ impl NetworkFiles {
         paths
     }
 
-    fn error(
-        &mut self,
-        path: &Path,
-        key: &str,
-        message: impl Into<String>,
-        remedy: impl Into<String>,
-    ) {
+    fn error(&mut self, path: &Path, key: &str, message: impl Into<Said>, remedy: impl Into<Said>) {
         let line = std::fs::read_to_string(path).ok();
         let line = line.and_then(|text| line_of(&text, key));
         self.push(path, Level::Error, line, key, message.into(), remedy.into());
@@ -267,8 +292,8 @@ impl NetworkFiles {
         level: Level,
         line: Option<usize>,
         key: &str,
-        message: String,
-        remedy: String,
+        message: Said,
+        remedy: Said,
     ) {
         self.problems.push(FileProblem {
             level,
@@ -282,21 +307,35 @@ impl NetworkFiles {
 }
 
 /// What the words of a member file get wrong: (key, what, remedy).
-fn faults(member: &Member) -> Vec<(String, String, &'static str)> {
+fn faults(member: &Member) -> Vec<(String, Said, Said)> {
     let mut faults = Vec::new();
-    let mut fault = |key: &str, message: String, remedy: &'static str| {
-        faults.push((key.to_owned(), message, remedy));
+    let mut fault = |key: &str, message: (String, String), remedy: (&str, &str)| {
+        faults.push((key.to_owned(), message.into(), remedy.into()));
     };
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if member.id.is_empty() || !member.id.chars().all(plain) {
-        let message = format!("`{}` is no id", member.id);
-        fault("id", message, "use lower-case letters, digits and hyphens");
+        let id = &member.id;
+        let message = (
+            format!("`{id}` n'est pas un identifiant"),
+            format!("`{id}` is no id"),
+        );
+        fault(
+            "id",
+            message,
+            (
+                "minuscules sans accent, chiffres et traits d'union",
+                "use lower-case letters, digits and hyphens",
+            ),
+        );
     }
     if member.name.trim().is_empty() {
         fault(
             "name",
-            "the name is empty".to_owned(),
-            "write the name that candidates know",
+            ("le nom est vide".to_owned(), "the name is empty".to_owned()),
+            (
+                "écrivez le nom que les candidats connaissent",
+                "write the name that candidates know",
+            ),
         );
     }
     let sites = &member.establishments;
@@ -306,8 +345,14 @@ fn faults(member: &Member) -> Vec<(String, String, &'static str)> {
         if siret.len() != 14 || !siret.bytes().all(|b| b.is_ascii_digit()) {
             fault(
                 key,
-                format!("`{siret}` is no SIRET"),
-                "write its 14 digits without spaces",
+                (
+                    format!("`{siret}` n'est pas un SIRET"),
+                    format!("`{siret}` is no SIRET"),
+                ),
+                (
+                    "écrivez ses 14 chiffres sans espaces",
+                    "write its 14 digits without spaces",
+                ),
             );
         }
     }
@@ -317,17 +362,26 @@ fn faults(member: &Member) -> Vec<(String, String, &'static str)> {
         if number.len() != 9 || !number.bytes().all(|b| b.is_ascii_alphanumeric()) {
             fault(
                 key,
-                format!("`{number}` is no FINESS number"),
-                "write its 9 characters",
+                (
+                    format!("`{number}` n'est pas un numéro FINESS"),
+                    format!("`{number}` is no FINESS number"),
+                ),
+                ("écrivez ses 9 caractères", "write its 9 characters"),
             );
         }
     }
     let company = member.linkedin.company_id.as_deref();
     if company.is_some_and(|id| id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit())) {
-        let remedy = "write the number in the address of the page's administration";
+        let remedy = (
+            "écrivez le nombre qui se lit dans l'adresse d'administration de la page",
+            "write the number in the address of the page's administration",
+        );
         fault(
             "linkedin.company_id",
-            "the company id is no number".to_owned(),
+            (
+                "l'identifiant de la page n'est pas un nombre".to_owned(),
+                "the company id is no number".to_owned(),
+            ),
             remedy,
         );
     }
@@ -337,19 +391,31 @@ fn faults(member: &Member) -> Vec<(String, String, &'static str)> {
             && !text.contains(char::is_whitespace)
     };
     if let Some(email) = member.poster_email.as_deref().filter(|e| !address(e)) {
-        let remedy = "write the address under which the page's offers are posted";
+        let remedy = (
+            "écrivez l'adresse sous laquelle les offres de la page sont publiées",
+            "write the address under which the page's offers are posted",
+        );
         fault(
             "poster_email",
-            format!("`{email}` is no e-mail address"),
+            (
+                format!("`{email}` n'est pas une adresse électronique"),
+                format!("`{email}` is no e-mail address"),
+            ),
             remedy,
         );
     }
     for role in &member.privacy.role_addresses {
         if !address(role) {
-            let remedy = "write an address, or *@domain";
+            let remedy = (
+                "écrivez une adresse, ou *@domaine",
+                "write an address, or *@domain",
+            );
             fault(
                 "privacy.role_addresses",
-                format!("`{role}` is no e-mail address"),
+                (
+                    format!("`{role}` n'est pas une adresse électronique"),
+                    format!("`{role}` is no e-mail address"),
+                ),
                 remedy,
             );
         }
@@ -358,11 +424,44 @@ fn faults(member: &Member) -> Vec<(String, String, &'static str)> {
         let known = channel.0.chars().all(|c| plain(c) || c == '_') && !channel.0.is_empty();
         if !known || matches!(mandate, Mandate::Until(_)) && mandate.ends().is_none() {
             let key = format!("mandates.{}", channel.0);
-            let remedy = "use `portal` or the name of an export profile, and a real date";
-            fault(&key, "this mandate cannot be read".to_owned(), remedy);
+            let remedy = (
+                "écrivez `portal` ou le nom d'un profil d'export, et une vraie date",
+                "use `portal` or the name of an export profile, and a real date",
+            );
+            fault(
+                &key,
+                (
+                    "ce mandat ne peut pas être lu".to_owned(),
+                    "this mandate cannot be read".to_owned(),
+                ),
+                remedy,
+            );
         }
     }
     faults
+}
+
+/// What the reader of the file says, of which the usual ones are translated.
+fn refused(english: &str) -> Said {
+    let french = [
+        ("unknown field ", "mot inconnu ici : "),
+        ("missing field ", "il manque "),
+        ("unknown variant ", "valeur inconnue : "),
+        ("duplicate field ", "mot écrit deux fois : "),
+        ("duplicate key", "mot écrit deux fois"),
+        ("invalid type: ", "ce n'est pas la bonne sorte de valeur : "),
+        ("invalid length ", "mauvais nombre de valeurs : "),
+    ]
+    .into_iter()
+    .find_map(|(said, french)| {
+        let rest = english.strip_prefix(said)?;
+        let rest = rest
+            .replace("expected one of", "au choix")
+            .replace("expected", "il faut");
+        Some(format!("{french}{rest}"))
+    });
+    let french = french.unwrap_or_else(|| format!("le fichier ne peut pas être lu : {english}"));
+    (french, english).into()
 }
 
 /// A digest of what a connector is made of: its file and its preset.

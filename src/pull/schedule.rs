@@ -13,6 +13,7 @@
 //! first instant after it; in autumn, a fixed time runs once, at its first occurrence, while
 //! `*` or `*/n` hours go on through the repeated hour.
 
+use super::said::Said;
 use crate::model::ConnectorName;
 use cron::TimeUnitSpec;
 use jiff::civil::{Date, DateTime};
@@ -42,10 +43,18 @@ const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
 /// Why a schedule cannot be read, with what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no schedule: {why}")]
+#[error("{text:?} is no schedule: {}", why.en)]
 pub struct ScheduleError {
     pub text: String,
-    pub why: String,
+    pub why: Said,
+}
+
+impl ScheduleError {
+    /// For an admin.
+    pub fn said(&self) -> Said {
+        let french = format!("{:?} n'est pas un horaire : {}", self.text, self.why.fr);
+        (french, self.to_string()).into()
+    }
 }
 
 /// When to run. Compare with [`Schedule::next`].
@@ -207,7 +216,7 @@ impl Cron {
     }
 }
 
-fn read(text: &str) -> Result<Kind, String> {
+fn read(text: &str) -> Result<Kind, Said> {
     let text = text.trim();
     if let Some(interval) = text.strip_prefix("every ") {
         return every(interval.trim()).map(Kind::Every);
@@ -225,24 +234,37 @@ fn read(text: &str) -> Result<Kind, String> {
         zone = words.pop().unwrap_or(ZONE);
     }
     let zone = TimeZone::get(zone).map_err(|_| {
-        format!("{zone:?} is no time zone; write its IANA name, such as Europe/Paris")
+        (
+            format!("{zone:?} n'est pas un fuseau horaire ; écrivez son nom, comme Europe/Paris"),
+            format!("{zone:?} is no time zone; write its IANA name, such as Europe/Paris"),
+        )
     })?;
     let expanded = match words[..] {
         [one] if one.starts_with('@') => {
             let found = MACROS.iter().find(|(name, _)| *name == one);
             let found = found.ok_or_else(|| {
-                format!("{one} is none of @hourly, @daily, @weekly, @monthly and @yearly")
+                (
+                    format!(
+                        "{one} n'est pas l'un de @hourly, @daily, @weekly, @monthly et @yearly"
+                    ),
+                    format!("{one} is none of @hourly, @daily, @weekly, @monthly and @yearly"),
+                )
             })?;
             found.1.split(' ').collect()
         }
         _ => words,
     };
     let [minute, hour, day, month, weekday] = expanded[..] else {
-        return Err(format!(
+        let count = expanded.len();
+        let french = format!(
+            "il faut cinq champs (minute, heure, jour du mois, mois, jour de la semaine), ou \
+             \"every 15m\", ou @hourly ; il y en a {count}"
+        );
+        let english = format!(
             "five fields are expected (minute, hour, day of the month, month, weekday), or \
-             \"every 15m\", or @hourly; {} found",
-            expanded.len()
-        ));
+             \"every 15m\", or @hourly; {count} found"
+        );
+        return Err((french, english).into());
     };
     cron(zone, [minute, hour, day, month, weekday]).map(|cron| Kind::Cron(Box::new(cron)))
 }
@@ -252,10 +274,12 @@ fn is_zone(word: &str) -> bool {
     letters && (word.contains('/') && !word.contains(',') && word.len() > 7 || word == "UTC")
 }
 
-fn every(interval: &str) -> Result<SignedDuration, String> {
+fn every(interval: &str) -> Result<SignedDuration, Said> {
     let wrong = || {
-        "an interval is a whole number and s, m, h or d, of at most 366 days: \"every 15m\""
-            .to_owned()
+        Said::from((
+            "un intervalle est un nombre entier suivi de s, m, h ou d, de 366 jours au plus : \"every 15m\"",
+            "an interval is a whole number and s, m, h or d, of at most 366 days: \"every 15m\"",
+        ))
     };
     let unit = interval.chars().next_back().ok_or_else(wrong)?;
     let number = interval.strip_suffix(unit).unwrap_or_default().trim();
@@ -275,13 +299,23 @@ fn every(interval: &str) -> Result<SignedDuration, String> {
     }
 }
 
-fn cron(zone: TimeZone, fields: [&str; 5]) -> Result<Cron, String> {
+fn cron(zone: TimeZone, fields: [&str; 5]) -> Result<Cron, Said> {
     let [minute, hour, day, month, weekday] = fields;
     let (minutes, hours, days, months) = (
-        field("minute", minute, 0, "0 to 59")?,
-        field("hour", hour, 1, "0 to 23")?,
-        field("day of the month", day, 2, "1 to 31")?,
-        field("month", month, 3, "1 to 12, or JAN to DEC")?,
+        field(("la minute", "minute"), minute, 0, ("de 0 à 59", "0 to 59"))?,
+        field(("l'heure", "hour"), hour, 1, ("de 0 à 23", "0 to 23"))?,
+        field(
+            ("le jour du mois", "day of the month"),
+            day,
+            2,
+            ("de 1 à 31", "1 to 31"),
+        )?,
+        field(
+            ("le mois", "month"),
+            month,
+            3,
+            ("de 1 à 12, ou de JAN à DEC", "1 to 12, or JAN to DEC"),
+        )?,
     );
     let narrow = |set: BTreeSet<u32>| set.into_iter().filter_map(|n| i8::try_from(n).ok());
     let cron = Cron {
@@ -298,18 +332,29 @@ fn cron(zone: TimeZone, fields: [&str; 5]) -> Result<Cron, String> {
     // 31 June and the like.
     let first = jiff::civil::date(2000, 1, 1).at(0, 0, 0, 0);
     if cron.civil_from(first).next().is_none() {
-        return Err(format!("there is no day {day} in month {month}"));
+        let french = format!("il n'y a pas de jour {day} au mois {month}");
+        return Err((french, format!("there is no day {day} in month {month}")).into());
     }
     Ok(cron)
 }
 
 /// One field, read by the `cron` crate at its place in an otherwise open expression.
-fn field(name: &str, text: &str, place: usize, range: &str) -> Result<BTreeSet<u32>, String> {
+fn field(
+    name: (&str, &str),
+    text: &str,
+    place: usize,
+    range: (&str, &str),
+) -> Result<BTreeSet<u32>, Said> {
     let wrong = || {
-        format!(
-            "the {name} {text:?} is not in {range}; lists (1,15), ranges (9-17) and steps (*/10) \
-             are allowed"
-        )
+        let french = format!(
+            "{} {text:?} n'est pas {} ; listes (1,15), plages (9-17) et pas (*/10) sont admis",
+            name.0, range.0
+        );
+        let english = format!(
+            "the {} {text:?} is not in {}; lists (1,15), ranges (9-17) and steps (*/10) are allowed",
+            name.1, range.1
+        );
+        Said::from((french, english))
     };
     let mut fields = ["*"; 5];
     fields[place] = text;
@@ -328,12 +373,17 @@ fn field(name: &str, text: &str, place: usize, range: &str) -> Result<BTreeSet<u
 }
 
 /// POSIX weekdays: numbers 0 to 7, 0 and 7 Sunday, or the first three letters of the English name.
-fn weekdays(text: &str) -> Result<BTreeSet<u32>, String> {
+fn weekdays(text: &str) -> Result<BTreeSet<u32>, Said> {
     let wrong = || {
-        format!(
+        let french = format!(
+            "le jour de la semaine {text:?} n'est pas de 0 à 7 (0 et 7 : dimanche, 1-5 : du lundi au \
+             vendredi) ni de SUN à SAT"
+        );
+        let english = format!(
             "the weekday {text:?} is not in 0 to 7 (0 and 7 are Sunday, 1-5 is Monday to Friday) \
              or SUN to SAT"
-        )
+        );
+        Said::from((french, english))
     };
     let day = |word: &str| {
         let name = WEEKDAYS.iter().position(|n| n.eq_ignore_ascii_case(word));

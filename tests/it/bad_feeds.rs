@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+mod runs;
+
 const FEED: &str = "/feed";
 const SOURCE: &str = "essai";
 

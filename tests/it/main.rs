@@ -15,6 +15,7 @@ mod duplicates;
 mod erasure;
 mod floors;
 mod france_travail;
+mod fuzz;
 mod gold;
 mod ingest;
 mod mandates;

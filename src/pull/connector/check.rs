@@ -3,14 +3,15 @@
 //! A small validator for the part of JSON Schema that `schemars` writes for these types; its
 //! messages are for the admin: what stands there, what was expected, what was perhaps meant.
 
+use crate::pull::said::Said;
 use serde_json::Value;
 
 /// One breach: the keys that lead to it, what is wrong, what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Breach {
     pub key: Vec<String>,
-    pub message: String,
-    pub remedy: String,
+    pub message: Said,
+    pub remedy: Said,
     /// Nothing stands at `key`.
     pub missing: bool,
     /// The key beside it that an unknown one seems to mean.
@@ -56,7 +57,12 @@ impl<'s> Checker<'s> {
         if let Some(expected) = schema.get("const")
             && value != expected
         {
-            out.push(wrong(key, value, &format!("expected {expected}")));
+            out.push(wrong(
+                key,
+                value,
+                format!("il faut {expected}"),
+                format!("expected {expected}"),
+            ));
             return;
         }
         if let Some(allowed) = schema.get("enum").and_then(Value::as_array)
@@ -72,16 +78,14 @@ impl<'s> Checker<'s> {
                 _ => Vec::new(),
             };
             if !kinds.iter().any(|kind| is_kind(kind, value)) {
-                let expected: Vec<&str> = kinds
+                let (french, english): (Vec<&str>, Vec<&str>) = kinds
                     .iter()
                     .filter(|k| **k != "null")
                     .map(|k| kind_name(k))
-                    .collect();
-                out.push(wrong(
-                    key,
-                    value,
-                    &format!("expected {}", expected.join(" or ")),
-                ));
+                    .unzip();
+                let french = format!("il faut {}", french.join(" ou "));
+                let english = format!("expected {}", english.join(" or "));
+                out.push(wrong(key, value, french, english));
                 return;
             }
         }
@@ -105,12 +109,22 @@ impl<'s> Checker<'s> {
         if let Some(min) = schema.get("minimum").and_then(Value::as_f64)
             && number < min
         {
-            out.push(wrong(key, value, &format!("expected at least {min}")));
+            out.push(wrong(
+                key,
+                value,
+                format!("il faut au moins {min}"),
+                format!("expected at least {min}"),
+            ));
         }
         if let Some(max) = schema.get("maximum").and_then(Value::as_f64)
             && number > max
         {
-            out.push(wrong(key, value, &format!("expected at most {max}")));
+            out.push(wrong(
+                key,
+                value,
+                format!("il faut au plus {max}"),
+                format!("expected at most {max}"),
+            ));
         }
     }
 
@@ -152,8 +166,8 @@ impl<'s> Checker<'s> {
                 missing.push(name.to_owned());
                 out.push(Breach {
                     key: missing,
-                    message: format!("`{name}` is missing"),
-                    remedy: format!("add `{name} = …`"),
+                    message: absent(name),
+                    remedy: (format!("ajoutez `{name} = …`"), format!("add `{name} = …`")).into(),
                     missing: true,
                     meant: None,
                 });
@@ -218,8 +232,12 @@ impl<'s> Checker<'s> {
             missing.push("kind".to_owned());
             out.push(Breach {
                 key: missing,
-                message: "`kind` is missing".to_owned(),
-                remedy: format!("one of {}", tags.join(", ")),
+                message: absent("kind"),
+                remedy: (
+                    format!("au choix : {}", tags.join(", ")),
+                    format!("one of {}", tags.join(", ")),
+                )
+                    .into(),
                 missing: true,
                 meant: None,
             });
@@ -250,32 +268,56 @@ fn is_kind(kind: &str, value: &Value) -> bool {
     }
 }
 
-fn kind_name(kind: &str) -> &str {
+/// In French and English.
+fn kind_name(kind: &str) -> (&str, &str) {
     match kind {
-        "boolean" => "true or false",
-        "object" => "a table",
-        "array" => "a list",
-        "number" => "a number",
-        "string" => "a text in quotation marks",
-        "integer" => "a whole number",
-        other => other,
+        "boolean" => ("true (oui) ou false (non)", "true or false"),
+        "object" => ("une table", "a table"),
+        "array" => ("une liste", "a list"),
+        "number" => ("un nombre", "a number"),
+        "string" => ("un texte entre guillemets", "a text in quotation marks"),
+        "integer" => ("un nombre entier", "a whole number"),
+        other => (other, other),
     }
 }
 
-fn shown(value: &Value) -> String {
-    let text = match value {
-        Value::Object(_) => "a table".to_owned(),
-        Value::Array(_) => "a list".to_owned(),
-        other => other.to_string(),
-    };
-    text.chars().take(60).collect()
+/// The word that is perhaps meant.
+pub fn perhaps(meant: &str) -> Said {
+    let french = format!("vouliez-vous dire `{meant}` ?");
+    (french, format!("perhaps `{meant}` is meant")).into()
 }
 
-fn wrong(key: &[String], value: &Value, expected: &str) -> Breach {
+/// The words that are known.
+pub fn known_here(known: &[String]) -> Said {
+    let known = known.join(", ");
+    let french = format!("connus ici : {known}");
+    (french, format!("known here: {known}")).into()
+}
+
+fn absent(name: &str) -> Said {
+    (
+        format!("il manque `{name}`"),
+        format!("`{name}` is missing"),
+    )
+        .into()
+}
+
+fn shown(value: &Value) -> Said {
+    let cut = |text: String| text.chars().take(60).collect::<String>();
+    match value {
+        Value::Object(_) => ("une table", "a table").into(),
+        Value::Array(_) => ("une liste", "a list").into(),
+        other => (cut(other.to_string()), cut(other.to_string())).into(),
+    }
+}
+
+fn wrong(key: &[String], value: &Value, french: String, english: String) -> Breach {
+    let shown = shown(value);
+    let french = format!("on lit {}, {french}", shown.fr);
     Breach {
         key: key.to_vec(),
-        message: format!("{} stands here, {expected}", shown(value)),
-        remedy: String::new(),
+        message: (french, format!("{} stands here, {english}", shown.en)).into(),
+        remedy: Said::default(),
         missing: false,
         meant: None,
     }
@@ -283,12 +325,15 @@ fn wrong(key: &[String], value: &Value, expected: &str) -> Breach {
 
 fn not_among(key: &[String], value: &Value, allowed: &[String]) -> Breach {
     let meant = value.as_str().and_then(|text| nearest(text, allowed));
+    let (shown, list) = (shown(value), allowed.join(", "));
+    let french = format!(
+        "{} n'est pas une valeur admise ; au choix : {list}",
+        shown.fr
+    );
     Breach {
         key: key.to_vec(),
-        message: format!("{} is not one of {}", shown(value), allowed.join(", ")),
-        remedy: meant
-            .map(|m| format!("perhaps `{m}` is meant"))
-            .unwrap_or_default(),
+        message: (french, format!("{} is not one of {list}", shown.en)).into(),
+        remedy: meant.map(perhaps).unwrap_or_default(),
         missing: false,
         meant: None,
     }
@@ -297,15 +342,17 @@ fn not_among(key: &[String], value: &Value, allowed: &[String]) -> Breach {
 fn unknown(key: &[String], name: &str, known: &[String]) -> Breach {
     let meant = nearest(name, known);
     let remedy = match meant {
-        Some(meant) => format!("perhaps `{meant}` is meant"),
-        None if known.len() <= 20 && !known.is_empty() => {
-            format!("known here: {}", known.join(", "))
-        }
-        None => "remove it".to_owned(),
+        Some(meant) => perhaps(meant),
+        None if known.len() <= 20 && !known.is_empty() => known_here(known),
+        None => ("retirez-le", "remove it").into(),
     };
     Breach {
         key: key.to_vec(),
-        message: format!("`{name}` is not known here"),
+        message: (
+            format!("`{name}` n'est pas connu ici"),
+            format!("`{name}` is not known here"),
+        )
+            .into(),
         remedy,
         missing: false,
         meant: meant.map(str::to_owned),

@@ -12,6 +12,7 @@ use super::file::{ConnectorFile, Source};
 use super::problem::{FileProblem, Level};
 use super::{Connector, Text};
 use crate::model::ConnectorName;
+use crate::pull::said::Said;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
@@ -52,11 +53,34 @@ pub fn load_file(path: &FilePath, catalogue: &Catalogue) -> Loaded {
                 file: shown,
                 line: None,
                 key: String::new(),
-                message: format!("the file cannot be read: {error}"),
-                remedy: "check its name and rights".to_owned(),
+                message: unreadable(&error),
+                remedy: NAME_AND_RIGHTS.into(),
             }],
         },
     }
+}
+
+/// What to do about a file that cannot be read.
+pub const NAME_AND_RIGHTS: (&str, &str) = (
+    "vérifiez son nom et ses droits d'accès",
+    "check its name and rights",
+);
+/// What to do about two connectors of one name.
+pub const OWN_NAME: (&str, &str) = (
+    "donnez à chaque connecteur son propre nom",
+    "give each connector its own name",
+);
+
+/// A file that cannot be read.
+pub fn unreadable(error: &dyn std::fmt::Display) -> Said {
+    let french = format!("le fichier ne peut pas être lu : {error}");
+    (french, format!("the file cannot be read: {error}")).into()
+}
+
+/// A name that another file has.
+pub fn taken(name: &ConnectorName, other: &str) -> Said {
+    let french = format!("le nom `{name}` est déjà pris par {other}");
+    (french, format!("the name `{name}` is taken by {other}")).into()
 }
 
 /// Every `*.toml` of a folder, sorted by file name. Names that occur twice are an error of both.
@@ -83,8 +107,8 @@ pub fn load_folder(folder: &FilePath, catalogue: &Catalogue) -> std::io::Result<
                 file: file.clone(),
                 line: None,
                 key: "name".to_owned(),
-                message: format!("the name `{}` is taken by {other}", connector.name),
-                remedy: "give each connector its own name".to_owned(),
+                message: taken(&connector.name, other),
+                remedy: OWN_NAME.into(),
             });
             loaded.connector = None;
         } else {
@@ -173,8 +197,8 @@ impl<'a> Builder<'a> {
         &mut self,
         level: Level,
         key: &[String],
-        message: impl Into<String>,
-        remedy: impl Into<String>,
+        message: impl Into<Said>,
+        remedy: impl Into<Said>,
     ) {
         let here = line_of(self.text, key);
         if self.told.iter().any(|told| key.starts_with(told))
@@ -201,19 +225,19 @@ impl<'a> Builder<'a> {
         });
     }
 
-    fn error(&mut self, key: &str, message: impl Into<String>, remedy: impl Into<String>) {
+    fn error(&mut self, key: &str, message: impl Into<Said>, remedy: impl Into<Said>) {
         let key: Vec<String> = split_key(key);
         self.push(Level::Error, &key, message, remedy);
     }
 
     /// An error about something that is not there.
-    fn missing(&mut self, key: &str, message: impl Into<String>, remedy: impl Into<String>) {
+    fn missing(&mut self, key: &str, message: impl Into<Said>, remedy: impl Into<Said>) {
         if !self.torn {
             self.error(key, message, remedy);
         }
     }
 
-    fn warning(&mut self, key: &str, message: impl Into<String>, remedy: impl Into<String>) {
+    fn warning(&mut self, key: &str, message: impl Into<Said>, remedy: impl Into<Said>) {
         let key: Vec<String> = split_key(key);
         self.push(Level::Warning, &key, message, remedy);
     }
@@ -250,7 +274,8 @@ impl<'a> Builder<'a> {
         let mut breaches = check::breaches(schema(), &tree);
         for breach in &breaches {
             if !(breach.missing && self.torn) {
-                self.push(Level::Error, &breach.key, &breach.message, &breach.remedy);
+                let (message, remedy) = (breach.message.clone(), breach.remedy.clone());
+                self.push(Level::Error, &breach.key, message, remedy);
             }
         }
         // What is wrong is taken out, so that the rest can be read and checked as well.
@@ -267,7 +292,7 @@ impl<'a> Builder<'a> {
         match serde_json::from_value::<ConnectorFile>(tree) {
             Ok(file) => self.compile(file, preset_name, mapping_only),
             Err(error) => {
-                self.error("", format!("the file cannot be read: {error}"), "");
+                self.error("", unreadable(&error), Said::default());
                 None
             }
         }
@@ -276,10 +301,14 @@ impl<'a> Builder<'a> {
     fn unknown_preset(&mut self, name: &str, tree: &mut Value) {
         let known: Vec<String> = self.catalogue.names().map(str::to_owned).collect();
         let remedy = match check::nearest(name, &known) {
-            Some(meant) => format!("perhaps `{meant}` is meant"),
-            None => format!("known: {}", known.join(", ")),
+            Some(meant) => check::perhaps(meant),
+            None => check::known_here(&known),
         };
-        self.error("use", format!("there is no preset `{name}`"), remedy);
+        let message = (
+            format!("il n'y a pas de préréglage `{name}`"),
+            format!("there is no preset `{name}`"),
+        );
+        self.error("use", message, remedy);
         // Its parameters cannot be judged, and what is missing may come from it.
         self.torn = true;
         if let Some(map) = tree.as_object_mut() {
@@ -350,8 +379,16 @@ impl<'a> Builder<'a> {
                 file: file.to_owned(),
                 line,
                 key: String::new(),
-                message: format!("this is no TOML: {message}"),
-                remedy: "check quotation marks, brackets and = signs".to_owned(),
+                message: (
+                    format!("cette ligne n'est pas du TOML : {message}"),
+                    format!("this is no TOML: {message}"),
+                )
+                    .into(),
+                remedy: (
+                    "vérifiez les guillemets, les crochets et les signes =",
+                    "check quotation marks, brackets and = signs",
+                )
+                    .into(),
             });
         }
         tree

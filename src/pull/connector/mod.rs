@@ -13,6 +13,7 @@ mod secret;
 
 pub use catalogue::Catalogue;
 pub use load::{Loaded, describe, load, load_file, load_folder, preset};
+pub(crate) use load::{NAME_AND_RIGHTS, OWN_NAME, taken, unreadable};
 pub use problem::{FileProblem, Level};
 pub use secret::{Text, reference_forms};
 

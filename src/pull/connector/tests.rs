@@ -166,12 +166,12 @@ fn a_clear_secret_passes_for_this_machine_only() {
     assert!(
         with("http://127.0.0.1:8080")
             .iter()
-            .all(|p| p.contains("warning"))
+            .all(|p| p.contains("avertissement"))
     );
     assert!(
         with("https://api.teamtailor.com")
             .iter()
-            .any(|p| p.contains("error"))
+            .any(|p| p.contains("erreur"))
     );
 }
 

@@ -4,35 +4,30 @@
 //! of a site; each guess is proved by reading it. What no preset knows gets a proposed mapping.
 //! **Invariant:** *unknown* is an answer; nothing is named that its own bytes do not bear out.
 
+mod address;
 mod jobs;
 mod propose;
 mod shape;
 #[cfg(test)]
 mod tests;
+mod write;
 
-use super::connector::file::{Auth, ConnectorFile, DetailKind, Paging};
-use super::connector::{Catalogue, describe, load, preset};
+use super::connector::{Catalogue, describe, load};
 use super::source::{self, RecordSink, SourceEnv, SourceRecord};
 use crate::fetch::Request;
 use crate::store::ConnectorState;
+use address::{With, addressed, is_root, links_of};
 use async_trait::async_trait;
-use propose::{Guess, Proposal};
-use regex::Regex;
+use propose::Guess;
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::fmt::Write;
 use url::Url;
+use write::add_field;
 
 /// Most that is read of an address.
 const BODY: u64 = 32 << 20;
 /// Records that prove a connector.
 const PROOF: usize = 25;
-/// First parts of a host that are a vendor's own, not a customer's.
-const VENDORS: [&str; 10] = [
-    "www", "api", "app", "docs", "help", "support", "embed", "trial", "blog", "static",
-];
-
 /// What the file is to say besides.
 #[derive(Clone, Debug)]
 pub struct Wanted {
@@ -101,9 +96,6 @@ struct Seeker<'a> {
     evidence: Vec<String>,
 }
 
-/// Parameters that an address gives.
-type With = BTreeMap<String, String>;
-
 impl Seeker<'_> {
     /// Presets whose addresses look like `url`; the first that proves itself is `best`, the first
     /// that cannot (its key is missing) stays `open`.
@@ -122,7 +114,9 @@ impl Seeker<'_> {
                 confidence: if records > 0 { 0.99 } else { 0.6 },
                 proven: records > 0,
                 records,
-                evidence: vec![format!("the address is one of {name}")],
+                evidence: vec![format!(
+                    "l'adresse est de celles de {name} (the address is one of {name})"
+                )],
                 file: Some(file),
             };
             if records > 0 {
@@ -187,7 +181,7 @@ impl Seeker<'_> {
         let file = self.at_address(&first.preset, url);
         let records = self.prove(&file).await;
         let mut evidence = vec![format!(
-            "{} of {} records have the fields of {}",
+            "{0} offres sur {1} ont les champs de {2} ({0} of {1} records have the fields of {2})",
             first.mapped, first.records, first.preset
         )];
         let mut file = file;
@@ -196,7 +190,10 @@ impl Seeker<'_> {
             add_field(&mut file, &guess);
         }
         if let Some(second) = found.get(1) {
-            evidence.push(format!("next would be {}", second.preset));
+            evidence.push(format!(
+                "sinon ce serait {0} (next would be {0})",
+                second.preset
+            ));
         }
         Some(Detection {
             id: first.preset.clone(),
@@ -236,7 +233,7 @@ impl Seeker<'_> {
                     confidence: if records > 0 { 0.95 } else { 0.5 },
                     proven: records > 0,
                     records,
-                    evidence: vec![format!("the page leads to {link}")],
+                    evidence: vec![format!("la page mène à {link} (the page leads there)")],
                     file: Some(file),
                 };
                 if records > 0 {
@@ -295,7 +292,9 @@ impl Seeker<'_> {
             confidence: 0.9,
             proven: true,
             records,
-            evidence: vec![format!("{sitemap} lists pages with a JobPosting")],
+            evidence: vec![format!(
+                "{sitemap} donne des pages d'offres marquées (it lists pages with a JobPosting)"
+            )],
             file: Some(file),
         })
     }
@@ -333,7 +332,9 @@ impl Seeker<'_> {
                         confidence: 0.95,
                         proven: true,
                         records,
-                        evidence: vec![format!("{root}{probe} answers as {name} does")],
+                        evidence: vec![format!(
+                            "{root}{probe} répond comme {name} (it answers as {name} does)"
+                        )],
                         file: Some(file),
                     });
                     return;
@@ -356,7 +357,9 @@ impl Seeker<'_> {
         let file = self.with_mapping(url, &proposal);
         let records = self.prove(&file).await;
         let mut evidence = vec![format!(
-            "no preset knows it; {} records look like offers, and their fields suggest a mapping: please confirm it",
+            "aucun préréglage ne la connaît ; {0} enregistrements ressemblent à des offres, et leurs \
+             champs suggèrent une correspondance à confirmer (no preset knows it; {0} records look \
+             like offers, and their fields suggest a mapping: please confirm it)",
             proposal.count
         )];
         evidence.extend(proposal.guesses.iter().map(said));
@@ -408,222 +411,17 @@ impl Seeker<'_> {
             }
         }
     }
-
-    fn head(&self) -> String {
-        let mut out = format!("name = {:?}\n", self.wanted.name);
-        if let Some(member) = &self.wanted.member {
-            let _ = writeln!(out, "member = {member:?}");
-        }
-        if let Some(schedule) = &self.wanted.schedule {
-            let _ = writeln!(out, "schedule = {schedule:?}");
-        }
-        out
-    }
-
-    /// A file with a preset and the parameters that its address gave.
-    fn with_preset(&self, name: &str, with: &With) -> String {
-        let mut out = self.head();
-        let _ = writeln!(out, "use = {name:?}\n\n[with]");
-        self.parameters(name, with, &mut out);
-        out
-    }
-
-    fn parameters(&self, name: &str, with: &With, out: &mut String) {
-        let Some(file) = describe(name, self.catalogue) else {
-            return;
-        };
-        for (key, parameter) in &file.parameters {
-            let default = parameter.default.as_ref().and_then(Value::as_str);
-            match with.get(key) {
-                Some(value) if default == Some(value) => {}
-                // A secret does not stand in a file, not even one that an address gave away.
-                Some(_) if parameter.secret => secret(key, out),
-                Some(value) => {
-                    let _ = writeln!(out, "{key} = {value:?}");
-                }
-                None if parameter.secret && parameter.required => secret(key, out),
-                None if parameter.required => {
-                    let example = parameter
-                        .example
-                        .clone()
-                        .unwrap_or_else(|| "\"\"".to_owned());
-                    let _ = writeln!(out, "# À compléter : {}", parameter.doc);
-                    let is_value = example.starts_with(['"', '[', '{']);
-                    let value = if is_value {
-                        example
-                    } else {
-                        format!("{example:?}")
-                    };
-                    let _ = writeln!(out, "{key} = {value}");
-                }
-                None => {}
-            }
-        }
-    }
-
-    /// A file with a preset that reads just this address.
-    fn at_address(&self, name: &str, url: &str) -> String {
-        if let Some((_, with)) = addressed(url, self.catalogue)
-            .into_iter()
-            .find(|(found, _)| found == name)
-        {
-            return self.with_preset(name, &with);
-        }
-        let Some(connector) = preset(name, self.catalogue).and_then(|loaded| loaded.connector)
-        else {
-            return String::new();
-        };
-        let text = self.catalogue.get(name).map_or("", |(_, text)| text);
-        if text.contains("\nurl = \"${base_url}\"\n") {
-            let with = With::from([("base_url".to_owned(), url.to_owned())]);
-            return self.with_preset(name, &with);
-        }
-        let mut out = self.with_preset(name, &With::new());
-        let _ = writeln!(out, "\n[source]\nurl = {url:?}");
-        if connector.source.method != super::connector::file::HttpMethod::Get {
-            out.push_str("method = \"GET\"\n");
-        }
-        if !matches!(connector.source.auth, Auth::None) {
-            out.push_str("\n[source.auth]\nkind = \"none\"\n");
-        }
-        if !matches!(connector.source.paging, Paging::None) {
-            out.push_str("\n[source.paging]\nkind = \"none\"\n");
-        }
-        if let Some(detail) = &connector.source.detail
-            && detail.kind == DetailKind::Auto
-        {
-            out.push_str("\n[source.detail]\nenabled = false\n");
-        }
-        out
-    }
-
-    fn with_mapping(&self, url: &str, proposal: &Proposal) -> String {
-        let mut out = self.head();
-        let _ = writeln!(out, "\n[source]\nkind = {:?}\nurl = {url:?}", proposal.kind);
-        if proposal.kind == "csv" || proposal.kind == "xlsx" {
-            out.push_str("\n[source.csv]\nfold_header = true\n");
-        }
-        if let Some(html) = &proposal.html {
-            let _ = writeln!(out, "\n[source.html]\nselect = {:?}", html.select);
-            let values: Vec<String> = html
-                .values
-                .iter()
-                .map(|(name, find)| format!("{name} = {find:?}"))
-                .collect();
-            let _ = writeln!(out, "values = {{ {} }}", values.join(", "));
-            if let Some(next) = &html.next {
-                let _ = writeln!(out, "page = {{ next = {next:?} }}");
-                out.push_str("\n[source.paging]\nkind = \"next_link\"\npath = \"next\"\n");
-            }
-        }
-        if let Some(path) = &proposal.records {
-            let _ = writeln!(out, "\n[records]\npath = {path:?}");
-        }
-        let _ = writeln!(out, "\n{CONFIRM}\n[fields]");
-        for guess in &proposal.guesses {
-            let _ = writeln!(out, "{}", guess.line());
-        }
-        out
-    }
 }
-
-/// What stands above fields that were guessed.
-const CONFIRM: &str = "# À confirmer avec `passerelle connectors preview`.";
 
 /// A guess, for people.
 fn said(guess: &Guess) -> String {
     format!(
-        "{} ← {} ({:.0} %, for example “{}”)",
+        "{} ← {} ({:.0} %, par exemple « {} »)",
         guess.field,
         guess.paths.join(" + "),
         guess.confidence * 100.0,
         guess.example
     )
-}
-
-/// A field beyond those of the file's preset.
-fn add_field(file: &mut String, guess: &Guess) {
-    if !file.contains(CONFIRM) {
-        let _ = writeln!(file, "\n{CONFIRM}\n[fields]");
-    }
-    let _ = writeln!(file, "{}", guess.line());
-}
-
-fn secret(key: &str, out: &mut String) {
-    let name = key.to_ascii_uppercase();
-    let _ = writeln!(out, "{key} = {{ env = \"PASSERELLE_{name}\" }}");
-}
-
-/// Presets whose addresses look like `url`, with the parameters it gives.
-fn addressed(url: &str, catalogue: &Catalogue) -> Vec<(String, With)> {
-    let mut out = Vec::new();
-    for name in catalogue.names() {
-        let Some(file) = describe(name, catalogue) else {
-            continue;
-        };
-        if let Some(with) = parameters_of(url, &file) {
-            out.push((name.to_owned(), with));
-        }
-    }
-    // More parameters are a closer look.
-    out.sort_by_key(|(_, with)| std::cmp::Reverse(with.len()));
-    out
-}
-
-fn parameters_of(url: &str, file: &ConnectorFile) -> Option<With> {
-    let detect = file.info.as_ref()?.detect.as_ref()?;
-    detect.urls.iter().find_map(|pattern| {
-        let pattern = Regex::new(pattern).ok()?;
-        let found = pattern.captures(url)?;
-        let with: With = pattern
-            .capture_names()
-            .flatten()
-            .filter_map(|name| Some((name.to_owned(), found.name(name)?.as_str().to_owned())))
-            .filter(|(name, _)| file.parameters.contains_key(name))
-            .collect();
-        let is_vendor = with
-            .iter()
-            .any(|(name, value)| name != "base_url" && VENDORS.contains(&value.as_str()));
-        (!is_vendor).then_some(with)
-    })
-}
-
-fn is_root(url: &str) -> bool {
-    Url::parse(url).is_ok_and(|url| {
-        let path = url.path().trim_end_matches('/');
-        url.query().is_none() && path.matches('/').count() <= 1 && !path.contains('.')
-    })
-}
-
-/// The feeds that a page declares, and the other addresses in it.
-fn links_of(page: &str, base: &str) -> (Vec<String>, Vec<String>) {
-    let document = scraper::Html::parse_document(page);
-    let base = Url::parse(base).ok();
-    let (mut feeds, mut links) = (Vec::new(), Vec::new());
-    let Ok(all) = scraper::Selector::parse("[href], [src], [data-src]") else {
-        return (feeds, links);
-    };
-    for element in document.select(&all) {
-        let value = element.value();
-        let Some(link) = ["href", "src", "data-src"]
-            .into_iter()
-            .find_map(|name| value.attr(name))
-            .and_then(|link| base.as_ref()?.join(link).ok())
-            .map(|link| link.to_string())
-        else {
-            continue;
-        };
-        let kind = value.attr("type").unwrap_or_default();
-        let is_feed = value.name() == "link"
-            && ["rss", "atom", "feed+json"]
-                .iter()
-                .any(|form| kind.contains(form));
-        let list = if is_feed { &mut feeds } else { &mut links };
-        if !list.contains(&link) {
-            list.push(link);
-        }
-    }
-    (feeds, links)
 }
 
 /// Keeps the first records and then ends the reading.

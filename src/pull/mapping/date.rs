@@ -1,5 +1,6 @@
 //! Dates as sources write them, to one form. What a format does not settle is refused, not guessed.
 
+use crate::pull::said::Said;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
@@ -25,9 +26,9 @@ pub enum DateFormat {
 }
 
 impl FromStr for DateFormat {
-    type Err = String;
+    type Err = Said;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, Said> {
         Ok(match text {
             "iso" => Self::Iso,
             "rfc2822" => Self::Rfc2822,
@@ -37,14 +38,24 @@ impl FromStr for DateFormat {
             _ if text.contains('%') => {
                 // A pattern that cannot even print a date has a bad directive.
                 let sample = Date::constant(2026, 11, 2).to_datetime(Time::constant(8, 30, 0, 0));
-                strtime::format(text.replace("%z", "").replace("%Z", ""), sample)
-                    .map_err(|error| format!("`{text}` is no date pattern: {error}"))?;
+                strtime::format(text.replace("%z", "").replace("%Z", ""), sample).map_err(
+                    |error| {
+                        (
+                            format!("`{text}` n'est pas une forme de date : {error}"),
+                            format!("`{text}` is no date pattern: {error}"),
+                        )
+                    },
+                )?;
                 Self::Pattern(text.to_owned())
             }
             _ => {
-                return Err(format!(
+                let french = format!(
+                    "`{text}` n'est pas une forme de date : il faut iso, rfc2822, epoch, epoch_ms, french, ou un motif comme %d/%m/%Y"
+                );
+                let english = format!(
                     "`{text}` is no date format: expected iso, rfc2822, epoch, epoch_ms, french, or a pattern such as %d/%m/%Y"
-                ));
+                );
+                return Err((french, english).into());
             }
         })
     }

@@ -13,6 +13,7 @@ pub use rule::Rule;
 
 use crate::model::{Draft, Field, Problem, Raw};
 use crate::pull::connector::file::{FieldSpec, Fields};
+use crate::pull::said::Said;
 use jiff::tz::TimeZone;
 use minijinja::{Environment, UndefinedBehavior};
 use serde_json::Value;
@@ -44,7 +45,7 @@ pub struct Mapping {
 pub struct MapError {
     /// Keys that lead to the place in the file.
     pub key: Vec<String>,
-    pub message: String,
+    pub message: Said,
 }
 
 /// The name under which the `keep` expression is compiled.
@@ -102,7 +103,7 @@ impl Mapping {
                 }
                 Err(error) => errors.push(MapError {
                     key: vec!["fields".into(), "places".into(), "each".into()],
-                    message: error.to_string(),
+                    message: error.said(),
                 }),
             }
         }
@@ -111,7 +112,11 @@ impl Mapping {
             if let Err(error) = env.add_template_owned(KEEP, template) {
                 errors.push(MapError {
                     key: vec!["records".into(), "keep".into()],
-                    message: format!("`{expression}` is no expression: {error}"),
+                    message: (
+                        format!("`{expression}` n'est pas une expression : {error}"),
+                        format!("`{expression}` is no expression: {error}"),
+                    )
+                        .into(),
                 });
             }
         }

@@ -13,6 +13,7 @@
 //! A list on the way is walked through, so that XML with one `<location>` and with three reads
 //! alike. Where an XML element has attributes besides its text, the path means its text.
 
+use crate::pull::said::Said;
 use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
@@ -42,6 +43,45 @@ pub struct PathError {
     pub path: String,
     pub why: &'static str,
 }
+
+impl PathError {
+    /// For an admin.
+    pub fn said(&self) -> Said {
+        let french = WHY_NOT.iter().find(|(english, _)| *english == self.why);
+        let french = french.map_or(self.why, |(_, french)| *french);
+        let french = format!("`{}` n'est pas un chemin : {french}", self.path);
+        (french, self.to_string()).into()
+    }
+}
+
+/// What is wrong with a path, in English and French.
+const WHY_NOT: [(&str, &str); 7] = [
+    (
+        "it is empty; `.` is the record itself",
+        "il est vide ; `.` est l'offre elle-même",
+    ),
+    (
+        "a name is missing between two dots",
+        "il manque un nom entre deux points",
+    ),
+    ("a bracket is not closed", "un crochet n'est pas fermé"),
+    (
+        "a dot is missing after a bracket or a quotation mark",
+        "il manque un point après un crochet ou un guillemet",
+    ),
+    (
+        "a quotation mark is not closed",
+        "un guillemet n'est pas fermé",
+    ),
+    (
+        "a name is missing or has a stray bracket",
+        "il manque un nom, ou il contient un crochet de trop",
+    ),
+    (
+        "brackets hold nothing, a number, or key=value",
+        "entre crochets : rien, un nombre, ou clé=valeur",
+    ),
+];
 
 impl Path {
     /// The keys of a path that has nothing but keys.

@@ -5,6 +5,7 @@ use super::path::Path;
 use super::{Lazy, field_name};
 use crate::model::{Field, Problem, Raw};
 use crate::pull::connector::file::{FieldRule, FieldSpec, ValuesRef};
+use crate::pull::said::Said;
 use jiff::tz::TimeZone;
 use minijinja::Environment;
 use regex::Regex;
@@ -46,7 +47,7 @@ struct Table {
 }
 
 /// Key within the rule, and what is wrong there.
-pub type RuleProblem = (Option<&'static str>, String);
+pub type RuleProblem = (Option<&'static str>, Said);
 
 impl Rule {
     /// Compiles the rule of `field`; templates go into `env` under `name`.
@@ -75,13 +76,20 @@ impl Rule {
             (Some(paths), None, None) => {
                 let mut parsed = Vec::new();
                 for path in paths.as_slice() {
-                    match path.parse() {
+                    match path.parse::<Path>() {
                         Ok(path) => parsed.push(path),
-                        Err(error) => problems.push((None, format!("{error}"))),
+                        Err(error) => problems.push((None, error.said())),
                     }
                 }
                 if parsed.is_empty() && problems.is_empty() {
-                    problems.push((None, "the list of paths is empty".to_owned()));
+                    problems.push((
+                        None,
+                        (
+                            "la liste des chemins est vide",
+                            "the list of paths is empty",
+                        )
+                            .into(),
+                    ));
                 }
                 text = paths.as_slice().join(" | ");
                 From::Paths(parsed)
@@ -90,7 +98,11 @@ impl Rule {
                 if let Err(error) = env.add_template_owned(name.to_owned(), template.clone()) {
                     problems.push((
                         Some("template"),
-                        format!("the template cannot be read: {error}"),
+                        (
+                            format!("le modèle ne peut pas être lu : {error}"),
+                            format!("the template cannot be read: {error}"),
+                        )
+                            .into(),
                     ));
                 }
                 text.clone_from(template);
@@ -107,7 +119,11 @@ impl Rule {
             _ => {
                 problems.push((
                     None,
-                    "exactly one of `path`, `template` and `value` is expected".to_owned(),
+                    (
+                        "il faut un seul des trois mots `path`, `template` et `value`",
+                        "exactly one of `path`, `template` and `value` is expected",
+                    )
+                        .into(),
                 ));
                 From::Paths(Vec::new())
             }
@@ -118,7 +134,7 @@ impl Rule {
                 Ok(format) if is_date(field) => formats.push(format),
                 Ok(_) => problems.push((
                     Some("format"),
-                    format!("`{}` is no date: only published, updated, expires and starts have a format", field_name(field)),
+                    (format!("`{}` n'est pas une date : seuls published, updated, expires et starts ont une forme", field_name(field)), format!("`{}` is no date: only published, updated, expires and starts have a format", field_name(field))).into(),
                 )),
                 Err(error) => problems.push((Some("format"), error)),
             }
@@ -128,7 +144,7 @@ impl Rule {
             Some(name) => TimeZone::get(name).unwrap_or_else(|_| {
                 problems.push((
                     Some("zone"),
-                    format!("`{name}` is no time zone: expected a name such as Europe/Paris"),
+                    (format!("`{name}` n'est pas un fuseau horaire : il faut un nom comme Europe/Paris"), format!("`{name}` is no time zone: expected a name such as Europe/Paris")).into(),
                 ));
                 zone.clone()
             }),
@@ -138,7 +154,11 @@ impl Rule {
                 .map_err(|error| {
                     problems.push((
                         Some("extract"),
-                        format!("the expression cannot be read: {error}"),
+                        (
+                            format!("l'expression ne peut pas être lue : {error}"),
+                            format!("the expression cannot be read: {error}"),
+                        )
+                            .into(),
                     ))
                 })
                 .ok()
@@ -149,7 +169,14 @@ impl Rule {
             Some(ValuesRef::Name(name)) => match tables.get(name) {
                 Some(table) => Some(Arc::new(Table::new(table))),
                 None => {
-                    problems.push((Some("values"), format!("there is no table [values.{name}]")));
+                    problems.push((
+                        Some("values"),
+                        (
+                            format!("il n'y a pas de table [values.{name}]"),
+                            format!("there is no table [values.{name}]"),
+                        )
+                            .into(),
+                    ));
                     None
                 }
             },

@@ -8,8 +8,9 @@ use crate::pull::connector::file::{
     Paging, Push, Semantics, Source,
 };
 use crate::pull::connector::problem::Level;
-use crate::pull::mapping::{Mapping, Path};
+use crate::pull::mapping::{Mapping, Path, PathError};
 use crate::pull::recall::Memory;
+use crate::pull::said::Said;
 use crate::pull::schedule::Schedule;
 use crate::pull::source::dated;
 use jiff::tz::TimeZone;
@@ -25,8 +26,11 @@ impl Builder<'_> {
         if name.is_empty() {
             self.missing(
                 "name",
-                "the connector has no name",
-                "add `name = \"…\"`; it is fixed for life",
+                ("le connecteur n'a pas de nom", "the connector has no name"),
+                (
+                    "ajoutez `name = \"…\"` ; il est définitif",
+                    "add `name = \"…\"`; it is fixed for life",
+                ),
             );
         } else if !name
             .bytes()
@@ -34,8 +38,14 @@ impl Builder<'_> {
         {
             self.error(
                 "name",
-                format!("`{name}` is no name"),
-                "lower-case letters, digits and hyphens only",
+                (
+                    format!("`{name}` n'est pas un nom admis"),
+                    format!("`{name}` is no name"),
+                ),
+                (
+                    "minuscules sans accent, chiffres et traits d'union seulement",
+                    "lower-case letters, digits and hyphens only",
+                ),
             );
         }
         if let Some(info) = &file.info
@@ -44,32 +54,38 @@ impl Builder<'_> {
         {
             self.warning(
                 "use",
-                "this preset is known at second hand only and was not tried on a real payload",
-                "look at `connectors preview` with care",
+                ("ce préréglage n'est connu que de seconde main et n'a pas été essayé sur de vraies données", "this preset is known at second hand only and was not tried on a real payload"),
+                ("relisez `connectors preview` avec soin", "look at `connectors preview` with care"),
             );
         }
         let zone_name = file.zone.as_deref().unwrap_or("Europe/Paris");
         let zone = TimeZone::get(zone_name).unwrap_or_else(|_| {
             self.error(
                 "zone",
-                format!("`{zone_name}` is no time zone"),
-                "a name such as Europe/Paris",
+                (
+                    format!("`{zone_name}` n'est pas un fuseau horaire"),
+                    format!("`{zone_name}` is no time zone"),
+                ),
+                ("un nom comme Europe/Paris", "a name such as Europe/Paris"),
             );
             TimeZone::UTC
         });
         if let Some(Err(error)) = file.schedule.as_deref().map(str::parse::<Schedule>) {
             self.error(
                 "schedule",
-                error.to_string(),
-                "for example \"0 6 * * 1-5\", \"every 30m\" or \"@hourly\"",
+                error.said(),
+                (
+                    "par exemple \"0 6 * * 1-5\", \"every 30m\" ou \"@hourly\"",
+                    "for example \"0 6 * * 1-5\", \"every 30m\" or \"@hourly\"",
+                ),
             );
         }
         let pushed = file.push.as_ref().map(|_| Source::pushed());
         let Some(mut source) = file.source.or(pushed) else {
             self.missing(
                 "source",
-                "`source` is missing",
-                "add `use = \"PRESET\"`, a [source] with kind and url, or a [push]",
+                ("il manque `source`", "`source` is missing"),
+                ("ajoutez `use = \"PRÉRÉGLAGE\"`, une table [source] avec kind et url, ou une table [push]", "add `use = \"PRESET\"`, a [source] with kind and url, or a [push]"),
             );
             return None;
         };
@@ -96,13 +112,26 @@ impl Builder<'_> {
                 let key = crate::pull::mapping::field_name(field);
                 self.missing(
                     &format!("fields.{key}"),
-                    format!("`{key}` is missing: every posting needs one"),
-                    format!("add `{key} = \"…\"` to [fields]"),
+                    (
+                        format!("il manque `{key}` : chaque offre en a besoin"),
+                        format!("`{key}` is missing: every posting needs one"),
+                    ),
+                    (
+                        format!("ajoutez `{key} = \"…\"` sous [fields]"),
+                        format!("add `{key} = \"…\"` to [fields]"),
+                    ),
                 );
             }
         }
         if file.guards.misses == 0 {
-            self.error("guards.misses", "0 stands here, expected at least 1", "");
+            self.error(
+                "guards.misses",
+                (
+                    "on lit 0, il faut au moins 1",
+                    "0 stands here, expected at least 1",
+                ),
+                Said::default(),
+            );
         }
         let semantics = file.records.semantics.unwrap_or(match source.kind {
             Kind::Rss | Kind::Atom => Semantics::Window,
@@ -118,7 +147,7 @@ impl Builder<'_> {
             Ok(mapping) => mapping,
             Err(errors) => {
                 for error in errors {
-                    self.push(Level::Error, &error.key, error.message, "");
+                    self.push(Level::Error, &error.key, error.message, Said::default());
                 }
                 return None;
             }
@@ -149,11 +178,14 @@ impl Builder<'_> {
 
     fn path(&mut self, key: &str, text: &str) -> Option<Path> {
         text.parse()
-            .map_err(|error| {
+            .map_err(|error: PathError| {
                 self.error(
                     key,
-                    format!("{error}"),
-                    "see the path forms of the connector reference",
+                    error.said(),
+                    (
+                        "voyez les formes de chemin dans la référence des connecteurs",
+                        "see the path forms of the connector reference",
+                    ),
                 )
             })
             .ok()
@@ -172,8 +204,14 @@ impl Builder<'_> {
         if source.kind == Kind::Xml && given.is_none() {
             self.missing(
                 "records.path",
-                "an XML source needs the path of its records",
-                "for example `path = \"source.job\"`",
+                (
+                    "une source XML a besoin du chemin de ses offres",
+                    "an XML source needs the path of its records",
+                ),
+                (
+                    "par exemple `path = \"source.job\"`",
+                    "for example `path = \"source.job\"`",
+                ),
             );
         }
         let mut out = Vec::new();
@@ -183,8 +221,14 @@ impl Builder<'_> {
                     Some(keys) => out.push(keys.into_iter().map(str::to_owned).collect()),
                     None => self.error(
                         "records.path",
-                        format!("`{text}` has more than keys"),
-                        "write keys with dots only, and filter with `keep`",
+                        (
+                            format!("`{text}` n'est pas fait que de clés"),
+                            format!("`{text}` has more than keys"),
+                        ),
+                        (
+                            "écrivez des clés séparées par des points, et filtrez avec `keep`",
+                            "write keys with dots only, and filter with `keep`",
+                        ),
                     ),
                 }
             }
@@ -199,22 +243,37 @@ impl Builder<'_> {
             if url.trim().is_empty() {
                 self.error(
                     "source.url",
-                    "the address is empty",
-                    "add the address of the source",
+                    ("l'adresse est vide", "the address is empty"),
+                    (
+                        "ajoutez l'adresse de la source",
+                        "add the address of the source",
+                    ),
                 );
             } else if plain.contains("://")
                 && url::Url::parse(&url.replace(['{', '}', '$'], "x")).is_err()
             {
                 self.error(
                     "source.url",
-                    format!("`{url}` is no address"),
-                    "for example https://rh.example/offres.xml",
+                    (
+                        format!("`{url}` n'est pas une adresse"),
+                        format!("`{url}` is no address"),
+                    ),
+                    (
+                        "par exemple https://rh.example/offres.xml",
+                        "for example https://rh.example/offres.xml",
+                    ),
                 );
             } else if url.starts_with("http://") && !is_local(url) {
                 self.warning(
                     "source.url",
-                    "the source is asked without encryption",
-                    "use https if the service has it",
+                    (
+                        "la source est lue sans chiffrement",
+                        "the source is asked without encryption",
+                    ),
+                    (
+                        "écrivez https si le service le permet",
+                        "use https if the service has it",
+                    ),
                 );
             }
         }
@@ -224,8 +283,8 @@ impl Builder<'_> {
         if source.kind == Kind::Zips && !matches!(source.paging, Paging::Offset { .. }) {
             self.error(
                 "source.paging",
-                "the end of such an export shows only when it is asked on until an answer is empty",
-                "[source.paging] kind = \"offset\", with `param`, `size_param` and `size`",
+                ("la fin d'un tel export ne se voit qu'en demandant la suite jusqu'à une réponse vide", "the end of such an export shows only when it is asked on until an answer is empty"),
+                ("[source.paging] kind = \"offset\", avec `param`, `size_param` et `size`", "[source.paging] kind = \"offset\", with `param`, `size_param` and `size`"),
             );
         }
         if let Some(encoding) = &source.encoding
@@ -233,8 +292,11 @@ impl Builder<'_> {
         {
             self.error(
                 "source.encoding",
-                format!("`{encoding}` is no encoding"),
-                "for example windows-1252",
+                (
+                    format!("`{encoding}` n'est pas un encodage"),
+                    format!("`{encoding}` is no encoding"),
+                ),
+                ("par exemple windows-1252", "for example windows-1252"),
             );
         }
         if let Some(delimiter) = &source.csv.delimiter
@@ -242,8 +304,11 @@ impl Builder<'_> {
         {
             self.error(
                 "source.csv.delimiter",
-                format!("`{delimiter}` is not one character"),
-                "for example \";\"",
+                (
+                    format!("`{delimiter}` n'est pas un seul caractère"),
+                    format!("`{delimiter}` is not one character"),
+                ),
+                ("par exemple \";\"", "for example \";\""),
             );
         }
         if source
@@ -252,8 +317,14 @@ impl Builder<'_> {
         {
             self.error(
                 "source.rate",
-                "the rate must be above 0",
-                "requests a second, for example 2.0",
+                (
+                    "la cadence doit être supérieure à 0",
+                    "the rate must be above 0",
+                ),
+                (
+                    "en requêtes par seconde, par exemple 2.0",
+                    "requests a second, for example 2.0",
+                ),
             );
         }
         let paths: Vec<(&str, Option<&String>)> = match &source.paging {
@@ -273,15 +344,21 @@ impl Builder<'_> {
                 if departments.is_empty() && !mapping_only {
                     self.error(
                         "with.departments",
-                        "no département is listed",
-                        "for example departments = [\"70\"]",
+                        ("aucun département n'est donné", "no département is listed"),
+                        (
+                            "par exemple departments = [\"70\"]",
+                            "for example departments = [\"70\"]",
+                        ),
                     );
                 }
                 if origins.iter().any(|o| !matches!(o, 1 | 2)) {
                     self.error(
                         "with.origins",
-                        "an origin is 1 (France Travail) or 2 (partners)",
-                        "",
+                        (
+                            "une origine est 1 (France Travail) ou 2 (partenaires)",
+                            "an origin is 1 (France Travail) or 2 (partners)",
+                        ),
+                        Said::default(),
                     );
                 }
                 if let Some(since) = since
@@ -289,8 +366,11 @@ impl Builder<'_> {
                 {
                     self.error(
                         "with.since",
-                        format!("`{since}` is no date"),
-                        "for example 2024-01-01",
+                        (
+                            format!("`{since}` n'est pas une date"),
+                            format!("`{since}` is no date"),
+                        ),
+                        ("par exemple 2024-01-01", "for example 2024-01-01"),
                     );
                 }
                 Vec::new()
@@ -310,8 +390,14 @@ impl Builder<'_> {
                 if !matches!(kind, "env" | "file") {
                     self.error(
                         "source",
-                        format!("`${{{kind}:{name}}}` is no reference"),
-                        "write ${env:NAME} or ${file:PATH}",
+                        (
+                            format!("`${{{kind}:{name}}}` n'est pas un renvoi"),
+                            format!("`${{{kind}:{name}}}` is no reference"),
+                        ),
+                        (
+                            "écrivez ${env:NOM} ou ${file:CHEMIN}",
+                            "write ${env:NAME} or ${file:PATH}",
+                        ),
                     );
                 }
             }
@@ -323,8 +409,14 @@ impl Builder<'_> {
         if let Err(error) = dated(source.url.as_str(), &noon) {
             self.error(
                 "source.url",
-                format!("the date in the address cannot be written: {error}"),
-                "for example offres-{%Y-%m-%d}.csv",
+                (
+                    format!("la date de l'adresse ne peut pas être écrite : {error}"),
+                    format!("the date in the address cannot be written: {error}"),
+                ),
+                (
+                    "par exemple offres-{%Y-%m-%d}.csv",
+                    "for example offres-{%Y-%m-%d}.csv",
+                ),
             );
         }
         let Some(since) = &source.since else {
@@ -333,26 +425,45 @@ impl Builder<'_> {
         if let Err(error) = jiff::fmt::strtime::format(&since.format, &noon) {
             self.error(
                 "source.since.format",
-                format!("`{}` is no form of an instant: {error}", since.format),
-                "for example %Y-%m-%dT%H:%M:%SZ, or %s for seconds",
+                (
+                    format!("`{}` n'est pas une forme d'instant : {error}", since.format),
+                    format!("`{}` is no form of an instant: {error}", since.format),
+                ),
+                (
+                    "par exemple %Y-%m-%dT%H:%M:%SZ, ou %s pour des secondes",
+                    "for example %Y-%m-%dT%H:%M:%SZ, or %s for seconds",
+                ),
             );
         }
         if since.carrier == Carrier::Body && source.method == HttpMethod::Get {
             self.error(
                 "source.since.carrier",
-                "a GET has no body that could carry it",
-                "carrier = \"query\", or method = \"POST\"",
+                (
+                    "un GET n'a pas de corps qui pourrait le porter",
+                    "a GET has no body that could carry it",
+                ),
+                (
+                    "carrier = \"query\", ou method = \"POST\"",
+                    "carrier = \"query\", or method = \"POST\"",
+                ),
             );
         }
         if matches!(source.paging, Paging::FranceTravail { .. }) {
             self.error(
                 "source.since",
-                "this paging asks by its own windows",
-                "leave it out",
+                (
+                    "cette pagination demande par ses propres fenêtres",
+                    "this paging asks by its own windows",
+                ),
+                ("retirez-le", "leave it out"),
             );
         }
         if since.overlap.is_negative() || since.full_every.is_negative() {
-            self.error("source.since", "a time is negative", "for example \"1h\"");
+            self.error(
+                "source.since",
+                ("une durée est négative", "a time is negative"),
+                ("par exemple \"1h\"", "for example \"1h\""),
+            );
         }
     }
 
@@ -360,8 +471,14 @@ impl Builder<'_> {
         if let Err(error) = minijinja::Environment::new().template_from_str(template) {
             self.error(
                 key,
-                format!("`{template}` is no template: {error}"),
-                "for example https://rh.example/offres/{{ id }}",
+                (
+                    format!("`{template}` n'est pas un modèle : {error}"),
+                    format!("`{template}` is no template: {error}"),
+                ),
+                (
+                    "par exemple https://rh.example/offres/{{ id }}",
+                    "for example https://rh.example/offres/{{ id }}",
+                ),
             );
         }
     }
@@ -371,16 +488,25 @@ impl Builder<'_> {
         if texts.iter().all(|(_, text)| text.is_none()) {
             self.error(
                 "push",
-                "anyone could send offers: neither `key` nor `hmac` is set",
-                "add key = { env = \"NAME\" } or hmac = { env = \"NAME\" }",
+                (
+                    "n'importe qui pourrait envoyer des offres : ni `key` ni `hmac` n'est donné",
+                    "anyone could send offers: neither `key` nor `hmac` is set",
+                ),
+                (
+                    "ajoutez key = { env = \"NOM\" } ou hmac = { env = \"NOM\" }",
+                    "add key = { env = \"NAME\" } or hmac = { env = \"NAME\" }",
+                ),
             );
         }
         for (name, text) in texts {
             if text.as_ref().is_some_and(|text| !text.has_secret()) {
                 self.error(
                     &format!("push.{name}"),
-                    "the secret stands in clear",
-                    format!("write {name} = {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"),
+                    ("le secret est écrit en clair", "the secret stands in clear"),
+                    (
+                        format!("écrivez {name} = {{ env = \"NOM\" }} ou {{ file = \"CHEMIN\" }}"),
+                        format!("write {name} = {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"),
+                    ),
                 );
             }
         }
@@ -391,16 +517,28 @@ impl Builder<'_> {
         if is_html == detail.values.is_empty() {
             self.error(
                 "source.detail.values",
-                "`values` and kind = \"html\" go together",
-                "for example values = { texte = \".description@html\" }",
+                (
+                    "`values` et kind = \"html\" vont ensemble",
+                    "`values` and kind = \"html\" go together",
+                ),
+                (
+                    "par exemple values = { texte = \".description@html\" }",
+                    "for example values = { texte = \".description@html\" }",
+                ),
             );
         }
         for (name, css) in &detail.values {
             if !crate::pull::source::parse::is_html_find(css) {
                 self.error(
                     &format!("source.detail.values.{name}"),
-                    format!("`{css}` is no CSS selector"),
-                    "for example .description, h1, a.postuler@href",
+                    (
+                        format!("`{css}` n'est pas un sélecteur CSS"),
+                        format!("`{css}` is no CSS selector"),
+                    ),
+                    (
+                        "par exemple .description, h1, a.postuler@href",
+                        "for example .description, h1, a.postuler@href",
+                    ),
                 );
             }
         }
@@ -411,8 +549,8 @@ impl Builder<'_> {
         if source.kind == Kind::Html && (table.select.is_empty() || table.values.is_empty()) {
             self.error(
                 "source.html",
-                "an HTML source needs `select` and `values`",
-                "for example select = \"article.offre\" and values = { titre = \"h2\", lien = \"a@href\" }",
+                ("une source HTML a besoin de `select` et de `values`", "an HTML source needs `select` and `values`"),
+                ("par exemple select = \"article.offre\" et values = { titre = \"h2\", lien = \"a@href\" }", "for example select = \"article.offre\" and values = { titre = \"h2\", lien = \"a@href\" }"),
             );
         }
         let wrong: Vec<(String, String)> = [("select", &table.select)]
@@ -437,8 +575,14 @@ impl Builder<'_> {
         for (key, css) in wrong {
             self.error(
                 &key,
-                format!("`{css}` is no CSS selector"),
-                "for example \"article.offre h2 a@href\"",
+                (
+                    format!("`{css}` n'est pas un sélecteur CSS"),
+                    format!("`{css}` is no CSS selector"),
+                ),
+                (
+                    "par exemple \"article.offre h2 a@href\"",
+                    "for example \"article.offre h2 a@href\"",
+                ),
             );
         }
     }

@@ -3,7 +3,7 @@
 use super::Builder;
 use super::compile::is_local;
 use crate::pull::connector::Text;
-use crate::pull::connector::check;
+use crate::pull::connector::check::{self, perhaps};
 use crate::pull::connector::file::Parameter;
 use crate::pull::connector::problem::Level;
 use serde_json::{Map, Value};
@@ -23,13 +23,18 @@ impl Builder<'_> {
             if !declared.contains_key(name) {
                 let known: Vec<String> = declared.keys().cloned().collect();
                 let remedy = match check::nearest(name, &known) {
-                    Some(meant) => format!("perhaps `{meant}` is meant"),
-                    None if known.is_empty() => "`with` needs `use`".to_owned(),
-                    None => format!("known: {}", known.join(", ")),
+                    Some(meant) => perhaps(meant),
+                    None if known.is_empty() => {
+                        ("`with` ne va pas sans `use`", "`with` needs `use`").into()
+                    }
+                    None => check::known_here(&known),
                 };
                 self.error(
                     &format!("with.{name}"),
-                    format!("the preset has no parameter `{name}`"),
+                    (
+                        format!("le préréglage n'a pas de paramètre `{name}`"),
+                        format!("the preset has no parameter `{name}`"),
+                    ),
                     remedy,
                 );
             }
@@ -51,12 +56,18 @@ impl Builder<'_> {
                     let example = parameter
                         .example
                         .as_deref()
-                        .map(|e| format!(", for example {e}"))
+                        .map(|e| (format!(", par exemple {e}"), format!(", for example {e}")))
                         .unwrap_or_default();
                     self.missing(
                         &format!("with.{name}"),
-                        format!("the parameter `{name}` is missing: {}", parameter.doc),
-                        format!("add `{name}` to `with`{example}"),
+                        (
+                            format!("il manque le paramètre `{name}` : {}", parameter.doc),
+                            format!("the parameter `{name}` is missing: {}", parameter.doc),
+                        ),
+                        (
+                            format!("ajoutez `{name}` à `with`{}", example.0),
+                            format!("add `{name}` to `with`{}", example.1),
+                        ),
                     );
                 }
                 None => {}
@@ -82,8 +93,8 @@ impl Builder<'_> {
                     for name in unknown {
                         self.missing(
                             key,
-                            format!("`${{{name}}}` is no parameter"),
-                            "declare it under [parameters], or write ${env:NAME} for a secret",
+                            (format!("`${{{name}}}` n'est pas un paramètre"), format!("`${{{name}}}` is no parameter")),
+                            ("déclarez-le sous [parameters], ou écrivez ${env:NOM} pour un secret", "declare it under [parameters], or write ${env:NAME} for a secret"),
                         );
                     }
                 }
@@ -105,8 +116,14 @@ impl Builder<'_> {
         let local = ["base_url", "token_url", "url"]
             .iter()
             .any(|key| given.get(key).and_then(Value::as_str).is_some_and(is_local));
-        let message = format!("the secret `{name}` stands in clear");
-        let remedy = format!("write {name} = {{ env = \"NAME\" }} or {{ file = \"PATH\" }}");
+        let message = (
+            format!("le secret `{name}` est écrit en clair"),
+            format!("the secret `{name}` stands in clear"),
+        );
+        let remedy = (
+            format!("écrivez {name} = {{ env = \"NOM\" }} ou {{ file = \"CHEMIN\" }}"),
+            format!("write {name} = {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"),
+        );
         let level = if local { Level::Warning } else { Level::Error };
         self.push(
             level,

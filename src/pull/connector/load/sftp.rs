@@ -18,8 +18,14 @@ impl Builder<'_> {
             if by_sftp {
                 self.error(
                     "source.auth",
-                    "an SFTP server wants a login",
-                    "write [source.auth] with kind = \"ssh\", user, and password or key",
+                    (
+                        "un serveur SFTP demande une identification",
+                        "an SFTP server wants a login",
+                    ),
+                    (
+                        "écrivez [source.auth] avec kind = \"ssh\", user, et password ou key",
+                        "write [source.auth] with kind = \"ssh\", user, and password or key",
+                    ),
                 );
             }
             return;
@@ -27,16 +33,28 @@ impl Builder<'_> {
         if !by_sftp {
             self.error(
                 "source.auth.kind",
-                "a login by SSH serves an sftp:// address only",
-                "url = \"sftp://…\", or another kind of auth",
+                (
+                    "une identification par SSH ne sert qu'à une adresse sftp://",
+                    "a login by SSH serves an sftp:// address only",
+                ),
+                (
+                    "url = \"sftp://…\", ou une autre forme d'identification",
+                    "url = \"sftp://…\", or another kind of auth",
+                ),
             );
             return;
         }
         if password.is_none() && key.is_none() {
             self.error(
                 "source.auth",
-                "neither `password` nor `key` is set",
-                "add key = { file = \"PATH\" } or password = { env = \"NAME\" }",
+                (
+                    "ni `password` ni `key` n'est donné",
+                    "neither `password` nor `key` is set",
+                ),
+                (
+                    "ajoutez key = { file = \"CHEMIN\" } ou password = { env = \"NOM\" }",
+                    "add key = { file = \"PATH\" } or password = { env = \"NAME\" }",
+                ),
             );
         }
         for (name, text) in [
@@ -47,24 +65,33 @@ impl Builder<'_> {
             if text.as_ref().is_some_and(|text| !text.has_secret()) {
                 self.error(
                     &format!("source.auth.{name}"),
-                    "the secret stands in clear",
-                    format!("write {name} = {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"),
+                    ("le secret est écrit en clair", "the secret stands in clear"),
+                    (
+                        format!("écrivez {name} = {{ env = \"NOM\" }} ou {{ file = \"CHEMIN\" }}"),
+                        format!("write {name} = {{ env = \"NAME\" }} or {{ file = \"PATH\" }}"),
+                    ),
                 );
             }
         }
         let Some(keys) = host_key else {
             self.warning(
                 "source.auth",
-                "the server's key is not pinned: its first run will be refused and say which key it shows",
-                "compare that with what the service says, then add host_key = \"SHA256:…\"",
+                ("la clé du serveur n'est pas fixée : la première lecture sera refusée et dira quelle clé il montre", "the server's key is not pinned: its first run will be refused and say which key it shows"),
+                ("comparez-la à celle que donne le service, puis ajoutez host_key = \"SHA256:…\"", "compare that with what the service says, then add host_key = \"SHA256:…\""),
             );
             return self.check_file_by_sftp(source);
         };
         for key in keys.as_slice().iter().filter(|key| !is_host_key(key)) {
             self.error(
                 "source.auth.host_key",
-                format!("`{key}` is neither a fingerprint nor a public key"),
-                "for example SHA256:… as `ssh-keygen -lf` writes it, or ssh-ed25519 AAAA…",
+                (
+                    format!("`{key}` n'est ni une empreinte ni une clé publique"),
+                    format!("`{key}` is neither a fingerprint nor a public key"),
+                ),
+                (
+                    "par exemple SHA256:… comme `ssh-keygen -lf` l'écrit, ou ssh-ed25519 AAAA…",
+                    "for example SHA256:… as `ssh-keygen -lf` writes it, or ssh-ed25519 AAAA…",
+                ),
             );
         }
         self.check_file_by_sftp(source);
@@ -83,8 +110,11 @@ impl Builder<'_> {
         for (key, _) in set.into_iter().filter(|(_, set)| *set) {
             self.error(
                 key,
-                "a file that is fetched by SFTP has none",
-                "leave it out",
+                (
+                    "un fichier lu par SFTP n'en a pas",
+                    "a file that is fetched by SFTP has none",
+                ),
+                ("retirez-le", "leave it out"),
             );
         }
     }
