@@ -73,7 +73,7 @@ pub fn connector(
 }
 
 /// A problem that ends the command.
-pub fn refusal(problem: FileProblem) -> anyhow::Error {
+pub fn refusal(problem: Box<FileProblem>) -> anyhow::Error {
     anyhow::anyhow!("{problem}")
 }
 

@@ -13,7 +13,7 @@ pub fn load(settings: &Settings, before: &Files) -> Files {
         Err(problem) => (Catalogue::embedded(), Some(problem)),
     };
     let mut files = before.reload(&settings.paths.connectors, &settings.members(), &catalogue);
-    files.problems.extend(problem);
+    files.problems.extend(problem.map(|problem| *problem));
     files
 }
 
@@ -21,21 +21,23 @@ pub fn load(settings: &Settings, before: &Files) -> Files {
 ///
 /// # Errors
 /// The operator's folder cannot be read.
-pub fn catalogue(settings: &Settings) -> Result<Catalogue, FileProblem> {
+pub fn catalogue(settings: &Settings) -> Result<Catalogue, Box<FileProblem>> {
     let Some(folder) = &settings.paths.catalogue else {
         return Ok(Catalogue::embedded());
     };
-    Catalogue::with_folder(folder).map_err(|error| FileProblem {
-        level: Level::Error,
-        file: folder.display().to_string(),
-        line: None,
-        key: String::new(),
-        message: {
-            let why = crate::telemetry::chain(&error);
-            let french = format!("le dossier des préréglages ne peut pas être lu : {why}");
-            (french, why).into()
-        },
-        remedy: ("vérifiez paths.catalogue", "check paths.catalogue").into(),
+    Catalogue::with_folder(folder).map_err(|error| {
+        Box::new(FileProblem {
+            level: Level::Error,
+            file: folder.display().to_string(),
+            line: None,
+            key: String::new(),
+            message: {
+                let why = crate::telemetry::chain(&error);
+                let french = format!("le dossier des préréglages ne peut pas être lu : {why}");
+                (french, why).into()
+            },
+            remedy: ("vérifiez paths.catalogue", "check paths.catalogue").into(),
+        })
     })
 }
 
