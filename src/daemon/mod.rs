@@ -3,6 +3,7 @@
 pub mod alerts;
 mod cluster;
 mod consumers;
+mod duplicates;
 mod engine;
 pub mod files;
 pub mod health;

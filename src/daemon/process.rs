@@ -3,7 +3,7 @@
 use super::alerts::Alerts;
 use super::consumers::ConsumerFiles;
 use super::profiles::ProfileFiles;
-use super::{Hub, Role, Roles, health, pulling, server, shutdown};
+use super::{Hub, Role, Roles, duplicates, health, pulling, server, shutdown};
 use crate::fetch::{FetchSettings, Fetcher};
 use crate::model::ConnectorName;
 use crate::publish::{self, DropFolder, Webhooks};
@@ -233,7 +233,7 @@ async fn serve(
         rabbit: hub.rabbit.clone(),
         stop: stop.clone(),
     };
-    let router: Router = publish::router(publish.clone())
+    let router: Router = publish::router_with(publish.clone(), duplicates::routes(Arc::clone(hub)))
         .merge(health::router(health))
         .merge(super::ingest::router(Arc::clone(hub)));
     {

@@ -23,6 +23,7 @@ mod merge;
 #[cfg(test)]
 mod properties;
 mod questions;
+mod review;
 mod ruling;
 mod scorecard;
 pub mod signals;
@@ -35,6 +36,7 @@ mod text;
 pub use derive::{derive, may_join};
 pub use features::Features;
 pub use questions::{Agreement, Answer, Question, agreement, questions};
+pub use review::{Ad, Explanation, QuestionRow, QuestionState, Review, Verdict};
 pub use scorecard::{
     Bands, FitRecord, SCORECARD, Scorecard, WeightFile, WeightsError, in_french, probability,
 };

@@ -6,6 +6,8 @@ use super::scorecard::SCORECARD;
 use super::{compare, promise, worth_asking};
 use crate::model::{Decision, Edge, Outcome, PostingId, StoredPosting, VacancyId};
 use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Two vacancies of which the machine is not sure.
@@ -35,8 +37,9 @@ pub enum Answer {
 }
 
 /// How often people and the machine were of one mind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Agreement {
+    /// The machine would have said the same.
     pub agreed: usize,
     pub contradicted: usize,
     /// The machine had asked.

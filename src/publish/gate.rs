@@ -1,5 +1,5 @@
 //! Who may see the administration's pages: whoever has the key, or, where no key is set, who sits
-//! at the machine itself.
+//! at the machine itself. Its API answers to the key alone.
 
 use super::{
     Publish,
@@ -50,6 +50,33 @@ pub async fn guard(State(publish): State<Publish>, request: Request, next: Next)
             "Basic realm=\"Passerelle\", charset=\"UTF-8\"",
         );
     }
+    response
+}
+
+/// Lets a request of the API through: only with `Authorization: Bearer KEY`.
+pub async fn bearer(State(publish): State<Publish>, request: Request, next: Next) -> Response {
+    let Some(wanted) = publish.settings().admin_key else {
+        return Problem::new(StatusCode::FORBIDDEN, Some("no-admin-key"), "Forbidden")
+            .detail("The hub is administered with a key: set server.admin_key in the settings.")
+            .into_response();
+    };
+    let given = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, key)| blake3::hash(key.trim().as_bytes()));
+    // Hashes are compared in constant time.
+    if given == Some(wanted) {
+        let mut response = next.run(request).await;
+        put(response.headers_mut(), header::CACHE_CONTROL, "no-store");
+        return response;
+    }
+    let mut response = Problem::new(StatusCode::UNAUTHORIZED, None, "Unauthorized")
+        .detail("Send the hub's administration key: Authorization: Bearer KEY.")
+        .into_response();
+    put(response.headers_mut(), header::WWW_AUTHENTICATE, "Bearer");
     response
 }
 

@@ -32,6 +32,7 @@ mod text;
 mod web;
 mod webhooks;
 
+pub use api::Params;
 pub use consumers::{Consumer, Consumers};
 pub use export::{
     Blocker, Decided, Export, ExportError, ExportHold, Preflight, PreflightItem, Profile,
@@ -39,9 +40,10 @@ pub use export::{
 };
 pub use kit::{Collection, Kit, KitError, KitOptions, Post};
 pub use quota::{Anonymous, Quota};
+pub use respond::{ParameterError, Problem};
 pub use settings::PublishSettings;
 pub use sink::DropFolder;
 use state::Vintage;
 pub use state::{PublicState, Publish, PublishError};
-pub use web::router;
+pub use web::{router, router_with};
 pub use webhooks::{Seal, Webhooks};

@@ -169,16 +169,22 @@ impl Problem {
     }
 
     pub fn bad_request(errors: Vec<ParameterError>) -> Self {
-        let mut problem = Self::new(
-            StatusCode::BAD_REQUEST,
-            Some("bad-parameter"),
-            "A parameter cannot be used",
-        );
-        problem.0.detail = errors
+        let slug = Some("bad-parameter");
+        Self::new(StatusCode::BAD_REQUEST, slug, "A parameter cannot be used").of(errors)
+    }
+
+    /// A body that was read and cannot be used; each error says what was expected.
+    pub fn unprocessable(errors: Vec<ParameterError>) -> Self {
+        let status = StatusCode::UNPROCESSABLE_ENTITY;
+        Self::new(status, None, "The body cannot be used").of(errors)
+    }
+
+    fn of(mut self, errors: Vec<ParameterError>) -> Self {
+        self.0.detail = errors
             .first()
             .map(|e| format!("{}: {}", e.parameter, e.message));
-        problem.0.errors = errors;
-        problem
+        self.0.errors = errors;
+        self
     }
 
     pub fn not_found(what: &str) -> Self {

@@ -22,7 +22,7 @@ pub struct PublishSettings {
     /// Words mixed into cursors, so that only this hub's own cursors are accepted. Every node of a
     /// hub needs the same; it protects no secret.
     pub cursor_key: String,
-    /// blake3 of the key that administers webhooks; without it nobody does.
+    /// blake3 of the key that administers webhooks and duplicates; without it nobody does.
     pub admin_key: Option<blake3::Hash>,
     /// Who reads the API with a key.
     pub consumers: Consumers,

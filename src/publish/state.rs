@@ -101,6 +101,8 @@ pub enum PublishError {
     Kit(#[from] KitError),
     #[error("could not update the search index")]
     Index(#[source] anyhow::Error),
+    #[error("the work on an answer ended early")]
+    Task(#[source] tokio::task::JoinError),
 }
 
 /// Publishing: cheap to clone, one for all routes and sinks of a process.

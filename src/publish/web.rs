@@ -1,6 +1,6 @@
 //! The router: routes, and what every answer has in common.
 
-use super::{Publish, api, consumers, export, feeds, kit, portal, quota, respond, webhooks};
+use super::{Publish, api, consumers, export, feeds, gate, kit, portal, quota, respond, webhooks};
 use axum::{
     Router,
     body::Body,
@@ -20,8 +20,18 @@ use tower_http::{
 /// An answer takes at most that long to begin; a long poll is the longest.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// All public routes; other routers (health, metrics, admin) merge with it.
+/// All public routes; other routers (health, metrics, ingest) merge with it.
 pub fn router(publish: Publish) -> Router {
+    router_with(publish, Router::new())
+}
+
+/// As [`router`], with routes of `/api/v1` that the administration's key opens: they answer as all
+/// others do, and come after the guard.
+pub fn router_with(publish: Publish, administration: Router<Publish>) -> Router {
+    let administration = administration.layer(middleware::from_fn_with_state(
+        publish.clone(),
+        gate::bearer,
+    ));
     let open = Router::new()
         .merge(api::routes())
         .merge(feeds::routes())
@@ -57,6 +67,7 @@ pub fn router(publish: Publish) -> Router {
         .merge(portal::routes())
         .merge(kit::routes(&publish))
         .merge(webhooks::routes(&publish))
+        .merge(administration)
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(conditional))
         .layer(TimeoutLayer::with_status_code(

@@ -66,9 +66,9 @@ pub struct Server {
     /// The address under which the outside world reaches it, for the links in feeds and exports.
     /// Default: `http://` and `listen`.
     pub public_url: Option<String>,
-    /// The key that administers webhooks (`Authorization: Bearer KEY`), and the password of the
-    /// pages under `/admin/`. Without it nobody administers webhooks, and those pages are shown on
-    /// this machine alone.
+    /// The key that administers webhooks and duplicates (`Authorization: Bearer KEY`), and the password
+    /// of the pages under `/admin/`. Without it nobody administers them, and those pages are shown on this
+    /// machine alone.
     pub admin_key: Option<Secret>,
     /// The key that seals the secrets of webhooks in the store. Default: `admin_key`.
     pub secrets_key: Option<Secret>,

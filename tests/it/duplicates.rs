@@ -2,11 +2,13 @@
 //! pairs, through the program.
 
 use crate::support::feeds::{Answer, Feeds};
-use crate::support::hub::{Hub, corpus};
+use crate::support::hub::{Hub, Served, client, corpus};
 use crate::support::offers;
 use passerelle::dedupe::evaluate::{evaluate, france_travail, labelled, pairs};
+use passerelle::store::Store;
 use serde_json::{Value, json};
 use std::fs::File;
+use std::time::{Duration, Instant};
 
 /// Figures of the shipped rules on the synthetic corpus; they were fitted on it with other names,
 /// so what this test keeps is that no change of rules makes them worse unseen.
@@ -218,4 +220,150 @@ async fn people_join_part_and_take_it_back() {
     let unknown = "00000000-0000-4000-8000-000000000000";
     let refused = hub.run(&["duplicates", "explain", one, unknown]);
     assert_eq!(refused.status.code(), Some(1));
+}
+
+const KEY: &str = "a-key-for-tests-only";
+
+/// Asks `/api/v1/duplicates` with the administration's key: a body is posted.
+async fn ask(served: &Served, path: &str, body: Option<Value>) -> (u16, Value) {
+    let address = format!("{}/api/v1/duplicates{path}", served.base);
+    let request = match body {
+        None => client().get(address),
+        Some(body) => client().post(address).body(body.to_string()),
+    };
+    let reply = request.bearer_auth(KEY).send().await.unwrap();
+    let status = reply.status().as_u16();
+    if status >= 400 {
+        assert_eq!(reply.headers()["content-type"], "application/problem+json");
+    }
+    let text = reply.text().await.unwrap();
+    (status, serde_json::from_str(&text).unwrap())
+}
+
+/// Waits until so many vacancies are public; a hub that never has them ends the test.
+async fn until(served: &Served, count: u64) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let page = served.json("/api/v1/vacancies").await;
+        if page["total"] == count {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not {count}: {}", page["total"]);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_review_lists_explains_and_answers() {
+    let feeds = Feeds::start();
+    feeds.set("/jobs", Answer::json(&offers::json(&offers::some(3))));
+    let mut hub = Hub::new();
+    hub.envs
+        .push(("PASSERELLE__SERVER__ADMIN_KEY".into(), KEY.into()));
+    hub.member("essai", "id = \"essai\"\nname = \"Résidence d'essai\"\n");
+    hub.connector(
+        "essai",
+        &offers::json_connector("essai", &feeds.url("/jobs")),
+    );
+    hub.sync();
+    let before = hub.published().await;
+    let ids: Vec<String> = hub
+        .vacancies()
+        .await
+        .iter()
+        .map(|v| v["id"].as_str().unwrap().to_owned())
+        .collect();
+    // The newest word holds: the clock goes on between two.
+    hub.write("clock", "2026-11-02T09:00:00Z");
+    hub.clock = format!("FILE:{}", hub.path("clock").display());
+    let served = hub.serve();
+    let pair = format!("/{}/{}", ids[0], ids[1]);
+    let say = async |pair: &str, answer: &str, minute: u32| {
+        hub.write("clock", &format!("2026-11-02T09:{minute:02}:00Z"));
+        let body = json!({ "answer": answer, "by": "Jeanne", "why": "vu" });
+        let (status, decision) = ask(&served, pair, Some(body)).await;
+        assert_eq!(status, 200, "{decision}");
+        assert_eq!(
+            (&decision["kind"], &decision["who"], &decision["why"]),
+            (&json!(answer), &json!("Jeanne"), &json!("vu"))
+        );
+    };
+
+    for path in [
+        "/api/v1/duplicates".into(),
+        format!("/api/v1/duplicates{pair}"),
+    ] {
+        let refused = served.get(&path).await;
+        assert_eq!(refused.status(), 401);
+        assert_eq!(refused.headers()["www-authenticate"], "Bearer");
+    }
+    let (status, list) = ask(&served, "", None).await;
+    assert_eq!(status, 200);
+    assert_eq!(list["items"], json!([]), "two lone ads are not asked about");
+
+    let (status, explained) = ask(&served, &pair, None).await;
+    assert_eq!(status, 200);
+    let printed = hub.lines(&["duplicates", "explain", &ids[0], &ids[1], "--json"]);
+    assert_eq!(explained, printed[0], "as the command line says it");
+    assert_eq!(explained["together"], false);
+    assert!(explained["weight"].as_i64().unwrap() < 0);
+    assert_eq!(
+        explained["evidence"].as_array().unwrap().len(),
+        explained["evidence_fr"].as_array().unwrap().len()
+    );
+    for (ad, id) in explained["ads"].as_array().unwrap().iter().zip(&ids) {
+        assert_eq!(ad["id"], *id);
+        assert_eq!(ad["connector"], "essai");
+        assert!(ad["title"].is_string() && ad["live"] == true, "{ad}");
+        assert!(ad["places"][0]["name"].is_string(), "{ad}");
+    }
+
+    say(&pair, "same", 1).await;
+    until(&served, 2).await;
+    let (_, explained) = ask(&served, &pair, None).await;
+    assert_eq!(explained["together"], true);
+    assert_eq!(explained["decisions"][0]["who"], "Jeanne");
+
+    say(&pair, "unsure", 2).await;
+    until(&served, 3).await;
+    assert_eq!(hub.published().await, before, "as if nothing had been said");
+
+    say(&pair, "different", 3).await;
+    say(&format!("/{}/{}", ids[2], ids[1]), "different", 4).await;
+    let (_, list) = ask(&served, "?all=true", None).await;
+    let printed = hub.lines(&["duplicates", "list", "--all", "--json"]);
+    assert_eq!(list["items"], json!(printed), "as the command line says it");
+    assert_eq!((&list["total"], &list["open"]), (&json!(2), &json!(0)));
+    assert_eq!(
+        list["agreement"],
+        json!({ "agreed": 2, "contradicted": 0, "asked": 0 })
+    );
+    let (_, list) = ask(&served, "?all=true&limit=1", None).await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    assert_eq!(list["total"], 2, "those left off are counted");
+
+    let unknown = format!("/{}/00000000-0000-4000-8000-000000000000", ids[0]);
+    let twice = format!("/{0}/{0}", ids[0]);
+    let same = || Some(json!({ "answer": "same" }));
+    for (path, body, wanted, says) in [
+        ("?limit=0", None, 400, "from 1 to 1000"),
+        ("?tout=1", None, 400, "unknown parameter"),
+        (unknown.as_str(), None, 404, "there is no offer 0000"),
+        (unknown.as_str(), same(), 404, "there is no offer 0000"),
+        ("/a/b", same(), 404, "there is no offer a"),
+        (twice.as_str(), None, 422, "give the ids of two"),
+        (twice.as_str(), same(), 422, "give the ids of two"),
+        (
+            pair.as_str(),
+            Some(json!({ "answer": "yes" })),
+            422,
+            "one of: same, different, unsure",
+        ),
+    ] {
+        let (status, problem) = ask(&served, path, body).await;
+        assert_eq!(status, wanted, "{path}: {problem}");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(says), "{path}: {problem}");
+    }
+    assert_eq!(hub.store().decisions().await.unwrap().len(), 4);
 }

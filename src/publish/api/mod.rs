@@ -11,7 +11,8 @@ mod vacancies;
 
 pub(super) use changes::{Item, expired, floor, item};
 pub(super) use cursor::{Codec, Refused};
-pub(super) use params::{MOST_Q, Params, filter, fingerprint};
+pub use params::Params;
+pub(super) use params::{MOST_Q, filter, fingerprint};
 pub(super) use snapshot::{COUNT, CURSOR};
 pub(super) use vacancies::{Found, find, moved};
 

@@ -4,7 +4,8 @@ mod writing;
 
 use super::{network::Member, params};
 use crate::{
-    model::{TombstoneReason, Vacancy},
+    dedupe::{Explanation, Review},
+    model::{Decision, TombstoneReason, Vacancy},
     publish::{
         Publish, PublishError,
         index::Dimension,
@@ -180,7 +181,7 @@ pub const PROBLEMS: [(&str, u16, &str); 6] = [
     (
         "no-admin-key",
         403,
-        "The hub has no administration key, so that nobody administers webhooks: `server.admin_key` in its settings.",
+        "The hub has no administration key, so that nobody administers webhooks and duplicates: `server.admin_key` in its settings.",
     ),
     (
         "unknown-key",
@@ -387,6 +388,7 @@ pub fn description(publish: &Publish) -> Value {
         );
     }
     paths.extend(writing::webhook_paths());
+    paths.extend(writing::duplicate_paths());
     paths.extend(writing::push_path());
     let settings = publish.settings();
     value!({
@@ -538,6 +540,9 @@ fn schemas() -> Value {
     add("Member", Member::json_schema(&mut generator));
     add("Webhook", View::json_schema(&mut generator));
     add("Delivery", Attempt::json_schema(&mut generator));
+    add("Review", Review::json_schema(&mut generator));
+    add("Explanation", Explanation::json_schema(&mut generator));
+    add("Decision", Decision::json_schema(&mut generator));
     add(
         "TombstoneReason",
         TombstoneReason::json_schema(&mut generator),

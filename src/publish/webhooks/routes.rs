@@ -7,15 +7,16 @@ use crate::{
         Publish, PublishError,
         api::expired,
         consumers::Part,
+        gate,
         respond::{ParameterError, Problem, put},
     },
 };
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, Request, State},
+    extract::{DefaultBodyLimit, Path, State},
     http::{StatusCode, header},
-    middleware::{self, Next},
+    middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -40,32 +41,10 @@ pub fn routes(publish: &Publish) -> Router<Publish> {
         .route("/api/v1/webhooks/{id}/deliveries", get(deliveries))
         .route("/api/v1/webhooks/{id}/replay", post(replay))
         .layer(DefaultBodyLimit::max(MOST_BYTES))
-        .layer(middleware::from_fn_with_state(publish.clone(), guard))
-}
-
-/// Only with `Authorization: Bearer KEY`.
-async fn guard(State(publish): State<Publish>, request: Request, next: Next) -> Response {
-    let Some(wanted) = publish.settings().admin_key else {
-        return Problem::new(StatusCode::FORBIDDEN, Some("no-admin-key"), "Forbidden")
-            .detail("Webhooks are administered with a key: set server.admin_key in the settings.")
-            .into_response();
-    };
-    let given = request
-        .headers()
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split_once(' '))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, key)| blake3::hash(key.trim().as_bytes()));
-    // Hashes are compared in constant time.
-    if given == Some(wanted) {
-        return next.run(request).await;
-    }
-    let mut response = Problem::new(StatusCode::UNAUTHORIZED, None, "Unauthorized")
-        .detail("Send the hub's administration key: Authorization: Bearer KEY.")
-        .into_response();
-    put(response.headers_mut(), header::WWW_AUTHENTICATE, "Bearer");
-    response
+        .layer(middleware::from_fn_with_state(
+            publish.clone(),
+            gate::bearer,
+        ))
 }
 
 /// An endpoint as its administrator sees it: without secrets.

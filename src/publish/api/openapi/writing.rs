@@ -1,4 +1,4 @@
-//! What the API takes: offers that sources send, and the administration of webhooks.
+//! What the API takes: offers that sources send, and the administration of webhooks and duplicates.
 
 use serde_json::{Map, Value, json as value};
 
@@ -183,5 +183,90 @@ pub fn webhook_paths() -> Map<String, Value> {
             true,
         ),
     }));
+    paths
+}
+
+/// What people are asked about duplicates, and what they answer.
+pub fn duplicate_paths() -> Map<String, Value> {
+    let problem = |text: &str| {
+        value!({
+            "description": text,
+            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+        })
+    };
+    let operation = |name: &str, summary: &str, answer: &str| {
+        let schema = value!({ "$ref": format!("#/components/schemas/{answer}") });
+        value!({
+            "operationId": name, "summary": summary, "security": [{ "admin": [] }],
+            "responses": {
+                "200": { "description": "Done.", "content": { "application/json": { "schema": schema } } },
+                "400": problem("Refused; `errors` names each parameter that is wrong."),
+                "401": problem("The administration key is missing or wrong."),
+                "403": problem("The hub has no administration key."),
+                "503": problem("The hub cannot answer just now."),
+            },
+        })
+    };
+    let of_pair = |mut operation: Value| {
+        let id = |name: &str| {
+            value!({
+                "name": name, "in": "path", "required": true,
+                "description": "The id of a vacancy or of one of its postings.",
+                "schema": { "type": "string", "format": "uuid" },
+            })
+        };
+        operation["parameters"] = value!([id("one"), id("other")]);
+        operation["responses"]["404"] = problem("There is no such offer.");
+        operation["responses"]["422"] = problem(
+            "One offer twice, or a body that cannot be used: `errors` says what was expected.",
+        );
+        operation
+    };
+    let mut list = operation(
+        "listDuplicates",
+        "What waits for an answer: pairs of vacancies that may be one, the weightiest first; and how often people and the machine agreed.",
+        "Review",
+    );
+    list["parameters"] = value!([
+        {
+            "name": "all", "in": "query",
+            "description": "Answered questions too, and those on which little hangs.",
+            "schema": { "type": "string", "enum": ["true", "false"] },
+        },
+        {
+            "name": "limit", "in": "query",
+            "description": "Questions of one answer; `total` says how many there are.",
+            "schema": { "type": "integer", "minimum": 1, "maximum": 1000, "default": 100 },
+        },
+    ]);
+    let mut decide = of_pair(operation(
+        "decideDuplicate",
+        "What a person says of the two; the newest word holds, and the pipeline acts on it at once. `unsure` takes an answer back.",
+        "Decision",
+    ));
+    decide["responses"]["413"] = value!({ "description": "The body has more than 64 kB." });
+    decide["requestBody"] = value!({ "required": true, "content": { "application/json": { "schema": {
+        "type": "object",
+        "required": ["answer"],
+        "properties": {
+            "answer": { "type": "string", "enum": ["same", "different", "unsure"] },
+            "by": { "type": "string", "maxLength": 200, "description": "Who says so." },
+            "why": { "type": "string", "maxLength": 2000, "description": "The reason, for whoever looks at it later." },
+        },
+        "additionalProperties": false,
+    } } } });
+    let mut paths = Map::new();
+    paths.insert("/api/v1/duplicates".into(), value!({ "get": list }));
+    paths.insert(
+        "/api/v1/duplicates/{one}/{other}".into(),
+        value!({
+            "get": of_pair(operation(
+                "explainDuplicate",
+                "What the machine says of two postings, why, and what people said.",
+                "Explanation",
+            )),
+            "post": decide,
+        }),
+    );
     paths
 }
