@@ -1,7 +1,8 @@
 //! Stage two: verdicts on pairs, clusters, vacancies and their changes.
 //!
-//! First, without a lock, what candidates are judged by is read; then, under the hub-wide lock,
-//! they are looked for again and judged, and the batch is written as one commit.
+//! First, where other workers want the hub-wide lock too, what candidates are judged by is read
+//! without it; then, under the lock, they are looked for again and judged, and the batch is written
+//! as one commit.
 
 use super::component::{Component, Gathered};
 use super::normalise::{refuse, wanted};
@@ -16,22 +17,32 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 use tokio::task::spawn_blocking;
 
 /// Postings whose candidates are compared at a time.
 const AT_ONCE: usize = 100;
+/// A lock that takes longer to come is held by another worker.
+const CONTENDED: Duration = Duration::from_millis(20);
 
 pub(super) type Postings = BTreeMap<PostingId, Arc<StoredPosting>>;
 
 pub(super) struct Dedupe {
     hub: Hub,
     verdicts: Verdicts,
+    /// Whether others wanted the lock when it was taken last.
+    contended: AtomicBool,
 }
 
 impl Dedupe {
     pub fn new(hub: Hub, known: Known) -> Self {
         let verdicts = Verdicts::new(hub.rules, known);
-        Self { hub, verdicts }
+        Self {
+            hub,
+            verdicts,
+            contended: AtomicBool::new(true),
+        }
     }
 
     /// Reads what the batch's candidates are judged by, so that little is left under the lock.
@@ -130,13 +141,15 @@ impl Worker for Dedupe {
         let mut exceptions = Exceptions::new();
         let wanted = wanted(events, &mut exceptions);
         let ids: Vec<PostingId> = wanted.keys().copied().collect();
-        let exclusive = self.hub.bus.exclusive();
-        // Nobody waits for the lock where one process has it.
-        if !exclusive {
+        // Where nobody else wants the lock, reading twice would only cost.
+        if !self.hub.bus.exclusive() && self.contended.load(Ordering::Relaxed) {
             self.read_ahead(&ids).await?;
         }
         crate::fault::barrier("dedupe.candidates").await;
+        let asked = Instant::now();
         let mut tx = self.hub.store.lock_public().await?;
+        let contended = asked.elapsed() > CONTENDED;
+        self.contended.store(contended, Ordering::Relaxed);
         let loaded = tx.load_normalised(&ids).await?;
         let due: Vec<StoredPosting> = loaded
             .into_iter()

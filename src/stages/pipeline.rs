@@ -244,13 +244,14 @@ impl Pipeline {
                 );
             }
         }
-        self.end(stage, ended, cancel).await;
-        self.done[stage as usize].fetch_add(count, Ordering::Relaxed);
+        // What the commit has written is on its way while its causes are ended.
         match stage {
             Stage::Normalise => self.hub.bus.wake(Stage::Dedupe),
             Stage::Dedupe => self.hub.bus.wake(Stage::Publish),
             Stage::Publish => {}
         }
+        self.end(stage, ended, cancel).await;
+        self.done[stage as usize].fetch_add(count, Ordering::Relaxed);
     }
 }
 

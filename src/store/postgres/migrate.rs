@@ -16,7 +16,7 @@ struct Migration {
 }
 
 /// In order; the number of the last is the schema version that this program knows.
-const MIGRATIONS: [Migration; 4] = [
+const MIGRATIONS: [Migration; 5] = [
     Migration {
         sql: include_str!("migrations/0001.sql"),
         needs: 1,
@@ -31,6 +31,10 @@ const MIGRATIONS: [Migration; 4] = [
     },
     Migration {
         sql: include_str!("migrations/0004.sql"),
+        needs: 1,
+    },
+    Migration {
+        sql: include_str!("migrations/0005.sql"),
         needs: 1,
     },
 ];
