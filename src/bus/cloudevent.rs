@@ -50,6 +50,15 @@ pub fn encode(event: &Event) -> Vec<u8> {
     serde_json::to_vec(&envelope).unwrap_or_default()
 }
 
+/// The event of a parked message: as the store keeps events, or with the bytes that came from the
+/// broker, which this program may know although the one that parked them did not.
+///
+/// # Errors
+/// Neither of the two; the error is that of the store's form.
+pub fn decode_parked(body: &[u8]) -> Result<Event, serde_json::Error> {
+    serde_json::from_slice(body).or_else(|error| decode(body).map_err(|_| error))
+}
+
 /// The event of a message body.
 ///
 /// # Errors
@@ -91,6 +100,11 @@ mod tests {
     fn an_event_survives_the_wire() {
         let event = event();
         assert_eq!(decode(&encode(&event)).unwrap(), event);
+        // Parked, it is read in either form.
+        assert_eq!(decode_parked(&encode(&event)).unwrap(), event);
+        let stored = serde_json::to_vec(&event).unwrap();
+        assert_eq!(decode_parked(&stored).unwrap(), event);
+        assert!(decode_parked(b"\xff").is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `parked`: messages that could not be processed after their retries.
 
 use super::{Exit, Who, out, table};
+use crate::bus::cloudevent;
 use crate::daemon::Hub;
 use crate::model::{Event, MessageId, Stage};
 use crate::store::{Parked as Message, StoreError};
@@ -55,7 +56,7 @@ struct Row<'a> {
 
 impl<'a> Row<'a> {
     fn new(message: &'a Message) -> Self {
-        let event: Option<Event> = serde_json::from_slice(&message.body).ok();
+        let event = cloudevent::decode_parked(&message.body).ok();
         Self {
             id: message.id,
             stage: message.stage,
@@ -144,13 +145,21 @@ async fn show(hub: &Hub, id: &str, json: bool) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The store's form of an event whose bytes came from the broker; `None` where they are in it already,
+/// or are of a kind that this program does not know either.
+fn known(body: &[u8]) -> Option<Vec<u8>> {
+    let event = cloudevent::decode(body).ok()?;
+    serde_json::to_vec(&event).ok()
+}
+
 async fn retry(hub: &Hub, id: &str, edited: Option<PathBuf>) -> anyhow::Result<Exit> {
     let now = hub.clock.now();
     if id == "all" {
         let mut count = 0_u64;
         let mut stay = Vec::new();
         for message in hub.store.parked().await? {
-            match hub.store.retry_parked(message.id, None, now).await {
+            let body = known(&message.body);
+            match hub.store.retry_parked(message.id, body, now).await {
                 Ok(went) => count += u64::from(went),
                 // Such as an undecodable one: the others go all the same.
                 Err(StoreError::Permanent { why, .. }) => {
@@ -171,11 +180,11 @@ async fn retry(hub: &Hub, id: &str, edited: Option<PathBuf>) -> anyhow::Result<E
     }
     let message = find(hub, id).await?;
     let body = match edited {
-        None => None,
+        None => known(&message.body),
         Some(path) => {
             let body = std::fs::read(&path)
                 .with_context(|| format!("{} cannot be read", path.display()))?;
-            let event: Event = serde_json::from_slice(&body)
+            let event = cloudevent::decode_parked(&body)
                 .with_context(|| format!("{} is no event", path.display()))?;
             if event.kind.stage() != message.stage {
                 bail!(
@@ -185,7 +194,7 @@ async fn retry(hub: &Hub, id: &str, edited: Option<PathBuf>) -> anyhow::Result<E
                     message.stage.name()
                 );
             }
-            Some(body)
+            Some(serde_json::to_vec(&event)?)
         }
     };
     if !hub.store.retry_parked(message.id, body, now).await? {

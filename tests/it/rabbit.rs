@@ -402,7 +402,7 @@ async fn refusals_at_start_are_named_and_end_the_start() {
         .unwrap();
     let message = start(broker.url.clone()).await;
     assert!(
-        message.contains("rabbitmqctl delete_queue passerelle.dedupe"),
+        message.contains("delete_queue passerelle.dedupe"),
         "{message}"
     );
 }

@@ -25,7 +25,7 @@ use crate::model::{Clock, Stage};
 use crate::store::{DynStore, Settlement, SettlementOutcome};
 use async_trait::async_trait;
 use outstanding::Outstanding;
-use publisher::{Outgoing, Published, Publisher};
+use publisher::{Outgoing, Published, Publisher, WhileBlocked};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -176,7 +176,7 @@ impl RabbitBus {
             mandatory: true,
         };
         match publisher
-            .publish(std::slice::from_ref(&message))
+            .publish(std::slice::from_ref(&message), WhileBlocked::GivesUp)
             .await
             .pop()
         {

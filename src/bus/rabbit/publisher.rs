@@ -1,9 +1,11 @@
-//! Publishing with confirms: only `Ack(None)` is success, every wait has an end.
+//! Publishing with confirms: only `Ack(None)` is success, every wait has an end but that for the
+//! end of an alarm.
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Confirmation, Connection};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionStatus};
 use std::time::Duration;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 /// Our own count of failed deliveries; the broker's counts differ between its versions.
@@ -33,9 +35,19 @@ pub enum Published {
     Unknown(String),
 }
 
+/// What a publish does while the broker takes no messages (memory or disk alarm).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhileBlocked {
+    /// It waits for the end of the alarm, however long.
+    Waits,
+    /// It is given up after the time of a confirm.
+    GivesUp,
+}
+
 /// A channel in confirm mode.
 pub struct Publisher {
     channel: Channel,
+    connection: ConnectionStatus,
     window: usize,
     patience: Duration,
 }
@@ -54,16 +66,23 @@ impl Publisher {
             .await?;
         Ok(Self {
             channel,
+            connection: connection.status().clone(),
             window: window.max(1),
             patience,
         })
     }
 
-    /// Publishes in order, at most a window unconfirmed at a time; one outcome a message.
-    pub async fn publish(&self, messages: &[Outgoing]) -> Vec<Published> {
+    /// Publishes in order, at most a window unconfirmed at a time; one outcome a message. After a
+    /// window with an unknown outcome nothing more is sent.
+    pub async fn publish(&self, messages: &[Outgoing], blocked: WhileBlocked) -> Vec<Published> {
         let mut outcomes = Vec::with_capacity(messages.len());
         for window in messages.chunks(self.window) {
-            let deadline = Instant::now() + self.patience;
+            if outcomes.iter().any(|o| matches!(o, Published::Unknown(_))) {
+                let unsent = || Published::Unknown("not sent after another's failure".into());
+                outcomes.resize_with(messages.len(), unsent);
+                break;
+            }
+            let mut deadline = Instant::now() + self.patience;
             let mut confirms = Vec::with_capacity(window.len());
             for message in window {
                 let options = BasicPublishOptions {
@@ -71,17 +90,14 @@ impl Publisher {
                     ..Default::default()
                 };
                 // Under a memory alarm this call itself waits without end.
-                let sent = timeout_at(
-                    deadline,
-                    self.channel.basic_publish(
-                        message.exchange.into(),
-                        message.routing_key.as_str().into(),
-                        options,
-                        &message.body,
-                        properties(message),
-                    ),
-                )
-                .await;
+                let sending = self.channel.basic_publish(
+                    message.exchange.into(),
+                    message.routing_key.as_str().into(),
+                    options,
+                    &message.body,
+                    properties(message),
+                );
+                let sent = self.in_time(&mut deadline, blocked, sending).await;
                 confirms.push(match sent {
                     Ok(Ok(confirm)) => Ok(confirm),
                     Ok(Err(error)) => Err(error.to_string()),
@@ -91,7 +107,7 @@ impl Publisher {
             for confirm in confirms {
                 outcomes.push(match confirm {
                     Err(error) => Published::Unknown(error),
-                    Ok(confirm) => match timeout_at(deadline, confirm).await {
+                    Ok(confirm) => match self.in_time(&mut deadline, blocked, confirm).await {
                         Ok(Ok(Confirmation::Ack(None))) => Published::Confirmed,
                         Ok(Ok(Confirmation::Ack(Some(_)))) => Published::Returned,
                         Ok(Ok(Confirmation::Nack(_))) => Published::Refused,
@@ -105,6 +121,24 @@ impl Publisher {
             }
         }
         outcomes
+    }
+
+    /// The deadline moves on while the broker says that it is blocked, where that is waited for.
+    async fn in_time<F: Future>(
+        &self,
+        deadline: &mut Instant,
+        blocked: WhileBlocked,
+        answer: F,
+    ) -> Result<F::Output, Elapsed> {
+        tokio::pin!(answer);
+        loop {
+            match timeout_at(*deadline, &mut answer).await {
+                Err(_) if blocked == WhileBlocked::Waits && self.connection.blocked() => {
+                    *deadline = Instant::now() + self.patience;
+                }
+                ended => return ended,
+            }
+        }
     }
 }
 

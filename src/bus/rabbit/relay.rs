@@ -1,6 +1,7 @@
 //! From the outbox to the broker, oldest first. Many relays may run: leases keep them apart.
 
-use super::publisher::{Outgoing, Published, Publisher};
+use super::publisher::{Outgoing, Published, Publisher, WhileBlocked};
+use super::session::PATIENCE;
 use super::{RESEND_AFTER, Shared, topology};
 use crate::bus::cloudevent;
 use crate::model::Stage;
@@ -48,8 +49,11 @@ pub(super) async fn run(
                             "no queue takes the events of this stage: a binding is missing"
                         );
                     }
-                    if let Err(error) = topology::declare(&declaring, &shared.config.ladder).await {
-                        return format!("{error}: {}", error.source);
+                    let declared = topology::declare(&declaring, &shared.config.ladder);
+                    match tokio::time::timeout(PATIENCE, declared).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => return format!("{error}: {}", error.source),
+                        Err(_) => return "no answer to a declaration".to_owned(),
                     }
                     // A queue that was deleted has lost its consumers: a new session brings them.
                     return "a queue or binding was missing; it is declared again".to_owned();
@@ -89,7 +93,8 @@ async fn step(shared: &Shared, publisher: &Publisher, stage: Stage) -> Result<St
         return Ok(Step::default());
     }
     let messages: Vec<Outgoing> = leased.iter().map(outgoing).collect();
-    let outcomes = publisher.publish(&messages).await;
+    // Under an alarm they wait for its end: sent anew by another session they would come twice.
+    let outcomes = publisher.publish(&messages, WhileBlocked::Waits).await;
     let now = shared.clock.now();
     let mut step = Step::default();
     let settlements = leased

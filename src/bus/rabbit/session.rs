@@ -6,7 +6,7 @@ use super::publisher::{ATTEMPT_HEADER, Publisher};
 use super::{BusHealth, Shared, relay, topology};
 use crate::bus::{BusError, Delivery, cloudevent};
 use crate::model::Stage;
-use crate::store::{Parked, Settlement, SettlementOutcome};
+use crate::store::{Parked, Settlement, SettlementOutcome, StoreError};
 use futures::StreamExt;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
@@ -15,13 +15,15 @@ use lapin::{Connection, ConnectionProperties, Consumer, ErrorKind};
 use rand::Rng;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// For what a broker answers at once, if at all: its declarations, channels and consumers.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The two connections of a session, with the topology declared.
 pub(super) struct Session {
@@ -56,12 +58,7 @@ async fn connect_to(shared: &Shared, address: &str) -> Result<Session, NoSession
         .create_channel()
         .await
         .map_err(|e| judge(address, e))?;
-    match tokio::time::timeout(
-        Duration::from_secs(60),
-        topology::declare(&channel, &shared.config.ladder),
-    )
-    .await
-    {
+    match tokio::time::timeout(PATIENCE, topology::declare(&channel, &shared.config.ladder)).await {
         Ok(Ok(())) => {}
         Ok(Err(refusal)) => {
             return Err(if is_refusal(&refusal.source) {
@@ -199,8 +196,13 @@ pub(super) async fn supervise(
         };
         let why = match session {
             Ok(session) => {
-                pause = FIRST_PAUSE;
+                let begun = Instant::now();
                 let why = run(&shared, &stages, session, &cancel).await;
+                // Sessions that end as soon as they begin must not follow each other at full speed: each
+                // gives back what it had, and the broker counts that.
+                if begun.elapsed() > pause * 5 {
+                    pause = FIRST_PAUSE;
+                }
                 shared.set_publisher(None);
                 shared.outstanding.clear();
                 why
@@ -232,7 +234,13 @@ async fn run(
 ) -> String {
     let over = cancel.child_token();
     let mut relaying = None;
-    let ended = match begin(shared, stages, &session, &over).await {
+    let begun = tokio::time::timeout(PATIENCE, begin(shared, stages, &session, &over));
+    let begun = begun.await.map_err(|_| {
+        let seconds = PATIENCE.as_secs();
+        format!("the broker has not opened channels and consumers for {seconds} s")
+    });
+    let begun = begun.and_then(|begun| begun.map_err(|error| error.to_string()));
+    let ended = match begun {
         Ok((mut tasks, relay)) => {
             let relay = relaying.insert(relay);
             shared.health.send_replace(BusHealth::Ready);
@@ -266,7 +274,7 @@ async fn run(
                 }
             }
         }
-        Err(error) => error.to_string(),
+        Err(why) => why,
     };
     // Half-open links never answer a close: it gets a second, then the sockets are dropped.
     let closing = async {
@@ -389,13 +397,17 @@ async fn keep_parked(shared: Arc<Shared>, mut consumer: Consumer) -> String {
                     id: event.id,
                     outcome: SettlementOutcome::Park { error: why },
                 };
-                match shared
-                    .store
-                    .settle_outbox(vec![settlement], shared.clock.now())
-                    .await
-                {
+                let mut pause = FIRST_PAUSE;
+                let moved = loop {
+                    let now = shared.clock.now();
+                    let written = shared.store.settle_outbox(vec![settlement.clone()], now);
+                    if let Some(ended) = ended(written.await, &mut pause).await {
+                        break ended;
+                    }
+                };
+                match moved {
                     Ok(()) => acknowledge(&delivery).await,
-                    Err(error) => Err(format!("a message could not be parked: {error}")),
+                    Err(error) => Err(error),
                 }
             }
             Err(_) => park(&shared, Stage::Normalise, &delivery, why).await,
@@ -434,12 +446,33 @@ async fn park(
         attempts: attempt(&delivery.properties),
         at: shared.clock.now(),
     };
-    shared
-        .store
-        .park(parked)
-        .await
-        .map_err(|e| format!("a message could not be parked: {e}"))?;
-    acknowledge(delivery).await
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let written = shared.store.park(parked.clone()).await;
+        if let Some(ended) = ended(written, &mut pause).await {
+            ended?;
+            return acknowledge(delivery).await;
+        }
+    }
+}
+
+/// What became of a write; `None`, after a pause, where it is to be tried again because the store is
+/// away. Ending the session instead would return every other message, and the broker parks what is
+/// returned too often.
+async fn ended(
+    written: Result<(), StoreError>,
+    pause: &mut Duration,
+) -> Option<Result<(), String>> {
+    match written {
+        Err(error) if error.is_transient() => {
+            tracing::warn!(%error, "a message cannot be parked yet");
+            tokio::time::sleep(*pause).await;
+            *pause = (*pause * 2).min(LONGEST_PAUSE);
+            None
+        }
+        Err(error) => Some(Err(format!("a message could not be parked: {error}"))),
+        Ok(()) => Some(Ok(())),
+    }
 }
 
 async fn acknowledge(delivery: &lapin::message::Delivery) -> Result<(), String> {

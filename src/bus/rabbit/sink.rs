@@ -4,7 +4,7 @@
 //! problem, and `/api/v1/changes` is how it catches up.
 
 use super::Shared;
-use super::publisher::{Outgoing, Published};
+use super::publisher::{Outgoing, Published, WhileBlocked};
 use super::topology::PUBLIC;
 use crate::model::TombstoneReason;
 use crate::store::{Change, ChangeOp, Hint, StoreError};
@@ -68,11 +68,12 @@ impl PublicSink {
                 continue;
             };
             let messages: Vec<Outgoing> = changes.iter().map(outgoing).collect();
-            let outcomes = publisher.publish(&messages).await;
-            if outcomes
-                .iter()
-                .any(|outcome| *outcome != Published::Confirmed)
-            {
+            let outcomes = publisher.publish(&messages, WhileBlocked::Waits).await;
+            if let Some(outcome) = outcomes.iter().find(|o| **o != Published::Confirmed) {
+                tracing::warn!(?outcome, "public events were not confirmed; they go again");
+                if matches!(outcome, Published::Unknown(_)) {
+                    self.shared.broken.notify_one();
+                }
                 // At least once, in order: the whole batch goes again with the same ids.
                 return Ok(());
             }

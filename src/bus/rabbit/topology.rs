@@ -152,7 +152,9 @@ pub async fn declare(channel: &Channel, ladder: &[Duration]) -> Result<(), Decla
         let refused = |source| DeclareError {
             what: format!("the queue {}", queue.name),
             remedy: format!(
-                "once it is empty, run `rabbitmqctl delete_queue {}` and start again",
+                "where it has other arguments, run `rabbitmqctl --vhost VHOST delete_queue {} --if-empty` \
+                 and start again; where access was refused, `rabbitmqctl set_permissions --vhost VHOST USER \
+                 '.*' '.*' '.*'`",
                 queue.name
             ),
             source,

@@ -65,6 +65,17 @@ impl Failure {
         }
     }
 
+    /// At the start wrong settings are refused; later the same answers are waited out.
+    pub fn at_start(self) -> Self {
+        match &self {
+            Self::Postgres(error) if error.code().is_some_and(is_setting) => {
+                let said = error.as_db_error().map(|said| said.message().to_owned());
+                Self::Refused(said.unwrap_or_else(|| error.to_string()))
+            }
+            _ => self,
+        }
+    }
+
     pub fn told(self, doing: &str) -> StoreError {
         let doing = doing.to_owned();
         match self {
@@ -101,10 +112,24 @@ fn is_io(error: &(dyn std::error::Error + 'static)) -> bool {
     error.is::<std::io::Error>()
 }
 
-/// By class of SQLSTATE; of "operator intervention" all but a cancelled statement's own fault.
+/// By class of SQLSTATE: the server, its rights or its schema are not as they should be, which is no
+/// message's fault. A server that became read-only, a grant that was lost: the work waits, and nothing
+/// is parked for it.
 fn is_transient_state(code: &SqlState) -> bool {
+    let waits = [
+        "08", "25", "28", "3D", "40", "42", "53", "55", "57", "58", "XX",
+    ];
+    waits.contains(&class(code))
+}
+
+/// What no waiting mends while a program starts: the password, the name of the database, rights.
+fn is_setting(code: &SqlState) -> bool {
+    ["28", "3D", "42"].contains(&class(code))
+}
+
+fn class(code: &SqlState) -> &str {
     let text = code.code();
-    ["08", "40", "53", "55", "57", "58"].contains(&text.get(..2).unwrap_or(text))
+    text.get(..2).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -121,17 +146,25 @@ mod tests {
             SqlState::LOCK_NOT_AVAILABLE,
             SqlState::ADMIN_SHUTDOWN,
             SqlState::CANNOT_CONNECT_NOW,
+            SqlState::READ_ONLY_SQL_TRANSACTION,
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            SqlState::UNDEFINED_TABLE,
+            SqlState::INVALID_PASSWORD,
+            SqlState::INVALID_CATALOG_NAME,
         ] {
             assert!(is_transient_state(&transient), "{}", transient.code());
         }
         for permanent in [
             SqlState::UNIQUE_VIOLATION,
-            SqlState::UNDEFINED_TABLE,
-            SqlState::INVALID_PASSWORD,
-            SqlState::INVALID_CATALOG_NAME,
+            SqlState::NOT_NULL_VIOLATION,
+            SqlState::PROGRAM_LIMIT_EXCEEDED,
             SqlState::CHARACTER_NOT_IN_REPERTOIRE,
         ] {
             assert!(!is_transient_state(&permanent), "{}", permanent.code());
         }
+        for setting in [SqlState::INVALID_PASSWORD, SqlState::INVALID_CATALOG_NAME] {
+            assert!(is_setting(&setting), "{}", setting.code());
+        }
+        assert!(!is_setting(&SqlState::CANNOT_CONNECT_NOW));
     }
 }

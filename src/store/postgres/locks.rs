@@ -82,6 +82,8 @@ impl Locks {
         let client = self.open(&mut session).await?;
         let number = self.connector_number(connector);
         let params: &[&(dyn ToSql + Sync)] = &[&number];
+        // Before the answer: who stops waiting for it gives back what may have been taken.
+        guard.locked = true;
         let asked = client.query_one("SELECT pg_try_advisory_lock($1)", params);
         let Ok(row) = timeout(self.patience, asked).await else {
             *session = None;

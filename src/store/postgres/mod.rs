@@ -112,7 +112,7 @@ impl PostgresStore {
         let trusted = tls.trusted.clone();
         let store = Self::connect(config, options, tls).map_err(|failure| failure.told(&doing))?;
         let opened = store.prepare(options.migrate).await;
-        match opened.map_err(|failure| failure.trusting(&trusted).told(&doing))? {
+        match opened.map_err(|failure| failure.trusting(&trusted).at_start().told(&doing))? {
             found if !found.is_for_us() => Err(StoreError::Newer {
                 found: found.version,
                 known: migrate::KNOWN,
