@@ -311,7 +311,7 @@ async fn nor_in_any_table_or_file_of_a_server() {
     let Some(broker) = broker("erasure") else {
         return;
     };
-    let Some(backend) = Backend::postgres("erasure").await else {
+    let Some(backend) = Backend::postgres_alone("erasure").await else {
         return;
     };
     let Backend::Postgres(schema) = &backend else {

@@ -13,6 +13,8 @@ pub enum Backend {
 pub struct Schema {
     server: String,
     name: String,
+    /// Where the database was made that the schema has for itself.
+    maker: Option<String>,
 }
 
 impl Backend {
@@ -31,11 +33,29 @@ impl Backend {
 
     /// The same on another server.
     pub async fn postgres_at(server: String) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let next = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("t{}_{next}", std::process::id());
+        let name = next_name();
         order(&server, &format!("CREATE SCHEMA {name}")).await;
-        Self::Postgres(Schema { server, name })
+        let maker = None;
+        Self::Postgres(Schema {
+            server,
+            name,
+            maker,
+        })
+    }
+
+    /// The same in a database of its own, for what looks at, or waits for, all of its sessions.
+    pub async fn postgres_alone(test: &str) -> Option<Self> {
+        let Self::Postgres(mut schema) = Self::postgres(test).await? else {
+            return None;
+        };
+        let name = schema.name.clone();
+        schema.order(&format!("CREATE DATABASE {name}")).await;
+        schema.order(&format!("DROP SCHEMA {name}")).await;
+        let mut own = url::Url::parse(&schema.server).unwrap();
+        own.set_path(&name);
+        schema.maker = Some(std::mem::replace(&mut schema.server, own.into()));
+        order(&schema.server, &format!("CREATE SCHEMA {name}")).await;
+        Some(Self::Postgres(schema))
     }
 
     /// Opens the store; the same one each time.
@@ -60,11 +80,17 @@ impl Backend {
     }
 }
 
+fn next_name() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("t{}_{next}", std::process::id())
+}
+
 impl Schema {
     /// The address of a store in this schema.
     pub fn url(&self) -> String {
         let mark = if self.server.contains('?') { '&' } else { '?' };
-        let Self { server, name } = self;
+        let Self { server, name, .. } = self;
         format!("{server}{mark}options=-csearch_path%3D{name}&application_name={name}")
     }
 
@@ -86,7 +112,11 @@ async fn order(url: &str, sql: &str) {
 
 impl Drop for Schema {
     fn drop(&mut self) {
-        let (server, name) = (self.server.clone(), self.name.clone());
+        let name = &self.name;
+        let (server, drop) = match self.maker.take() {
+            Some(maker) => (maker, format!("DROP DATABASE {name} WITH (FORCE)")),
+            None => (self.server.clone(), format!("DROP SCHEMA {name} CASCADE")),
+        };
         // A test that failed leaves its schema to be looked at.
         if std::thread::panicking() {
             return;
@@ -96,7 +126,7 @@ impl Drop for Schema {
                 .enable_all()
                 .build()
                 .unwrap();
-            runtime.block_on(order(&server, &format!("DROP SCHEMA {name} CASCADE")));
+            runtime.block_on(order(&server, &drop));
         });
         let _ = dropped.join();
     }
