@@ -324,25 +324,16 @@ impl Index {
             Some(under_way) => under_way.now_or_never(),
             None => None,
         };
-        let mut left = false;
         if let Some(outcome) = purged {
             writing.purging = None;
-            match outcome {
-                Ok(_) => {
-                    writing.next.purge = false;
-                    left = true;
-                }
-                Err(error) => tracing::info!(%error, "what was erased leaves the index later"),
+            if let Err(error) = outcome {
+                tracing::info!(%error, "what was erased leaves the index later");
             }
         }
         let mut prepared = writer.prepare_commit()?;
         prepared.set_payload(&serde_json::to_string(&writing.next)?);
         prepared.commit()?;
         self.reader.reload()?;
-        if left {
-            // Now that no reader has the files of before open.
-            drop(writer.garbage_collect_files());
-        }
         if writing.next.purge && writing.purging.is_none() {
             let marked: Vec<_> = self
                 .inner
@@ -352,7 +343,14 @@ impl Index {
                 .map(SegmentMeta::id)
                 .collect();
             match marked.as_slice() {
-                [] => writing.next.purge = false,
+                // A search that began before keeps its files: the next commit looks again.
+                [] => {
+                    if let Err(error) = writer.garbage_collect_files().wait() {
+                        tracing::info!(%error, "what was erased leaves the index later");
+                    }
+                    let folder = writing.folder.as_ref().map(Folder::path);
+                    writing.next.purge = self.has_strays(folder)?;
+                }
                 marked => writing.purging = Some(writer.merge(marked)),
             }
         }
@@ -360,13 +358,22 @@ impl Index {
         Ok(())
     }
 
-    /// Waits until files that nobody needs are gone.
-    #[cfg(test)]
-    fn sweep(&self) -> anyhow::Result<()> {
-        if let Some(writer) = &self.writing().writer {
-            writer.garbage_collect_files().wait()?;
+    /// Whether the folder still holds files of segments that are none any more.
+    fn has_strays(&self, folder: Option<&Path>) -> anyhow::Result<bool> {
+        let Some(folder) = folder else {
+            return Ok(false);
+        };
+        let segments = self.inner.searchable_segment_metas()?;
+        let living: Vec<String> = segments.iter().map(|s| s.id().uuid_string()).collect();
+        for file in std::fs::read_dir(folder)? {
+            let name = file?.file_name();
+            let segment = name.to_str().and_then(|name| name.split('.').next());
+            // Other files are the index's own lists and locks.
+            if segment.is_some_and(|s| s.len() == 32 && !living.iter().any(|l| l == s)) {
+                return Ok(true);
+            }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Whether something that was erased still stands in the index's files.
