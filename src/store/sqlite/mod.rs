@@ -33,7 +33,7 @@ use rusqlite::config::DbConfig;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How durable and how large.
 #[derive(Clone, Debug)]
@@ -81,6 +81,10 @@ struct Inner {
     path: PathBuf,
 }
 
+/// How long, and how long apart, a file is asked for that others have locked.
+const PATIENCE: Duration = Duration::from_secs(5);
+const TURN: Duration = Duration::from_millis(100);
+
 impl SqliteStore {
     /// Opens the store at `path`, creating file and folder where they are missing.
     ///
@@ -99,17 +103,17 @@ impl SqliteStore {
                 why: error.to_string(),
             })?;
         }
-        let connection = connect(path, options).map_err(|failure| failure.told(&doing))?;
-        let found = migrate::current(&connection).map_err(|failure| failure.told(&doing))?;
-        if found > migrate::KNOWN {
-            return Err(StoreError::Newer {
-                found,
-                known: migrate::KNOWN,
-            });
-        }
-        if options.migrate {
-            migrate::apply(&connection).map_err(|failure| failure.told(&doing))?;
-        }
+        // Where another process makes the file at this instant, SQLite answers that it is busy without
+        // waiting: the journal's mode is not changed under a reader.
+        let begun = Instant::now();
+        let connection = loop {
+            match prepare(path, options, &doing) {
+                Err(error) if error.is_transient() && begun.elapsed() < PATIENCE => {
+                    std::thread::sleep(TURN);
+                }
+                prepared => break prepared?,
+            }
+        };
         let writer = writer::Writer::start(connection).map_err(|error| StoreError::Transient {
             doing,
             source: Some(Box::new(error)),
@@ -160,6 +164,22 @@ impl SqliteStore {
     pub fn path(&self) -> &Path {
         &self.inner.path
     }
+}
+
+/// A connection to a file of the schema that this program knows.
+fn prepare(path: &Path, options: &SqliteOptions, doing: &str) -> Result<Connection> {
+    let connection = connect(path, options).map_err(|failure| failure.told(doing))?;
+    let found = migrate::current(&connection).map_err(|failure| failure.told(doing))?;
+    if found > migrate::KNOWN {
+        return Err(StoreError::Newer {
+            found,
+            known: migrate::KNOWN,
+        });
+    }
+    if options.migrate {
+        migrate::apply(&connection).map_err(|failure| failure.told(doing))?;
+    }
+    Ok(connection)
 }
 
 impl Inner {
