@@ -91,6 +91,8 @@ def mandate_all(members):
     """Lets every member's offers go to every board, so that every file has something to lose."""
     for member in members.glob("*.toml"):
         text = member.read_text()
+        if "[mandates]\n" not in text:
+            text += "\n[mandates]\n"
         given = text[text.index("[mandates]"):]
         boards = [p.stem for p in PROFILES if "\nchannel =" not in p.read_text()]
         more = [f"{board} = true\n" for board in boards if not re.search(rf"^{board} =", given, re.M)]
