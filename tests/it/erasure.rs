@@ -93,6 +93,21 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
     unpacked
 }
 
+/// Waits until no file of the hub's folders tells what was erased: its index, kept exports and drop
+/// folder follow a moment later.
+async fn folders_forget(hub: &Hub) {
+    let folders = ["data", "exports"];
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    loop {
+        let told = folders.map(|folder| telling(&hub.path(folder))).concat();
+        if told.is_empty() {
+            break;
+        }
+        assert!(std::time::Instant::now() < deadline, "{told:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+}
+
 /// The tables of a PostgreSQL store in which the name stands, as they are read, and the server's
 /// files of them and of what belongs to them, as they lie there.
 async fn tables_telling(schema: &Schema) -> Vec<String> {
@@ -282,16 +297,7 @@ async fn beside_a_daemon_too_and_its_log_names_nobody() {
     }
     let (code, text) = erase(&hub, &["--text", "Quérard"]);
     assert_eq!(code, Some(0), "{text}");
-    // The index and the drop folder follow.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    loop {
-        let told = [telling(&hub.path("data")), telling(&hub.path("exports"))].concat();
-        if told.is_empty() {
-            break;
-        }
-        assert!(std::time::Instant::now() < deadline, "{told:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
+    folders_forget(&hub).await;
     // A pull while it runs: the log beside the store does not have it for a while either.
     hub.sync();
     assert_eq!(telling(&hub.path("data")), Vec::<PathBuf>::new());
@@ -365,16 +371,7 @@ async fn nor_in_any_table_or_file_of_a_server() {
     }
     let gone = served.get(&format!("/api/v1/vacancies/{one}")).await;
     assert_eq!(gone.status(), 410);
-    // Index, kept exports and drop folder of the node follow.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    loop {
-        let told = [telling(&hub.path("data")), telling(&hub.path("exports"))].concat();
-        if told.is_empty() {
-            break;
-        }
-        assert!(std::time::Instant::now() < deadline, "{told:?}");
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-    }
+    folders_forget(&hub).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
