@@ -175,6 +175,7 @@ impl<R: Read> Parser<'_, '_, R> {
         self.record.clear();
         let start = self.window.offset();
         scan(self.window, &mut self.record, self.cap.max(KEYED_BYTES))?;
+        let ended = self.window.peek()?.is_some();
         if self.window.peek_solid()?.is_none() {
             let Some(value) = self.read_record() else {
                 return self.emit_record(start);
@@ -195,6 +196,7 @@ impl<R: Read> Parser<'_, '_, R> {
             if (self.is_record)(&value) {
                 self.found = true;
                 self.give(Item::Record(value.into()))?;
+                return self.rows_ended(ended);
             } else if let Value::Object(map) = value {
                 *envelope = map;
             }
@@ -204,6 +206,17 @@ impl<R: Read> Parser<'_, '_, R> {
         let spread = memchr::memchr(b'\n', &self.record.bytes).is_some();
         self.emit_record(start)?;
         self.lines(spread)
+    }
+
+    /// Rows are whole when the last of them has its line end: without it, nothing tells one row, or
+    /// all of them, from the beginning of a longer file.
+    fn rows_ended(&self, ended: bool) -> Result<(), Stop> {
+        if self.rows_end && !ended {
+            return Err(Stop::Cut(
+                "the last line has no line end, so that it cannot be told from a cut (source.csv.final_newline = false accepts it)".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// The records that follow the first: one a line, or each over several lines.
@@ -222,6 +235,7 @@ impl<R: Read> Parser<'_, '_, R> {
             let start = self.window.offset();
             if spread {
                 scan(self.window, &mut self.record, self.cap)?;
+                last_ended = self.window.peek()?.is_some();
             } else {
                 last_ended = line(self.window, &mut self.record, self.cap)?;
                 let solid = self.record.bytes.trim_ascii_end();
@@ -230,12 +244,7 @@ impl<R: Read> Parser<'_, '_, R> {
             }
             self.emit_record(start)?;
         }
-        if self.rows_end && !last_ended {
-            return Err(Stop::Cut(
-                "the last line has no line end, so that it cannot be told from a cut (source.csv.final_newline = false accepts it)".to_owned(),
-            ));
-        }
-        Ok(())
+        self.rows_ended(last_ended)
     }
 
     /// Goes on at a value that is no record yet: `paths` lead from here to the list.

@@ -221,7 +221,7 @@ async fn shapes_that_were_not_expected() {
             "one object alone",
             "json",
             "",
-            "{\"id\":\"-7\",\"titre\":\"a\"}",
+            "{\"id\":\"-7\",\"titre\":\"a\"}\n",
             1,
         ),
         (
