@@ -282,6 +282,10 @@ impl PublicState for Synthetic {
         Ok(())
     }
 
+    async fn advance_cursor(&self, _: &str, _: u64, _: u64) -> Result<bool> {
+        Ok(true)
+    }
+
     async fn meta(&self, key: &str) -> Result<Option<String>> {
         Ok(self.meta.lock().unwrap().get(key).cloned())
     }

@@ -8,10 +8,14 @@ use crate::settings::Settings;
 use crate::store::{DynStore, Guard, PostgresOptions, PostgresStore};
 use anyhow::{Context as _, bail};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Processes of one hub that are told apart.
 const SLOTS: usize = 64;
+/// Before a process asks again for a place that it has lost.
+const REAPPEAR: Duration = Duration::from_secs(2);
 
 /// What one process has of the cluster.
 pub struct Opened {
@@ -20,8 +24,13 @@ pub struct Opened {
     /// The bus itself, where this process works on the pipeline.
     pub rabbit: Option<Arc<RabbitBus>>,
     /// Says to others that a process of the pipeline is running; ends with its connection.
-    pub presence: Option<Guard>,
+    pub presence: Option<Presence>,
 }
+
+/// One's place among the processes of the hub, taken again when it is lost.
+pub struct Presence(
+    #[allow(dead_code, reason = "it ends when it is dropped")] AbortOnDropHandle<()>,
+);
 
 /// Opens store and bus for a process that works on `stages`.
 ///
@@ -58,7 +67,7 @@ pub async fn open(
             presence: None,
         });
     }
-    let presence = present(&store).await?;
+    let presence = Presence::keep(Arc::clone(&store)).await?;
     let bus = &settings.bus;
     let config = RabbitConfig {
         addresses,
@@ -103,6 +112,31 @@ fn machine_clock() -> Clock {
 
 fn slot(number: usize) -> ConnectorName {
     ConnectorName(format!("process:{number}"))
+}
+
+impl Presence {
+    async fn keep(store: DynStore) -> anyhow::Result<Self> {
+        let mut place = present(&store).await?;
+        let keeping = tokio::spawn(async move {
+            loop {
+                place.lost().cancelled().await;
+                drop(place);
+                place = loop {
+                    match present(&store).await {
+                        Ok(place) => break place,
+                        Err(error) => {
+                            tracing::warn!(
+                                error = format!("{error:#}"),
+                                "others do not see this process yet"
+                            );
+                            tokio::time::sleep(REAPPEAR).await;
+                        }
+                    }
+                };
+            }
+        });
+        Ok(Self(AbortOnDropHandle::new(keeping)))
+    }
 }
 
 /// Takes the first free place among the processes of the hub.

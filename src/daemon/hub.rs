@@ -10,7 +10,7 @@ use crate::publish::{Consumers, Kit, KitOptions, Profiles, Publish, PublishSetti
 use crate::pull::source::{Secrets, SourceEnv};
 use crate::settings::{self, BusUrl, Loaded, Settings, StoreUrl};
 use crate::stages::CurrentFiles;
-use crate::store::{DynStore, Guard, PipelineLock, SqliteOptions, SqliteStore, StoreError};
+use crate::store::{DynStore, PipelineLock, SqliteOptions, SqliteStore, StoreError};
 use anyhow::{Context as _, bail};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -51,7 +51,7 @@ enum Right {
     /// The only process of an embedded store.
     Alone(#[allow(dead_code, reason = "a lock ends when it is dropped")] PipelineLock),
     /// One of the processes of a cluster.
-    Among(#[allow(dead_code, reason = "a lock ends when it is dropped")] Guard),
+    Among(#[allow(dead_code, reason = "it ends when it is dropped")] cluster::Presence),
 }
 
 impl Hub {

@@ -272,7 +272,7 @@ async fn webhooks(hub: Arc<Hub>, address: Option<SocketAddr>, stop: Cancellation
     let name = ConnectorName::from("/webhooks");
     while !stop.is_cancelled() {
         match hub.store.lock_connector(&name).await {
-            Ok(Some(_right)) => {
+            Ok(Some(right)) => {
                 let publish = match hub.publish(address) {
                     Ok(publish) => publish,
                     Err(error) => {
@@ -283,8 +283,19 @@ async fn webhooks(hub: Arc<Hub>, address: Option<SocketAddr>, stop: Cancellation
                         return;
                     }
                 };
-                Webhooks::new(publish, fetcher).follow(stop).await;
-                return;
+                let turn = stop.child_token();
+                let delivering = Webhooks::new(publish, fetcher.clone()).follow(turn.clone());
+                tokio::pin!(delivering);
+                let lost = right.lost();
+                tokio::select! {
+                    () = &mut delivering => {}
+                    // Another process may deliver now: each courier stops after its message.
+                    () = lost.cancelled() => {
+                        tracing::warn!("the right to deliver webhooks was lost; it is taken again");
+                        turn.cancel();
+                        delivering.await;
+                    }
+                }
             }
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "webhooks wait for the store"),

@@ -44,6 +44,7 @@ pub trait PublicState: Send + Sync + 'static {
     async fn vacancy(&self, id: VacancyId) -> StoreResult<Option<StoredVacancy>>;
     async fn cursor(&self, sink: &str) -> StoreResult<u64>;
     async fn set_cursor(&self, sink: &str, seq: u64) -> StoreResult<()>;
+    async fn advance_cursor(&self, sink: &str, from: u64, to: u64) -> StoreResult<bool>;
     async fn meta(&self, key: &str) -> StoreResult<Option<String>>;
     /// What a sink remembers: every note whose key begins with `prefix`, by key.
     async fn notes(&self, prefix: &str) -> StoreResult<Vec<(String, String)>>;
@@ -73,6 +74,9 @@ impl PublicState for DynStore {
     }
     async fn set_cursor(&self, sink: &str, seq: u64) -> StoreResult<()> {
         (**self).set_cursor(sink, seq).await
+    }
+    async fn advance_cursor(&self, sink: &str, from: u64, to: u64) -> StoreResult<bool> {
+        (**self).advance_cursor(sink, from, to).await
     }
     async fn meta(&self, key: &str) -> StoreResult<Option<String>> {
         (**self).meta(key).await

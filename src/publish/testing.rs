@@ -116,6 +116,16 @@ impl PublicState for Shop {
         Ok(())
     }
 
+    async fn advance_cursor(&self, sink: &str, from: u64, to: u64) -> StoreResult<bool> {
+        let mut cursors = self.cursors.lock().unwrap();
+        let at = cursors.entry(sink.into()).or_default();
+        let moved = *at == from;
+        if moved {
+            *at = to;
+        }
+        Ok(moved)
+    }
+
     async fn meta(&self, key: &str) -> StoreResult<Option<String>> {
         Ok(self.meta.lock().unwrap().get(key).cloned())
     }

@@ -57,6 +57,36 @@ pub(super) fn from_json_bytes<T: DeserializeOwned>(
     })
 }
 
+/// A row of the outbox as it stands: the form of an [`crate::model::Event`], whatever it says.
+pub(super) struct RawEvent<'a> {
+    pub id: uuid::Uuid,
+    pub kind: &'a str,
+    pub key: &'a str,
+    pub observation: i64,
+    pub rules: i64,
+    pub payload: &'a str,
+    /// Microseconds.
+    pub time: i64,
+}
+
+impl RawEvent<'_> {
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let time = match Timestamp::from_microsecond(self.time) {
+            Ok(at) => serde_json::json!(at),
+            Err(_) => serde_json::json!(self.time),
+        };
+        let mut event = serde_json::json!({
+            "id": self.id, "kind": self.kind, "key": self.key,
+            "revision": { "observation": self.observation, "rules": self.rules },
+            "time": time,
+        });
+        if !self.payload.is_empty() {
+            event["payload"] = serde_json::json!(self.payload);
+        }
+        json("parked.body", &event).map(String::into_bytes)
+    }
+}
+
 /// A plain enumeration as its JSON name without quotes.
 pub(super) fn name<T: Serialize>(column: &'static str, value: &T) -> Result<String> {
     match serde_json::to_value(value) {

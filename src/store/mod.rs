@@ -26,6 +26,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
 
 /// The hash that an erased posting has instead of its payload's: that of nothing.
 fn erased_hash() -> String {
@@ -35,8 +36,13 @@ fn erased_hash() -> String {
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 pub type DynStore = Arc<dyn Store>;
 
-/// A right that lasts until it is dropped; what it rests on is the backend's affair.
-pub type Guard = Box<dyn Send + Sync>;
+/// A right that lasts until it is dropped, or lost with what it rests on: that is the backend's affair.
+pub trait Right: Send + Sync {
+    /// Cancelled once somebody else may have the right: what is done under it has to stop.
+    fn lost(&self) -> CancellationToken;
+}
+
+pub type Guard = Box<dyn Right>;
 
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -157,11 +163,16 @@ pub trait Store: Send + Sync + 'static {
     /// A vacancy, closed ones included, by its id or by the id of any posting that resolves to it.
     async fn vacancy(&self, id: VacancyId) -> Result<Option<StoredVacancy>>;
     async fn cursor(&self, sink: &str) -> Result<u64>;
+    /// Sets a cursor, also back: a person's wish, or the place where a sink begins.
     async fn set_cursor(&self, sink: &str, seq: u64) -> Result<()>;
+    /// Moves the cursor of `sink` from `from` to `to`; `false`, and nothing is moved, where it is not
+    /// at `from` any more: somebody else sends, or a person has set it.
+    async fn advance_cursor(&self, sink: &str, from: u64, to: u64) -> Result<bool>;
 
     // ---- bus (the embedded outbox; the relay of RabbitMQ reads it too) ------------------------
 
-    /// Leases up to `max` due events of `stage` until `until`, oldest first.
+    /// Leases up to `max` due events of `stage` until `until`, oldest first. A row that this program
+    /// cannot read as an event is parked with what it holds, and holds up no other.
     async fn lease_outbox(
         &self,
         stage: Stage,
@@ -171,6 +182,9 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<Leased>>;
     /// Ends leases: done (deleted), retried at an instant with its attempt counted, or parked.
     async fn settle_outbox(&self, settlements: Vec<Settlement>, now: Timestamp) -> Result<()>;
+    /// Makes every event of `stage` due now that a broker has taken or that waits for a retry: the
+    /// broker has lost its queues. Gives their number.
+    async fn resend_outbox(&self, stage: Stage) -> Result<u64>;
     /// Writes events that no stage's commit carries (rechecks of the command line).
     async fn enqueue(&self, events: Vec<Event>) -> Result<()>;
     /// Undelivered events and the time of the oldest, all stages.

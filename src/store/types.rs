@@ -511,6 +511,29 @@ pub struct OutboxDepth {
     pub oldest: Option<Timestamp>,
 }
 
+impl Parked {
+    /// A row of the outbox that is no event to this program: of a newer one, or damaged.
+    pub(super) fn unreadable(
+        id: MessageId,
+        stage: Stage,
+        body: Vec<u8>,
+        why: &str,
+        attempts: u32,
+        at: Timestamp,
+    ) -> Self {
+        let error = format!("not an event that this program knows: {why}");
+        tracing::error!(stage = stage.name(), message = %id, error, "parked");
+        Self {
+            id,
+            stage,
+            body,
+            error,
+            attempts,
+            at,
+        }
+    }
+}
+
 /// A message that could not be processed after its retries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parked {

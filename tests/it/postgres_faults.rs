@@ -88,6 +88,10 @@ async fn a_silent_server_is_given_up_and_asked_again() {
     store.head().await.unwrap();
     proxy.fall_silent();
 
+    // The holder hears of it by itself.
+    let lost = held.as_ref().unwrap().lost();
+    let heard = tokio::time::timeout(Duration::from_secs(60), lost.cancelled());
+    heard.await.unwrap();
     let ids = [state(&record("A", ""), 1).id];
     let silent = tx.clusters(&ids).await.unwrap_err();
     assert!(silent.is_transient(), "{silent:?}");
@@ -120,8 +124,9 @@ async fn a_lock_goes_with_its_session_and_the_dead_run_is_fenced() {
     };
     let (one, other) = (backend.open().await, backend.open().await);
     let held = one.lock_connector(&connector()).await.unwrap();
-    assert!(held.is_some());
+    let lost = held.as_ref().unwrap().lost();
     assert!(other.lock_connector(&connector()).await.unwrap().is_none());
+    assert!(!lost.is_cancelled());
     let dead = one.start_run(new_run(0)).await.unwrap();
     one.stage(dead, vec![record("A", "")]).await.unwrap();
     cut(&backend).await;
@@ -133,7 +138,12 @@ async fn a_lock_goes_with_its_session_and_the_dead_run_is_fenced() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    assert!(taken.is_some());
+    let heard = tokio::time::timeout(Duration::from_secs(60), lost.cancelled());
+    heard.await.unwrap();
+    // What is given back now is the other's.
+    drop(held);
+    assert!(one.lock_connector(&connector()).await.unwrap().is_none());
+    assert!(!taken.as_ref().unwrap().lost().is_cancelled());
     let next = other.start_run(new_run(5)).await.unwrap();
     assert!(next > dead);
     // The first worker does not know yet: the store does.

@@ -1,6 +1,7 @@
 //! The bus on a real RabbitMQ: what the broker does to it, and what never gets lost by that.
 
 use crate::services::{BROKER, Broker, broker};
+use crate::store_contract::backend::Backend;
 use futures::StreamExt;
 use lapin::options::{
     BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, QueueBindOptions,
@@ -53,7 +54,10 @@ fn config(broker: &Broker) -> RabbitConfig {
 }
 
 async fn rig(broker: &Broker) -> Rig {
-    let store: DynStore = Arc::new(SqliteStore::temporary().unwrap());
+    rig_over(broker, Arc::new(SqliteStore::temporary().unwrap())).await
+}
+
+async fn rig_over(broker: &Broker, store: DynStore) -> Rig {
     let cancel = CancellationToken::new();
     let bus = RabbitBus::start(
         config(broker),
@@ -440,6 +444,40 @@ async fn an_unreachable_broker_is_waited_for() {
     );
 }
 
+/// Publishes a vacancy, or its closing.
+async fn publish(store: &DynStore, id: VacancyId, body: Option<&'static str>) {
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let delete = body.is_none().then_some(TombstoneReason::Filled);
+    let commit = PublicCommit {
+        vacancies: vec![VacancyWrite {
+            id,
+            status: match body {
+                Some(_) => VacancyStatus::Live,
+                None => VacancyStatus::Closed {
+                    at,
+                    reason: TombstoneReason::Filled,
+                },
+            },
+            vacancy: None,
+            body: body.map(|text| text.as_bytes().into()),
+            provenance: None,
+            change: Some(ChangeWrite {
+                at,
+                delete,
+                into: None,
+            }),
+        }],
+        ..Default::default()
+    };
+    let inbox = Inbox {
+        stage: Stage::Dedupe,
+        messages: Vec::new(),
+        at,
+    };
+    let tx = store.lock_public().await.unwrap();
+    tx.commit(commit, &inbox).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn public_events_reach_a_subscriber_in_order_and_need_none() {
     let _shared = BROKER.read().await;
@@ -450,43 +488,7 @@ async fn public_events_reach_a_subscriber_in_order_and_need_none() {
     let ids: Vec<VacancyId> = (0..3)
         .map(|n| PostingId::new(&"test".into(), &format!("v{n}")).vacancy())
         .collect();
-    let publish = async |id: VacancyId, body: Option<&'static str>| {
-        let at = jiff::Timestamp::UNIX_EPOCH;
-        let delete = body.is_none().then_some(TombstoneReason::Filled);
-        let commit = PublicCommit {
-            vacancies: vec![VacancyWrite {
-                id,
-                status: match body {
-                    Some(_) => VacancyStatus::Live,
-                    None => VacancyStatus::Closed {
-                        at,
-                        reason: TombstoneReason::Filled,
-                    },
-                },
-                vacancy: None,
-                body: body.map(|text| text.as_bytes().into()),
-                provenance: None,
-                change: Some(ChangeWrite {
-                    at,
-                    delete,
-                    into: None,
-                }),
-            }],
-            ..Default::default()
-        };
-        let inbox = Inbox {
-            stage: Stage::Dedupe,
-            messages: Vec::new(),
-            at,
-        };
-        rig.store
-            .lock_public()
-            .await
-            .unwrap()
-            .commit(commit, &inbox)
-            .await
-            .unwrap();
-    };
+    let publish = async |id, body| publish(&rig.store, id, body).await;
     // Nobody listens yet: the event is published all the same.
     publish(ids[0], Some(r#"{"title":"Aide-soignant"}"#)).await;
     let sink = tokio::spawn(rig.bus.public_sink().run(rig.cancel.clone()));
@@ -604,4 +606,162 @@ async fn a_queue_deleted_while_running_is_declared_and_consumed_again() {
         came.extend(batch.iter().map(|delivery| delivery.event.id));
         rig.end(batch, Verdict::Done).await;
     }
+}
+
+/// A bound queue of a downstream site.
+async fn subscriber(channel: &Channel) -> lapin::Consumer {
+    let (queue, keys) = ("site", "vacancy.*");
+    let declared = channel.queue_declare(
+        queue.into(),
+        QueueDeclareOptions::default(),
+        FieldTable::default(),
+    );
+    declared.await.unwrap();
+    let bound = channel.queue_bind(
+        queue.into(),
+        PUBLIC.into(),
+        keys.into(),
+        QueueBindOptions::default(),
+        FieldTable::default(),
+    );
+    bound.await.unwrap();
+    let consumer = channel.basic_consume(
+        queue.into(),
+        "".into(),
+        BasicConsumeOptions {
+            no_ack: true,
+            ..Default::default()
+        },
+        FieldTable::default(),
+    );
+    consumer.await.unwrap()
+}
+
+async fn next_id(consumer: &mut lapin::Consumer) -> String {
+    let delivery = tokio::time::timeout(SOON * 2, consumer.next()).await;
+    let delivery = delivery.unwrap().unwrap().unwrap();
+    let id = delivery.properties.message_id().as_ref();
+    id.unwrap().to_string()
+}
+
+/// The session that holds the right to publish is lost, and nothing else is: the sink stops, another
+/// process may publish, and takes up where the first one was.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sink_that_loses_its_right_stops_and_takes_it_again() {
+    let _shared = BROKER.read().await;
+    let (Some(broker), Some(backend)) = (broker("right"), Backend::postgres("right").await) else {
+        return;
+    };
+    let rig = rig_over(&broker, backend.open().await).await;
+    let other = backend.open().await;
+    let (_connection, channel) = channel(&broker).await;
+    let mut site = subscriber(&channel).await;
+    let sink = tokio::spawn(rig.bus.public_sink().run(rig.cancel.clone()));
+    let ids: Vec<VacancyId> = (0..3)
+        .map(|n| PostingId::new(&"test".into(), &format!("r{n}")).vacancy())
+        .collect();
+    publish(&other, ids[0], Some(r#"{"title":"un"}"#)).await;
+    assert_eq!(next_id(&mut site).await, format!("{}-1", ids[0]));
+
+    // Another process has the right once the sink's session is cut: the sink pauses before it asks.
+    let turn = passerelle::model::ConnectorName("amqp:passerelle.public".to_owned());
+    let began = Instant::now();
+    let taken = loop {
+        assert!(began.elapsed() < SOON * 2, "the right is never lost");
+        backend
+            .order(
+                "SET application_name = 'test'; \
+                 SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE application_name = current_schema()",
+            )
+            .await;
+        if let Ok(Some(taken)) = other.lock_connector(&turn).await {
+            break taken;
+        }
+    };
+    while publish_tried(&other, ids[1]).await.is_err() {
+        assert!(began.elapsed() < SOON * 2, "the store stays away");
+    }
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let cursor = other.cursor("amqp:passerelle.public").await.unwrap();
+    assert_eq!(cursor, 1, "it publishes without the right");
+    drop(taken);
+    assert_eq!(next_id(&mut site).await, format!("{}-2", ids[1]));
+    publish(&other, ids[2], Some(r#"{"title":"trois"}"#)).await;
+    assert_eq!(next_id(&mut site).await, format!("{}-3", ids[2]));
+    rig.cancel.cancel();
+    sink.await.unwrap();
+}
+
+/// Sessions of the pool may have been cut too.
+async fn publish_tried(
+    store: &DynStore,
+    id: VacancyId,
+) -> Result<(), passerelle::store::StoreError> {
+    store.head().await?;
+    publish(store, id, Some(r#"{"title":"deux"}"#)).await;
+    Ok(())
+}
+
+/// A broker set up anew, or one that has lost its disk: its queues are not there any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_has_lost_everything_gets_it_again_at_once() {
+    let _shared = BROKER.read().await;
+    let Some(broker) = broker("reset") else {
+        return;
+    };
+    let rig = rig(&broker).await;
+    let sent = events(6);
+    rig.send(sent.clone()).await;
+    let mut received = Vec::new();
+    while received.len() < sent.len() {
+        received.extend(rig.receive(10).await);
+    }
+    // Some wait in the ladder, some are in hand, one is done.
+    let retried = received.split_off(4);
+    rig.end(retried, Verdict::Retry("a lock".into())).await;
+    let done = received.remove(0);
+    let done_id = done.event.id;
+    rig.end(vec![done], Verdict::Done).await;
+    broker.reset();
+    let mut wanted: BTreeSet<_> = sent.iter().map(|event| event.id).collect();
+    wanted.remove(&done_id);
+    let mut came = BTreeSet::new();
+    let began = Instant::now();
+    while came.len() < wanted.len() {
+        assert!(began.elapsed() < SOON * 4, "{} came", came.len());
+        let wait = Duration::from_millis(200);
+        let batch = rig.bus.receive(Stage::Normalise, 10, wait).await.unwrap();
+        came.extend(batch.iter().map(|delivery| delivery.event.id));
+        rig.end(batch, Verdict::Done).await;
+    }
+    assert_eq!(came, wanted);
+    rig.until_idle().await;
+}
+
+/// The store is away when a message is to be tried again: however often that is said, one copy climbs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_that_the_store_cannot_write_puts_no_copy_into_the_ladder() {
+    let _shared = BROKER.read().await;
+    let (Some(broker), Some(backend)) = (broker("once"), Backend::postgres("once").await) else {
+        return;
+    };
+    let rig = rig_over(&broker, backend.open().await).await;
+    rig.send(events(1)).await;
+    let batch = rig.receive(10).await;
+    let ended: Vec<_> = batch
+        .into_iter()
+        .map(|delivery| (delivery, Verdict::Retry("a lock".into())))
+        .collect();
+    let (_connection, channel) = channel(&broker).await;
+    let ladder = retry_queue(Stage::Normalise, LADDER[0]);
+    backend.order("ALTER TABLE outbox RENAME TO away").await;
+    for _ in 0..3 {
+        let settled = rig.bus.settle(Stage::Normalise, ended.clone()).await;
+        assert!(settled.is_err());
+    }
+    assert_eq!(depth(&channel, &ladder).await, 0);
+    backend.order("ALTER TABLE away RENAME TO outbox").await;
+    rig.bus.settle(Stage::Normalise, ended).await.unwrap();
+    assert_eq!(depth(&channel, &ladder).await, 1);
 }

@@ -75,6 +75,13 @@ impl Broker {
         self.control(&["delete_vhost", vhost]);
     }
 
+    /// Takes away this virtual host with all that is in it, and makes it anew.
+    pub fn reset(&self) {
+        self.forget();
+        let vhost = self.url.rsplit('/').next().unwrap_or_default();
+        order(&["vhost", &self.folder.to_string_lossy(), vhost]);
+    }
+
     /// kill -9.
     pub fn kill(&self) {
         order(&["kill-rabbit", &self.folder.to_string_lossy()]);

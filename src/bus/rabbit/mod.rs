@@ -33,8 +33,9 @@ use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// A confirmed event whose stage has still not committed it is sent again after this time: longer
-/// than the whole ladder's last wait, since a broker loses messages only with its disk.
+/// A confirmed event whose stage has still not committed it is sent again after this time, longer than
+/// the ladder's last wait. A broker that has lost its queues is noticed when they are declared, and
+/// gets all of it again at once ([`topology::missing`]).
 const RESEND_AFTER: Duration = Duration::from_secs(2 * 3600);
 
 /// What the bus says of itself to `/readyz` and to the pull stage.
@@ -70,8 +71,6 @@ struct Shared {
     returns: AtomicU32,
     /// Wakes the relay.
     outbox: Notify,
-    /// Ends the session: something is wrong with its channels.
-    broken: Notify,
     health: watch::Sender<BusHealth>,
 }
 
@@ -130,7 +129,6 @@ impl RabbitBus {
             tokens: AtomicU64::new(0),
             returns: AtomicU32::new(0),
             outbox: Notify::new(),
-            broken: Notify::new(),
             health: health_sender,
         });
         let cancel = cancel.child_token();
@@ -154,35 +152,42 @@ impl RabbitBus {
         PublicSink::new(self.shared.clone())
     }
 
-    async fn climb(&self, stage: Stage, delivery: &Delivery) -> Result<(), String> {
-        let step = delivery.attempt as usize;
-        let wait = self
-            .shared
-            .config
-            .ladder
-            .get(step)
-            .ok_or("the ladder ends")?;
-        let publisher = self
-            .shared
-            .publisher()
-            .ok_or("no connection to the broker")?;
-        let message = Outgoing {
-            exchange: "",
-            routing_key: topology::retry_queue(stage, *wait),
-            body: cloudevent::encode(&delivery.event),
-            message_id: delivery.event.id.to_string(),
-            type_name: delivery.event.kind.type_name(),
-            attempt: delivery.attempt + 1,
-            mandatory: true,
-        };
-        match publisher
-            .publish(std::slice::from_ref(&message), WhileBlocked::GivesUp)
-            .await
-            .pop()
-        {
-            Some(Published::Confirmed) => Ok(()),
-            other => Err(format!("the retry queue took no message: {other:?}")),
+    /// Publishes each to its step of the ladder. Gives the tokens of those that arrived there, and why
+    /// others did not.
+    async fn climb(
+        &self,
+        session: Option<&Publisher>,
+        stage: Stage,
+        climbing: Vec<(Duration, Delivery)>,
+    ) -> (Vec<u64>, Option<String>) {
+        if climbing.is_empty() {
+            return (Vec::new(), None);
         }
+        let Some(publisher) = session else {
+            return (Vec::new(), Some("no connection to the broker".to_owned()));
+        };
+        let messages: Vec<Outgoing> = climbing
+            .iter()
+            .map(|(wait, delivery)| Outgoing {
+                exchange: "",
+                routing_key: topology::retry_queue(stage, *wait),
+                body: cloudevent::encode(&delivery.event),
+                message_id: delivery.event.id.to_string(),
+                type_name: delivery.event.kind.type_name(),
+                attempt: delivery.attempt + 1,
+                mandatory: true,
+            })
+            .collect();
+        let outcomes = publisher.publish(&messages, WhileBlocked::GivesUp).await;
+        let mut arrived = Vec::new();
+        let mut why = None;
+        for ((_, delivery), outcome) in climbing.iter().zip(outcomes) {
+            match outcome {
+                Published::Confirmed => arrived.push(delivery.token),
+                other => why = Some(format!("the retry queue took no message: {other:?}")),
+            }
+        }
+        (arrived, why)
     }
 }
 
@@ -214,32 +219,33 @@ impl Bus for RabbitBus {
         Ok(batch)
     }
 
+    /// The store first, then the ladder, then the acknowledgement. A crash between the first two leaves
+    /// the message unacknowledged, so that it comes again with its old count; one between the last two
+    /// brings it twice, which commits bear. The other way round, a store that is away would have each
+    /// new try of this call put one more copy into the ladder.
     async fn settle(&self, stage: Stage, ended: Vec<(Delivery, Verdict)>) -> Result<(), BusError> {
+        let session = self.shared.publisher();
         let now = self.shared.clock.now();
         let mut rows = Vec::with_capacity(ended.len());
         let mut tokens = Vec::with_capacity(ended.len());
-        let mut lost = None;
+        let mut climbing = Vec::new();
         for (delivery, verdict) in ended {
             let id = delivery.event.id;
-            let outcome = match verdict {
-                Verdict::Done => SettlementOutcome::Done,
-                Verdict::Park(error) => SettlementOutcome::Park { error },
-                Verdict::Retry(error)
-                    if delivery.attempt as usize >= self.shared.config.ladder.len() =>
-                {
+            let step = self.shared.config.ladder.get(delivery.attempt as usize);
+            let outcome = match (verdict, step) {
+                (Verdict::Done, _) => SettlementOutcome::Done,
+                (Verdict::Park(error), _) | (Verdict::Retry(error), None) => {
                     SettlementOutcome::Park { error }
                 }
-                Verdict::Retry(error) => match self.climb(stage, &delivery).await {
-                    Ok(()) => SettlementOutcome::Retry {
-                        at: now + RESEND_AFTER,
-                        error,
-                    },
-                    Err(why) => {
-                        // Unacknowledged: the broker delivers it again once the channel is closed.
-                        lost = Some(why);
-                        continue;
-                    }
-                },
+                (Verdict::Retry(error), Some(wait)) => {
+                    climbing.push((*wait, delivery));
+                    let at = now + RESEND_AFTER;
+                    rows.push(Settlement {
+                        id,
+                        outcome: SettlementOutcome::Retry { at, error },
+                    });
+                    continue;
+                }
             };
             rows.push(Settlement { id, outcome });
             tokens.push(delivery.token);
@@ -252,12 +258,17 @@ impl Bus for RabbitBus {
                 doing: format!("settle messages of {}", stage.name()),
                 source: Box::new(source),
             })?;
+        crate::fault::point("settle.stored");
+        let (arrived, mut lost) = self.climb(session.as_deref(), stage, climbing).await;
+        crate::fault::point("settle.published");
+        tokens.extend(arrived);
         if let Err(error) = self.shared.outstanding.acknowledge(stage, &tokens).await {
             lost = Some(error.to_string());
         }
-        if let Some(why) = lost {
+        // What was not acknowledged comes again once the channel is closed.
+        if let (Some(why), Some(session)) = (lost, session) {
             tracing::warn!(stage = stage.name(), why, "the session is rebuilt");
-            self.shared.broken.notify_one();
+            session.give_up();
         }
         Ok(())
     }

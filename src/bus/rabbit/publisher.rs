@@ -7,6 +7,7 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionStatus
 use std::time::Duration;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
 
 /// Our own count of failed deliveries; the broker's counts differ between its versions.
 pub const ATTEMPT_HEADER: &str = "x-passerelle-attempt";
@@ -50,6 +51,8 @@ pub struct Publisher {
     connection: ConnectionStatus,
     window: usize,
     patience: Duration,
+    /// Ends the session of this publisher, and no other.
+    broken: CancellationToken,
 }
 
 impl Publisher {
@@ -69,7 +72,18 @@ impl Publisher {
             connection: connection.status().clone(),
             window: window.max(1),
             patience,
+            broken: CancellationToken::new(),
         })
+    }
+
+    /// Says that something is wrong with the channels of this session.
+    pub fn give_up(&self) {
+        self.broken.cancel();
+    }
+
+    /// Comes back once somebody has said so.
+    pub async fn given_up(&self) {
+        self.broken.cancelled().await;
     }
 
     /// Publishes in order, at most a window unconfirmed at a time; one outcome a message. After a

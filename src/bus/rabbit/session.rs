@@ -58,6 +58,15 @@ async fn connect_to(shared: &Shared, address: &str) -> Result<Session, NoSession
         .create_channel()
         .await
         .map_err(|e| judge(address, e))?;
+    let resent = tokio::time::timeout(PATIENCE, resend_lost(shared, &publishing));
+    match resent.await {
+        Ok(Ok(())) => {}
+        Ok(Err(why)) => return Err(NoSession::Away(format!("{}: {why}", place(address)))),
+        Err(_) => {
+            let why = "it does not say which queues it has";
+            return Err(NoSession::Away(format!("{}: {why}", place(address))));
+        }
+    }
     match tokio::time::timeout(PATIENCE, topology::declare(&channel, &shared.config.ladder)).await {
         Ok(Ok(())) => {}
         Ok(Err(refusal)) => {
@@ -83,6 +92,24 @@ async fn connect_to(shared: &Shared, address: &str) -> Result<Session, NoSession
         publishing,
         consuming,
     })
+}
+
+/// Has everything sent again that was in queues which are not there: a broker set up anew, or one that
+/// lost its disk. Before they are declared, so that a crash in between forgets nothing.
+async fn resend_lost(shared: &Shared, connection: &Connection) -> Result<(), String> {
+    let missing = topology::missing(connection, &shared.config.ladder);
+    for stage in missing.await.map_err(|error| error.to_string())? {
+        let resent = shared.store.resend_outbox(stage).await;
+        let resent = resent.map_err(|error| error.to_string())?;
+        if resent > 0 {
+            tracing::warn!(
+                stage = stage.name(),
+                events = resent,
+                "the broker has lost queues of this stage: what was in them is sent again"
+            );
+        }
+    }
+    Ok(())
 }
 
 async fn open(shared: &Shared, address: &str, role: &str) -> Result<Connection, NoSession> {
@@ -241,14 +268,18 @@ async fn run(
     });
     let begun = begun.and_then(|begun| begun.map_err(|error| error.to_string()));
     let ended = match begun {
-        Ok((mut tasks, relay)) => {
+        Ok(Begun {
+            mut tasks,
+            relay,
+            publisher,
+        }) => {
             let relay = relaying.insert(relay);
             shared.health.send_replace(BusHealth::Ready);
             let mut watch = tokio::time::interval(Duration::from_secs(1));
             loop {
                 tokio::select! {
                     () = cancel.cancelled() => break "stopping".to_owned(),
-                    () = shared.broken.notified() => break "a channel failed".to_owned(),
+                    () = publisher.given_up() => break "a channel failed".to_owned(),
                     Some(ended) = tasks.join_next() => break match ended {
                         Ok(why) => why,
                         Err(error) => format!("a task of the session failed: {error}"),
@@ -294,6 +325,13 @@ async fn run(
     ended
 }
 
+/// What a session works with.
+struct Begun {
+    tasks: JoinSet<String>,
+    relay: JoinHandle<String>,
+    publisher: Arc<Publisher>,
+}
+
 /// Opens channels, starts consumers and the relay. Dropping the set ends the consumers; the relay
 /// ends by itself once `over` is cancelled.
 async fn begin(
@@ -301,7 +339,7 @@ async fn begin(
     stages: &HashMap<Stage, mpsc::Sender<Delivery>>,
     session: &Session,
     over: &CancellationToken,
-) -> lapin::Result<(JoinSet<String>, JoinHandle<String>)> {
+) -> lapin::Result<Begun> {
     let config = &shared.config;
     let publisher =
         Publisher::open(&session.publishing, config.window, config.confirm_timeout).await?;
@@ -320,8 +358,12 @@ async fn begin(
     let parked = consume(&session.consuming, topology::PARKED, 16).await?;
     tasks.spawn(keep_parked(shared.clone(), parked));
     let declaring = session.publishing.create_channel().await?;
-    let relay = relay::run(shared.clone(), publisher, declaring, over.clone());
-    Ok((tasks, tokio::spawn(relay)))
+    let relay = relay::run(shared.clone(), publisher.clone(), declaring, over.clone());
+    Ok(Begun {
+        tasks,
+        relay: tokio::spawn(relay),
+        publisher,
+    })
 }
 
 async fn consume(connection: &Connection, queue: &str, prefetch: u16) -> lapin::Result<Consumer> {

@@ -31,10 +31,16 @@ impl PublicSink {
         let turn = crate::model::ConnectorName(CURSOR.to_owned());
         while !cancel.is_cancelled() {
             let pause = match self.shared.store.lock_connector(&turn).await {
-                Ok(Some(guard)) => {
-                    let why = self.follow(&cancel).await;
-                    drop(guard);
-                    why
+                Ok(Some(right)) => {
+                    let lost = right.lost();
+                    tokio::select! {
+                        ended = self.follow(&cancel) => ended,
+                        // What is on its way may arrive twice, under the same id.
+                        () = lost.cancelled() => {
+                            tracing::warn!("the right to the public feed was lost; it is taken again");
+                            Ok(())
+                        }
+                    }
                 }
                 // Another process publishes.
                 Ok(None) => Ok(()),
@@ -72,12 +78,21 @@ impl PublicSink {
             if let Some(outcome) = outcomes.iter().find(|o| **o != Published::Confirmed) {
                 tracing::warn!(?outcome, "public events were not confirmed; they go again");
                 if matches!(outcome, Published::Unknown(_)) {
-                    self.shared.broken.notify_one();
+                    publisher.give_up();
                 }
                 // At least once, in order: the whole batch goes again with the same ids.
                 return Ok(());
             }
-            self.shared.store.set_cursor(CURSOR, last).await?;
+            // Who has the right now moved it: this process has lost it, and will hear of that.
+            if !self
+                .shared
+                .store
+                .advance_cursor(CURSOR, after, last)
+                .await?
+            {
+                tracing::warn!("another process publishes the public feed");
+                return Ok(());
+            }
         }
         Ok(())
     }

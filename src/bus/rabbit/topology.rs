@@ -6,8 +6,9 @@
 
 use crate::model::{EventKind, Stage};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Channel, ExchangeKind};
+use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 use std::time::Duration;
 
 /// Events between the stages. Mandatory and an alternate exchange cancel each other: it has none.
@@ -103,6 +104,43 @@ pub fn queues(ladder: &[Duration]) -> Vec<Queue> {
         }
     }
     queues
+}
+
+/// Stages of which a queue is not there: what waited in it, if it ever was, is lost with it.
+///
+/// # Errors
+/// The connection's.
+pub async fn missing(connection: &Connection, ladder: &[Duration]) -> lapin::Result<Vec<Stage>> {
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..Default::default()
+    };
+    let mut channel = connection.create_channel().await?;
+    let mut missing = Vec::new();
+    for stage in Stage::ALL {
+        let steps = ladder.iter().map(|wait| retry_queue(stage, *wait));
+        for name in std::iter::once(work_queue(stage)).chain(steps) {
+            let asked = channel.queue_declare(name.into(), passive, FieldTable::default());
+            let Err(error) = asked.await else { continue };
+            // The answer "no" closes the channel. Any other refusal is the declaration's to tell.
+            channel = connection.create_channel().await?;
+            if is_not_found(&error) {
+                missing.push(stage);
+                break;
+            }
+        }
+    }
+    let _ = channel.close(200, "asked".into()).await;
+    Ok(missing)
+}
+
+fn is_not_found(error: &lapin::Error) -> bool {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => {
+            *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)
+        }
+        _ => false,
+    }
 }
 
 /// A declaration that the broker refused.

@@ -154,7 +154,7 @@ impl Courier {
             return Ok(None);
         };
         let sink = Endpoint::sink(&self.id);
-        let after = store.cursor(&sink).await?;
+        let mut after = store.cursor(&sink).await?;
         if store.head().await? <= after {
             return Ok(Some(0));
         }
@@ -165,11 +165,14 @@ impl Courier {
             let outcome = self.message(&endpoint, change, &mut log).await?;
             match outcome {
                 Outcome::Delivered => {
-                    // A replay may have moved the cursor meanwhile: it is not moved back.
-                    if self.live().await?.as_ref() != Some(&endpoint) {
+                    // A replay may have set the cursor meanwhile, or another process that has the
+                    // right now may have moved it: both count more than this delivery.
+                    if self.live().await?.as_ref() != Some(&endpoint)
+                        || !store.advance_cursor(&sink, after, change.seq).await?
+                    {
                         break;
                     }
-                    store.set_cursor(&sink, change.seq).await?;
+                    after = change.seq;
                     sent += 1;
                 }
                 // A person changed the endpoint, or the program ends: begin anew from the cursor.

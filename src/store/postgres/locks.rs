@@ -2,11 +2,13 @@
 //!
 //! One session of each process, apart from the pool, holds its locks: the right to run connectors,
 //! and a lock of the process's own number, by which others see that it lives. When the session is
-//! lost its locks are lost too; the work that went on under them is fenced by the status of its run.
+//! lost its locks are lost too, and their holders are told ([`Right::lost`]). Until they have heard,
+//! a run is fenced by its status, and a sink by its cursor.
 
 use super::failure::{Failure, Result};
 use super::tls::Tls;
 use crate::model::ConnectorName;
+use crate::store::Right;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +16,7 @@ use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 /// The number of a lock: distinct for each subject of each store.
@@ -28,10 +31,26 @@ pub(super) fn number(scope: &str, kind: &str, name: &str) -> i64 {
     i64::from_le_bytes(bytes)
 }
 
+/// How often the session is asked whether it lives, and how long its answer may take: a server that
+/// has lost sight of this machine gives its locks to others within the minute.
+const BEAT: Duration = Duration::from_secs(10);
+
 /// A connection with the task that drives it, which would wait for the answers of a silent server.
 struct Session {
-    client: Client,
+    client: Arc<Client>,
+    /// Cancelled with the connection's end, whatever ends it.
+    lost: CancellationToken,
     _driver: AbortOnDropHandle<()>,
+}
+
+/// Ends when the server does not answer any more.
+async fn silence(client: &Client, beat: Duration) {
+    loop {
+        tokio::time::sleep(beat).await;
+        if !matches!(timeout(beat, client.simple_query("")).await, Ok(Ok(_))) {
+            return;
+        }
+    }
 }
 
 pub(super) struct Locks {
@@ -77,9 +96,12 @@ impl Locks {
             locks: Arc::clone(self),
             connector: connector.clone(),
             locked: false,
+            lost: CancellationToken::new(),
         };
         let mut session = self.session.lock().await;
-        let client = self.open(&mut session).await?;
+        let opened = self.open(&mut session).await?;
+        guard.lost = opened.lost.clone();
+        let client = Arc::clone(&opened.client);
         let number = self.connector_number(connector);
         let params: &[&(dyn ToSql + Sync)] = &[&number];
         // Before the answer: who stops waiting for it gives back what may have been taken.
@@ -112,13 +134,24 @@ impl Locks {
     }
 
     /// The session, opened anew when it was lost.
-    async fn open<'a>(&self, session: &'a mut Option<Session>) -> Result<&'a Client> {
-        if session.as_ref().is_none_or(|s| s.client.is_closed()) {
+    async fn open<'a>(&self, session: &'a mut Option<Session>) -> Result<&'a Session> {
+        let gone = |s: &Session| s.lost.is_cancelled() || s.client.is_closed();
+        if session.as_ref().is_none_or(gone) {
             let opened = async {
                 let (client, connection) = self.config.connect(self.tls.clone()).await?;
+                let (client, lost) = (Arc::new(client), CancellationToken::new());
+                let (asking, told) = (Arc::clone(&client), lost.clone().drop_guard());
+                let beat = BEAT.min(self.patience);
                 let driver = tokio::spawn(async move {
-                    // Its end shows as a closed client; the next use opens another.
-                    let _ = connection.await;
+                    let _told = told;
+                    tokio::select! {
+                        ended = connection => if let Err(error) = ended {
+                            tracing::warn!(%error, "the session that holds the locks was lost");
+                        },
+                        () = silence(&asking, beat) => {
+                            tracing::warn!("the session that holds the locks is silent; it is given up");
+                        }
+                    }
                 });
                 let driver = AbortOnDropHandle::new(driver);
                 client
@@ -126,6 +159,7 @@ impl Locks {
                     .await?;
                 Ok::<Session, tokio_postgres::Error>(Session {
                     client,
+                    lost,
                     _driver: driver,
                 })
             };
@@ -134,16 +168,16 @@ impl Locks {
         }
         session
             .as_ref()
-            .map(|session| &session.client)
             .ok_or_else(|| Failure::Away("the session of the locks was lost".into()))
     }
 
-    async fn release(&self, connector: &ConnectorName) {
+    /// Gives back what was taken in the session that `lost` tells of; a lost one has given it back.
+    async fn release(&self, connector: &ConnectorName, lost: &CancellationToken) {
         let mut session = self.session.lock().await;
-        if let Some(Session { client, .. }) = session.as_ref() {
+        if let (false, Some(Session { client, .. })) = (lost.is_cancelled(), session.as_ref()) {
             let number = self.connector_number(connector);
             let params: &[&(dyn ToSql + Sync)] = &[&number];
-            // A session that is lost has given its locks back already; one that is silent will.
+            // A session that is silent gives them back with its end.
             let asked = client.execute("SELECT pg_advisory_unlock($1)", params);
             if timeout(self.patience, asked).await.is_err() {
                 *session = None;
@@ -158,14 +192,22 @@ pub(super) struct Held {
     locks: Arc<Locks>,
     connector: ConnectorName,
     locked: bool,
+    lost: CancellationToken,
+}
+
+impl Right for Held {
+    fn lost(&self) -> CancellationToken {
+        self.lost.clone()
+    }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
         let (locks, connector) = (Arc::clone(&self.locks), self.connector.clone());
+        let lost = self.lost.clone();
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) if self.locked => {
-                runtime.spawn(async move { locks.release(&connector).await });
+                runtime.spawn(async move { locks.release(&connector, &lost).await });
             }
             // Nothing to give back, or no runtime: then the session ends with the process.
             _ => locks.unmark(&connector),

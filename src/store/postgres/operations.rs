@@ -180,6 +180,28 @@ pub(super) async fn set_cursor(c: &impl GenericClient, sink: &str, seq: u64) -> 
     Ok(())
 }
 
+pub(super) async fn advance_cursor(
+    c: &impl GenericClient,
+    sink: &str,
+    from: u64,
+    to: u64,
+) -> Result<bool> {
+    // A sink that has no row yet is at 0.
+    run(
+        c,
+        "INSERT INTO sink (name, seq) VALUES ($1, 0) ON CONFLICT (name) DO NOTHING",
+        &[&sink],
+    )
+    .await?;
+    let moved = run(
+        c,
+        "UPDATE sink SET seq = $3 WHERE name = $1 AND seq = $2",
+        &[&sink, &codec::int(from), &codec::int(to)],
+    )
+    .await?;
+    Ok(moved > 0)
+}
+
 /// Postings that closed before $1, whose whole cluster did: nothing live and no redirect to
 /// something live rests on their texts.
 const FORGOTTEN: &str = "SELECT p.id FROM posting p \

@@ -83,15 +83,30 @@ async fn unsynchronised(c: &impl GenericClient) -> Result<()> {
     Ok(())
 }
 
+/// What a row holds that is no event to this program, as the store's form of one.
+fn raw(row: &Row) -> Result<Vec<u8>> {
+    let raw = codec::RawEvent {
+        id: row.try_get(0)?,
+        kind: row.try_get(1)?,
+        key: row.try_get(2)?,
+        observation: row.try_get(3)?,
+        rules: i64::from(row.try_get::<_, i32>(4)?.cast_unsigned()),
+        payload: row.try_get(5)?,
+        time: row.try_get(6)?,
+    };
+    Ok(raw.to_bytes()?)
+}
+
+/// What was leased, and how many rows were parked instead because they cannot be read.
 pub(super) async fn lease(
     c: &impl GenericClient,
     stage: Stage,
     max: usize,
     now: Timestamp,
     until: Timestamp,
-) -> Result<Vec<Leased>> {
+) -> Result<(Vec<Leased>, usize)> {
     unsynchronised(c).await?;
-    let now = codec::micros(now);
+    let (at, now) = (now, codec::micros(now));
     let rows = all(
         c,
         &format!(
@@ -109,16 +124,34 @@ pub(super) async fn lease(
     )
     .await?;
     let mut leased = Vec::with_capacity(rows.len());
+    let mut parked = 0;
     for row in &rows {
         let seq: i64 = row.try_get(8)?;
-        let found = Leased {
-            event: event(row)?,
-            attempt: attempt(row)?,
-        };
-        leased.push((seq, found));
+        let attempt = attempt(row)?;
+        match event(row) {
+            Ok(event) => leased.push((seq, Leased { event, attempt })),
+            Err(Failure::Refused(why)) => {
+                let id = MessageId(row.try_get(0)?);
+                let message = Parked::unreadable(id, stage, raw(row)?, &why, attempt, at);
+                park(c, &message).await?;
+                parked += 1;
+            }
+            Err(other) => return Err(other),
+        }
     }
     leased.sort_by_key(|(seq, _)| *seq);
-    Ok(leased.into_iter().map(|(_, leased)| leased).collect())
+    let leased = leased.into_iter().map(|(_, leased)| leased).collect();
+    Ok((leased, parked))
+}
+
+pub(super) async fn resend(c: &impl GenericClient, stage: Stage) -> Result<u64> {
+    run(
+        c,
+        "UPDATE outbox SET due = 0 WHERE seq IN (SELECT seq FROM outbox \
+         WHERE stage = $1 AND due <> 0 ORDER BY id FOR UPDATE)",
+        &[&stage.name()],
+    )
+    .await
 }
 
 /// Rows are locked in the order of their ids, here and wherever they are deleted: relays and

@@ -295,6 +295,13 @@ impl Store for PostgresStore {
         .await
     }
 
+    async fn advance_cursor(&self, sink: &str, from: u64, to: u64) -> Result<bool> {
+        self.write("advance a cursor", async |tx| {
+            operations::advance_cursor(tx, sink, from, to).await
+        })
+        .await
+    }
+
     async fn lease_outbox(
         &self,
         stage: Stage,
@@ -302,15 +309,29 @@ impl Store for PostgresStore {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Leased>> {
-        self.write("lease events", async |tx| {
-            outbox::lease(tx, stage, max, now, until).await
-        })
-        .await
+        loop {
+            let (leased, parked) = self
+                .write("lease events", async |tx| {
+                    outbox::lease(tx, stage, max, now, until).await
+                })
+                .await?;
+            // Only unreadable ones were found: what lies behind them has not been looked at.
+            if !leased.is_empty() || parked == 0 {
+                return Ok(leased);
+            }
+        }
     }
 
     async fn settle_outbox(&self, settlements: Vec<Settlement>, now: Timestamp) -> Result<()> {
         self.write("settle events", async |tx| {
             outbox::settle(tx, &settlements, now).await
+        })
+        .await
+    }
+
+    async fn resend_outbox(&self, stage: Stage) -> Result<u64> {
+        self.write("send events again", async |tx| {
+            outbox::resend(tx, stage).await
         })
         .await
     }

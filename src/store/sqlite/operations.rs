@@ -156,6 +156,21 @@ pub(super) fn set_cursor(c: &Connection, sink: &str, seq: u64) -> Result<()> {
     Ok(())
 }
 
+pub(super) fn advance_cursor(c: &Connection, sink: &str, from: u64, to: u64) -> Result<bool> {
+    // A sink that has no row yet is at 0.
+    run(
+        c,
+        "INSERT OR IGNORE INTO sink (name, seq) VALUES (?1, 0)",
+        [sink],
+    )?;
+    let moved = run(
+        c,
+        "UPDATE sink SET seq = ?3 WHERE name = ?1 AND seq = ?2",
+        params![sink, codec::int(from), codec::int(to)],
+    )?;
+    Ok(moved > 0)
+}
+
 /// Postings that closed before ?1, whose whole cluster did, and whose vacancy is over: nothing
 /// live and no redirect to something live rests on their texts.
 const FORGOTTEN: &str = "SELECT p.id FROM posting p \

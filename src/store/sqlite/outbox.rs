@@ -7,8 +7,11 @@ use super::failure::{Failure, Result};
 use super::lock;
 use super::rows::{all, one, run, uuid};
 use crate::model::{Event, MessageId, Revision, Stage};
-use crate::store::{Inbox, Leased, OutboxDepth, Parked, Settlement, SettlementOutcome, codec};
+use crate::store::{
+    Inbox, Leased, OutboxDepth, Parked, Settlement, SettlementOutcome, StoreError, codec,
+};
 use jiff::Timestamp;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -37,11 +40,14 @@ impl Leases {
 
 /// Leases on their way to a worker: they end at once if nobody waits for them any more.
 pub(super) struct Granted {
-    leased: Vec<Leased>,
+    pub leased: Vec<Leased>,
+    /// Rows that are no event to this program; they have no lease.
+    pub unreadable: Vec<MessageId>,
     leases: Arc<Mutex<Leases>>,
 }
 
 impl Granted {
+    /// From here on the leases are the caller's.
     pub fn keep(mut self) -> Vec<Leased> {
         std::mem::take(&mut self.leased)
     }
@@ -112,23 +118,95 @@ pub(super) fn lease(
     let far = codec::int(FAR.as_secs()) * 1_000_000;
     let now = codec::micros(now);
     let mut rows = statement.query(params![stage.name(), now, now.saturating_add(far)])?;
-    let mut leased = Vec::new();
-    while leased.len() < max {
+    let (mut leased, mut unreadable) = (Vec::new(), Vec::new());
+    while leased.len() + unreadable.len() < max {
         let Some(row) = rows.next()? else { break };
-        if held.0.contains_key(&MessageId(uuid(row, 0)?)) {
+        let id = MessageId(uuid(row, 0)?);
+        if held.0.contains_key(&id) {
             continue;
         }
-        leased.push(Leased {
-            event: event(row)?,
-            attempt: row.get(7)?,
-        });
+        // The row is read already: what fails now is what stands in it.
+        match event(row) {
+            Ok(event) => leased.push(Leased {
+                event,
+                attempt: row.get(7)?,
+            }),
+            Err(_) => unreadable.push(id),
+        }
     }
     held.0
         .extend(leased.iter().map(|leased| (leased.event.id, (until, end))));
     Ok(Granted {
         leased,
+        unreadable,
         leases: Arc::clone(leases),
     })
+}
+
+/// Text and numbers of a row, whatever their types are.
+fn raw(row: &Row<'_>) -> Result<Vec<u8>> {
+    let text = |column: usize| -> Result<String> {
+        Ok(match row.get_ref(column)? {
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => {
+                String::from_utf8_lossy(bytes).into_owned()
+            }
+            ValueRef::Integer(number) => number.to_string(),
+            ValueRef::Real(number) => number.to_string(),
+            ValueRef::Null => String::new(),
+        })
+    };
+    let number = |column: usize| row.get::<_, i64>(column).unwrap_or_default();
+    let raw = codec::RawEvent {
+        id: uuid(row, 0)?,
+        kind: &text(1)?,
+        key: &text(2)?,
+        observation: number(3),
+        rules: number(4),
+        payload: &text(5)?,
+        time: number(6),
+    };
+    Ok(raw.to_bytes()?)
+}
+
+/// Parks rows that are no event to this program, with what they hold.
+pub(super) fn park_unreadable(
+    c: &Connection,
+    stage: Stage,
+    ids: &[MessageId],
+    now: Timestamp,
+) -> Result<()> {
+    for &id in ids {
+        let found = one(
+            c,
+            &format!("SELECT {EVENT}, attempt FROM outbox WHERE id = ?1"),
+            [id.0.as_bytes()],
+            |row| match event(row) {
+                Ok(_) => Ok(None),
+                Err(error) => Ok(Some((
+                    error.told("read it"),
+                    raw(row)?,
+                    row.get::<_, u32>(7)?,
+                ))),
+            },
+        )?;
+        if let Some((error, body, attempts)) = found.flatten() {
+            let why = match &error {
+                StoreError::Permanent { why, .. } => why.clone(),
+                other => other.to_string(),
+            };
+            park(c, &Parked::unreadable(id, stage, body, &why, attempts, now))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn resend(c: &Connection, stage: Stage) -> Result<u64> {
+    let moved = run(
+        c,
+        "UPDATE outbox SET due = 0 WHERE stage = ?1 AND due <> 0",
+        [stage.name()],
+    )?;
+    Ok(moved as u64)
 }
 
 pub(super) fn settle(c: &Connection, settlements: &[Settlement], now: Timestamp) -> Result<()> {

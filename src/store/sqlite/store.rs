@@ -14,7 +14,7 @@ use crate::store::prepared::{PackedOutput, PackedRecord, prepared};
 use crate::store::{
     BodyDigest, Change, Compared, ConnectorState, Counts, Guard, Hold, Inbox, KeptFeatures,
     KeyedEntry, Leased, NewRun, NormalisedOutput, OutboxDepth, Parked, Plan, PostingChange,
-    PublicTx, PublicVacancy, Pulled, Reject, Result, Run, RunEnd, Settlement, SnapshotKind,
+    PublicTx, PublicVacancy, Pulled, Reject, Result, Right, Run, RunEnd, Settlement, SnapshotKind,
     StagedRecord, Statistics, Store, StoredVacancy, Trace, codec,
 };
 use async_trait::async_trait;
@@ -22,11 +22,19 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
+use tokio_util::sync::CancellationToken;
 
 /// The right to run one connector, within this process.
 struct ConnectorGuard {
     name: ConnectorName,
     held: Arc<Mutex<HashSet<ConnectorName>>>,
+}
+
+impl Right for ConnectorGuard {
+    /// Never: it rests on this process alone.
+    fn lost(&self) -> CancellationToken {
+        CancellationToken::new()
+    }
 }
 
 impl Drop for ConnectorGuard {
@@ -344,6 +352,15 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn advance_cursor(&self, sink: &str, from: u64, to: u64) -> Result<bool> {
+        let sink = sink.to_owned();
+        self.inner
+            .write("advance a cursor", move |c| {
+                operations::advance_cursor(c, &sink, from, to)
+            })
+            .await
+    }
+
     async fn lease_outbox(
         &self,
         stage: Stage,
@@ -351,14 +368,29 @@ impl Store for SqliteStore {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Leased>> {
-        let leases = Arc::clone(&self.inner.leases);
-        let granted = self
-            .inner
-            .read("lease events", move |c| {
-                outbox::lease(c, &leases, stage, max, now, until)
-            })
-            .await?;
-        Ok(granted.keep())
+        loop {
+            let leases = Arc::clone(&self.inner.leases);
+            let granted = self
+                .inner
+                .read("lease events", move |c| {
+                    outbox::lease(c, &leases, stage, max, now, until)
+                })
+                .await?;
+            let unreadable = granted.unreadable.clone();
+            let found_others = !granted.leased.is_empty();
+            if unreadable.is_empty() {
+                return Ok(granted.keep());
+            }
+            self.inner
+                .write("park unreadable events", move |c| {
+                    outbox::park_unreadable(c, stage, &unreadable, now)
+                })
+                .await?;
+            // Else only they were found: what lies behind them has not been looked at.
+            if found_others {
+                return Ok(granted.keep());
+            }
+        }
     }
 
     async fn settle_outbox(&self, settlements: Vec<Settlement>, now: Timestamp) -> Result<()> {
@@ -370,6 +402,12 @@ impl Store for SqliteStore {
             .await?;
         self.inner.release(&ids);
         Ok(())
+    }
+
+    async fn resend_outbox(&self, stage: Stage) -> Result<u64> {
+        self.inner
+            .write("send events again", move |c| outbox::resend(c, stage))
+            .await
     }
 
     async fn enqueue(&self, events: Vec<Event>) -> Result<()> {

@@ -80,6 +80,20 @@ impl Backend {
     }
 }
 
+impl Backend {
+    /// Runs `sql` on what the stores of this backend have written, behind their backs.
+    pub async fn order(&self, sql: &str) {
+        match self {
+            Self::Sqlite(folder) => {
+                let path = folder.path().join("passerelle.db");
+                let file = rusqlite::Connection::open(path).unwrap();
+                file.execute_batch(sql).unwrap();
+            }
+            Self::Postgres(schema) => schema.order(sql).await,
+        }
+    }
+}
+
 fn next_name() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let next = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -15,6 +15,8 @@ super::over_all_backends!(
     parking_retrying_and_discarding,
     an_edited_message_must_be_an_event,
     an_undecodable_message_keeps_its_bytes,
+    a_row_that_is_no_event_is_parked_and_holds_up_no_other,
+    what_a_broker_has_lost_is_due_at_once,
     workers_share_the_outbox,
 );
 
@@ -105,6 +107,71 @@ async fn a_sent_event_is_due_again_unless_settled(backend: &Backend) {
     let again = again.await.unwrap();
     assert_eq!((again.len(), again[0].attempt), (1, 0));
     assert_eq!(again[0].event.id, events[1].id);
+}
+
+/// Rows of a newer program, or of a damaged table.
+async fn a_row_that_is_no_event_is_parked_and_holds_up_no_other(backend: &Backend) {
+    let store = backend.open().await;
+    let mut events: Vec<_> = ["A", "B", "C", "D"].map(event).to_vec();
+    events[2].payload = "ab".repeat(32);
+    store.enqueue(events.clone()).await.unwrap();
+    let spoil = async |event: &Event, what: &str| {
+        let key = &event.key;
+        backend
+            .order(&format!("UPDATE outbox SET {what} WHERE key = '{key}'"))
+            .await;
+    };
+    let newer = "fr.passerelle.posting.pulled.v9";
+    spoil(&events[0], &format!("kind = '{newer}'")).await;
+    spoil(&events[2], "observation = -1").await;
+
+    // One at a time, so that it would be the first that is found.
+    let mut leased = Vec::new();
+    for _ in 0..2 {
+        let some = store.lease_outbox(Stage::Normalise, 1, at(0), at(30));
+        leased.extend(some.await.unwrap().into_iter().map(|leased| leased.event));
+    }
+    assert_eq!(leased, [events[1].clone(), events[3].clone()]);
+    assert!(lease(&store, Stage::Normalise, 0).await.is_empty());
+    assert_eq!(store.outbox_depth().await.unwrap().events, 2);
+
+    let parked = store.parked().await.unwrap();
+    let of = |event: &Event| parked.iter().find(|p| p.id == event.id).unwrap();
+    let mut as_it_was = serde_json::to_value(&events[0]).unwrap();
+    as_it_was["kind"] = newer.into();
+    let kept: serde_json::Value = serde_json::from_slice(&of(&events[0]).body).unwrap();
+    assert_eq!((kept, of(&events[0]).stage), (as_it_was, Stage::Normalise));
+    assert!(of(&events[0]).error.contains("kind"), "{parked:?}");
+    let mut as_it_was = serde_json::to_value(&events[2]).unwrap();
+    as_it_was["revision"]["observation"] = (-1).into();
+    let kept: serde_json::Value = serde_json::from_slice(&of(&events[2]).body).unwrap();
+    assert_eq!((kept, parked.len()), (as_it_was, 2));
+
+    // A person who mends it has the event back.
+    let mended = serde_json::to_vec(&events[0]).unwrap();
+    let retried = store.retry_parked(events[0].id, Some(mended), at(0)).await;
+    assert!(retried.unwrap());
+    assert_eq!(lease(&store, Stage::Normalise, 0).await, events[..1]);
+}
+
+async fn what_a_broker_has_lost_is_due_at_once(backend: &Backend) {
+    let store = backend.open().await;
+    let events: Vec<_> = ["A", "B", "C"].map(event).to_vec();
+    store.enqueue(events.clone()).await.unwrap();
+    let leased = store.lease_outbox(Stage::Normalise, 9, at(0), at(180));
+    assert_eq!(leased.await.unwrap().len(), 3);
+    let sent = SettlementOutcome::Sent { resend_at: at(120) };
+    let retried = SettlementOutcome::Retry {
+        at: at(120),
+        error: "a lock".into(),
+    };
+    settle(&store, events[0].id, sent).await;
+    settle(&store, events[1].id, retried).await;
+    assert_eq!(store.resend_outbox(Stage::Dedupe).await.unwrap(), 0);
+    assert!(lease(&store, Stage::Normalise, 1).await.is_empty());
+    assert_eq!(store.resend_outbox(Stage::Normalise).await.unwrap(), 2);
+    // The third is in somebody's hands, and stays there.
+    assert_eq!(lease(&store, Stage::Normalise, 1).await, events[..2]);
 }
 
 async fn an_event_that_is_written_twice_is_one(backend: &Backend) {

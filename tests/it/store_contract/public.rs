@@ -317,6 +317,13 @@ async fn cursors_and_notes(backend: &Backend) {
     store.set_cursor("webhook:1", 9).await.unwrap();
     assert_eq!(store.cursor("webhook:1").await.unwrap(), 9);
     assert_eq!(store.cursor("webhook:2").await.unwrap(), 0);
+    // Who moves it says from where: two who believe that it is theirs do not set it back.
+    assert!(store.advance_cursor("webhook:1", 9, 12).await.unwrap());
+    assert!(!store.advance_cursor("webhook:1", 9, 10).await.unwrap());
+    assert_eq!(store.cursor("webhook:1").await.unwrap(), 12);
+    assert!(!store.advance_cursor("webhook:2", 3, 4).await.unwrap());
+    assert!(store.advance_cursor("webhook:2", 0, 4).await.unwrap());
+    assert_eq!(store.cursor("webhook:2").await.unwrap(), 4);
     assert_eq!(store.meta("site").await.unwrap(), None);
     store.set_meta("site", "un").await.unwrap();
     store.set_meta("site", "deux").await.unwrap();
