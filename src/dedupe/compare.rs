@@ -1,7 +1,7 @@
 //! The verdict on a pair.
 
 use super::features::Features;
-use super::scorecard::{SCORECARD, Scorecard};
+use super::scorecard::{SCORECARD, Scorecard, TOO_LITTLE};
 use super::signals::{self, Signals};
 use crate::model::{Edge, Outcome};
 
@@ -13,9 +13,13 @@ pub fn weight(a: &Features, b: &Features) -> i64 {
     weight_by(&SCORECARD, a, b, &signals::read(a, b))
 }
 
-/// The weight of a pair by a given scorecard, its signals read already.
+/// The weight of a pair by a given scorecard, its signals read already: at most a question where
+/// there is too little to go by.
 pub fn weight_by(card: &Scorecard, a: &Features, b: &Features, signals: &Signals) -> i64 {
-    let weight = card.weigh(signals);
+    let mut weight = card.weigh(signals);
+    if signals::too_little(signals) {
+        weight = weight.min(card.bands.same - 1);
+    }
     match signals::veto(a, b, signals) {
         Some(_) => weight.min(VETOED),
         None => weight,
@@ -59,6 +63,9 @@ fn judged(a: &Features, b: &Features, signals: &Signals) -> Edge {
     };
     let mut evidence = Vec::new();
     evidence.extend(veto.map(|line| format!("veto: {}", line.name())));
+    if signals::too_little(signals) && SCORECARD.weigh(signals) > weight {
+        evidence.push(TOO_LITTLE[0].to_owned());
+    }
     evidence.extend(SCORECARD.evidence(signals));
     Edge {
         a: a.id,

@@ -127,6 +127,35 @@ fn as_many_identical_ads_as_a_key_may_have_are_clusters_below_the_limit() {
     assert!(found.derived.len() < KEY_CAP);
 }
 
+/// One ad, issued again each day under a new id: no key of the ad alone holds them, those that the
+/// week refines do.
+#[test]
+fn daily_reissues_of_one_ad_find_each_other_however_many() {
+    let days = 190;
+    let ads: Vec<StoredPosting> = (0..days)
+        .map(|day| {
+            let ad = posting("board", &format!("B{day:05}"), false, day);
+            if day + 1 < days {
+                closed(ad, day + 1)
+            } else {
+                ad
+            }
+        })
+        .collect();
+    let found = in_any_order(&ads);
+    assert!(ads.len() > KEY_CAP);
+    assert!(found.pairs <= ads.len() * 2 * KEY_CAP, "{}", found.pairs);
+    // Hardly more vacancies than the largest of them allows, and one that is live.
+    assert!(found.derived.len() <= 10, "{}", found.derived.len());
+    let live = found
+        .derived
+        .iter()
+        .filter(|d| d.status == VacancyStatus::Live);
+    let live: Vec<_> = live.collect();
+    assert_eq!(live.len(), 1);
+    assert!(live[0].postings.len() > 1);
+}
+
 #[test]
 fn empty_and_one_word_texts_stay_bounded() {
     let words = ["", "Infirmier", "urgent", "."];

@@ -56,6 +56,10 @@ fn bounds(line: &str, level: &str) -> (f64, f64) {
         // The corpora hold few links and requisitions; what they are worth is known.
         "same" if line == "link" => (4.2, f64::MAX),
         "same" | "in_text" if line == "reference" => (2.8, f64::MAX),
+        // Nor do they hold many that state several openings.
+        "same" if line == "openings" => (0.7, f64::MAX),
+        "doubtful_other" if line == "openings" => (f64::MIN, -1.4),
+        "other" if line == "openings" => (f64::MIN, -3.5),
         "near" | "district" if line == "place" => (f64::MIN, f64::MAX),
         "same" | "reworded_same" | "in_text" | "near" | "named" => (0.0, f64::MAX),
         "other" | "different" | "other_own" | "other_department" | "other_in_text"
@@ -109,7 +113,10 @@ pub fn fit(examples: &[Example], bands: Bands, record: FitRecord, options: Optio
     };
     let rows: Vec<(Vec<usize>, &Example)> =
         examples.iter().map(|e| (places(&e.signals), e)).collect();
-    let mut beta: Vec<f64> = limits.iter().map(|(low, _)| low.max(0.0)).collect();
+    let mut beta: Vec<f64> = limits
+        .iter()
+        .map(|(low, high)| 0.0_f64.clamp(*low, *high))
+        .collect();
     for _ in 0..options.steps {
         let model = Local::at(&beta, &rows, &neighbours, options);
         let step = model.descend(&beta, &limits, &silent);

@@ -6,6 +6,10 @@ use super::text::{combine, distinct, mix};
 /// Shingles of a text that become keys: of the rarest those with the smallest hashes, so that a
 /// shortened copy keeps as many of them as it keeps of the text.
 const SAMPLE: usize = 10;
+/// Days of publication that refine a key which may be over-full: two ads share one where they were
+/// published at most so far apart, for certain, and never where twice as far.
+const COPY_DAYS: i32 = 7;
+const TITLE_DAYS: i32 = 14;
 
 /// A number apart for each kind of key.
 #[derive(Clone, Copy)]
@@ -19,6 +23,11 @@ enum Kind {
     Shingle,
     ShingleDepartment,
     Sentence,
+    /// Refine the others where a crowd shares them: ads that say the same in full …
+    Copy,
+    /// … of one week, re-issues among them; and one town's like titles of one month.
+    CopyDate,
+    PlaceTitleDate,
 }
 
 /// The keys of a posting, sorted and distinct: a function of the posting alone.
@@ -59,6 +68,9 @@ pub fn of(features: &Features) -> Vec<u64> {
             add(Kind::PlaceTrade, &[*place, features.occupation]);
         }
         add(Kind::PlaceTrade, &[*place, features.title]);
+        for period in periods(features.published, TITLE_DAYS) {
+            add(Kind::PlaceTitleDate, &[*place, features.title, period]);
+        }
     }
     for department in &features.departments {
         if features.employer != 0 {
@@ -78,5 +90,33 @@ pub fn of(features: &Features) -> Vec<u64> {
     for (_, shingle) in &sample {
         add(Kind::Shingle, &[u64::from(*shingle)]);
     }
+    if let Some(copy) = copy(features) {
+        add(Kind::Copy, &[copy]);
+        for period in periods(features.published, COPY_DAYS) {
+            add(Kind::CopyDate, &[copy, period]);
+        }
+    }
     distinct(keys)
+}
+
+/// What an ad says in full, of which place; `None` without a text, which is no copy of anything.
+fn copy(features: &Features) -> Option<u64> {
+    let shingles = &features.shingles.values;
+    if shingles.is_empty() {
+        return None;
+    }
+    let said: Vec<u64> = shingles.iter().map(|value| u64::from(*value)).collect();
+    Some(combine(&[
+        features.title,
+        combine(&features.communes),
+        u64::from(features.length),
+        combine(&said),
+    ]))
+}
+
+/// The two overlapping periods of publication in which a posting stands; none without a date.
+fn periods(published: Option<i32>, days: i32) -> impl Iterator<Item = u64> {
+    let first = published.map(|day| day.div_euclid(days));
+    let both = first.into_iter().flat_map(|period| [period, period + 1]);
+    both.map(|period| u64::from(period.cast_unsigned()))
 }

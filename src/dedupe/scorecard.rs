@@ -246,6 +246,22 @@ fn words(line: &str, level: &str) -> Option<String> {
         .map(|[english, _]| english.clone())
 }
 
+/// Why a pair that would weigh more is only a question: in English and French.
+pub const TOO_LITTLE: [&str; 2] = [
+    "held back: texts too short to be sure, and no link, reference or re-issue ties the two",
+    "retenu : textes trop courts pour être sûr, et ni lien, ni référence, ni republication",
+];
+
+/// Lines that veto, in French.
+const VETOED: [(&str, &str); 6] = [
+    ("place", "lieu"),
+    ("contract", "contrat"),
+    ("shift", "horaire"),
+    ("duration", "durée"),
+    ("openings", "nombre de postes"),
+    ("sources", "sources de deux adhérents"),
+];
+
 /// A sentence of evidence in French, for the review page; unknown ones as they are.
 pub fn in_french(evidence: &str) -> String {
     static FRENCH: LazyLock<BTreeMap<&str, &str>> = LazyLock::new(|| {
@@ -253,8 +269,16 @@ pub fn in_french(evidence: &str) -> String {
             .values()
             .flat_map(BTreeMap::values)
             .map(|[english, french]| (english.as_str(), french.as_str()))
+            .chain([TOO_LITTLE.into()])
             .collect()
     });
+    if let Some(line) = evidence.strip_prefix("veto: ") {
+        let line = VETOED.iter().find(|(name, _)| *name == line);
+        return line.map_or_else(
+            || evidence.to_owned(),
+            |(_, french)| format!("veto : {french}"),
+        );
+    }
     let (words, points) = evidence.rsplit_once(" (").unwrap_or((evidence, ""));
     let french = match FRENCH.get(words) {
         Some(french) => (*french).to_owned(),

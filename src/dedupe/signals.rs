@@ -53,6 +53,7 @@ lines! {
     time: unknown same other_share other;
     pay: unknown same one_end overlap other;
     start: unknown same other;
+    openings: unknown same doubtful_other other;
     containment: unknown none c10 c20 c30 c40 c50 c60 c70 c80 c90 c97 all empty;
     agency_containment: unknown none c10 c20 c30 c40 c50 c60 c70 c80 c90 c97 all empty;
     resemblance: unknown none r10 r20 r30 r40 r50 r60 r70 r80 r90 r97 all empty;
@@ -108,6 +109,7 @@ pub fn facts(a: &Features, b: &Features) -> Signals {
     set(Line::time, time_of(a, b));
     set(Line::pay, pay_of(a, b));
     set(Line::start, start_of(a, b));
+    set(Line::openings, openings_of(a, b));
     let sources = sources_of(a, b);
     match sources {
         sources::own_aggregator => {
@@ -513,6 +515,19 @@ fn start_of(a: &Features, b: &Features) -> u8 {
     }
 }
 
+/// How many are sought. One is what sources write that were not told: it contradicts only where
+/// the source is believed.
+fn openings_of(a: &Features, b: &Features) -> u8 {
+    match (a.openings, b.openings) {
+        (Some(1), Some(1)) | (None, _) | (_, None) => openings::unknown,
+        (Some(x), Some(y)) if x == y => openings::same,
+        _ if a.trust.openings.min(b.trust.openings) >= 2 => openings::other,
+        (Some(1), _) if a.trust.openings < 2 => openings::unknown,
+        (_, Some(1)) if b.trust.openings < 2 => openings::unknown,
+        _ => openings::doubtful_other,
+    }
+}
+
 fn gap_of(a: &Features, b: &Features) -> u8 {
     let (Some(x), Some(y)) = (a.published, b.published) else {
         return gap::unknown;
@@ -568,6 +583,25 @@ fn sources_of(a: &Features, b: &Features) -> u8 {
     }
 }
 
+/// Whether two texts are too short to tell one opening from another, and nothing else ties the two
+/// ads: a link, a reference, or a source that issues one after the other.
+pub fn too_little(signals: &Signals) -> bool {
+    let at = |line: Line| signals[line as usize];
+    let poor = at(Line::containment) == containment::empty
+        || at(Line::agency_containment) == agency_containment::empty;
+    let reissued = at(Line::sources) == SAME_OWN_APART
+        || matches!(
+            at(Line::reissue_gap),
+            reissue_gap::days | reissue_gap::week | reissue_gap::month | reissue_gap::quarter
+        );
+    poor && !reissued
+        && at(Line::link) != link::same
+        && !matches!(
+            at(Line::reference),
+            reference::same | reference::in_text | reference::shared
+        )
+}
+
 /// Contradictions that no evidence outweighs, where the sources are believed for the field.
 pub fn veto(a: &Features, b: &Features, signals: &Signals) -> Option<Line> {
     let at = |line: Line| signals[line as usize];
@@ -590,6 +624,13 @@ pub fn veto(a: &Features, b: &Features, signals: &Signals) -> Option<Line> {
         && at(Line::link) != link::same
     {
         return Some(Line::duration);
+    }
+    // A re-issue may seek the rest.
+    if at(Line::openings) == openings::other
+        && at(Line::link) != link::same
+        && at(Line::sources) != SAME_OWN_APART
+    {
+        return Some(Line::openings);
     }
     if at(Line::sources) == sources::two_own && a.member != b.member && at(Line::link) != link::same
     {

@@ -12,6 +12,7 @@ pub struct Trust {
     pub contract: u8,
     pub employer: u8,
     pub title: u8,
+    pub openings: u8,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +68,7 @@ impl Sources {
                     contract: t.contract.min(known.trust.contract),
                     employer: t.employer.min(known.trust.employer),
                     title: t.title.min(known.trust.title),
+                    openings: t.openings.min(known.trust.openings),
                 }));
             }
         }

@@ -307,6 +307,88 @@ fn siblings_stay_apart() {
     assert_eq!(run(&[one, temporary], &[]).len(), 2);
 }
 
+fn seeking(mut posting: StoredPosting, openings: u32) -> StoredPosting {
+    posting.posting.offer.openings = Some(openings);
+    posting
+}
+
+#[test]
+fn numbers_of_openings_count_as_far_as_sources_are_believed() {
+    let outcome = |one: &StoredPosting, other: &StoredPosting| {
+        let edge = compare(&one.posting, &other.posting);
+        (edge.outcome, edge.weight, edge.evidence)
+    };
+    let own = seeking(posting("ats", "1", true, 10), 6);
+    let plain = outcome(
+        &posting("ats", "1", true, 10),
+        &posting("france-travail", "F1", false, 12),
+    );
+    // One is what an aggregator writes that was not told.
+    let untold = seeking(posting("france-travail", "F1", false, 12), 1);
+    assert_eq!(outcome(&own, &untold), plain);
+    let told = outcome(
+        &own,
+        &seeking(posting("france-travail", "F1", false, 12), 6),
+    );
+    assert!(
+        told.1 > plain.1
+            && told
+                .2
+                .iter()
+                .any(|e| e.starts_with("same number of openings"))
+    );
+    let doubted = outcome(
+        &own,
+        &seeking(posting("france-travail", "F1", false, 12), 4),
+    );
+    assert!(doubted.1 < plain.1, "{doubted:?}");
+    // Two calls of one employer's source, side by side.
+    let sibling = seeking(posting("ats", "2", true, 10), 2);
+    let apart = outcome(&own, &sibling);
+    assert_eq!(apart.0, crate::model::Outcome::Different);
+    assert_eq!(apart.2[0], "veto: openings");
+    assert_eq!(in_french(&apart.2[0]), "veto : nombre de postes");
+}
+
+/// Ads of one word are one vacancy only where more than title, place and contract ties them.
+#[test]
+fn too_little_text_is_a_question_at_most() {
+    let brief = |mut ad: StoredPosting| {
+        let description = ad.posting.offer.description.as_mut().unwrap();
+        description.text = "Urgent".to_owned();
+        ad
+    };
+    let own = brief(posting("ats", "1", true, 10));
+    let copy = brief(posting("france-travail", "F1", false, 11));
+    let held = compare(&own.posting, &copy.posting);
+    assert!(held.outcome < crate::model::Outcome::Same, "{held:#?}");
+    assert_eq!(run(&[own.clone(), copy.clone()], &[]).len(), 2);
+    let both = |change: fn(&mut Offer)| {
+        let [mut own, mut copy] = [own.clone(), copy.clone()];
+        change(&mut own.posting.offer);
+        change(&mut copy.posting.offer);
+        compare(&own.posting, &copy.posting)
+    };
+    let linked = both(|offer| {
+        offer.apply = Some(crate::model::Apply {
+            url: Some("https://ats.tilleuls.example/job/4711?id=4711".to_owned()),
+            email: None,
+        });
+    });
+    assert_eq!(linked.outcome, crate::model::Outcome::Same, "{linked:#?}");
+    let called = both(|offer| offer.requisition = Some("REQ-2026-0815".to_owned()));
+    assert_eq!(called.outcome, crate::model::Outcome::Same, "{called:#?}");
+    // More agreement alone does not help; a person is told why.
+    let agreed = both(|offer| offer.openings = Some(3));
+    let weight = agreed.weight;
+    assert!(agreed.outcome < crate::model::Outcome::Same, "{agreed:#?}");
+    assert!(weight < SCORECARD.bands.same);
+    // The same source issues it again a week later.
+    let again = brief(posting("france-travail", "F2", false, 18));
+    let reissued = compare(&copy.posting, &again.posting);
+    assert!(!reissued.evidence.iter().any(|e| e.starts_with("held back")));
+}
+
 #[test]
 fn the_employer_never_comes_from_an_intermediary() {
     let mut agency = posting("hellowork", "H1", false, 10);
