@@ -163,8 +163,14 @@ pub(super) struct Vintage {
 
 impl PartialEq for Vintage {
     fn eq(&self, other: &Self) -> bool {
-        self.head == other.head
-            && Arc::ptr_eq(&self.network, &other.network)
+        self.head == other.head && self.made_alike(other)
+    }
+}
+
+impl Vintage {
+    /// Whether the two differ at most in the offers.
+    pub(super) fn made_alike(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.network, &other.network)
             && self.mandates == other.mandates
             && self.profiles.is_same(&other.profiles)
     }

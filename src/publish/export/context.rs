@@ -11,18 +11,36 @@ use crate::{
 };
 use jiff::Timestamp;
 use minijinja::{
-    Environment, Value,
+    Environment, Expression, Value,
     value::{Serde, merge_maps},
 };
 use serde_json::{Map, json};
+use std::{cell::RefCell, collections::HashMap};
 
-/// A profile at work: its environment, and the files that it draws on.
+/// What expressions are read with, as of an instant.
+pub struct Reader {
+    now: Timestamp,
+    env: Environment<'static>,
+}
+
+impl Reader {
+    pub fn at(now: Timestamp) -> Self {
+        Self {
+            now,
+            env: values::environment(now),
+        }
+    }
+}
+
+/// A profile at work: its expressions, and the files that it draws on.
 pub struct Bench<'a> {
     pub profile: &'a Profile,
     pub network: &'a Network,
     pub settings: &'a PublishSettings,
     pub now: Timestamp,
-    env: Environment<'static>,
+    reader: &'a Reader,
+    /// Every expression is read once for all offers: reading takes longer than evaluating.
+    read: RefCell<HashMap<String, Expression<'a, 'static>>>,
     constants: Value,
 }
 
@@ -31,7 +49,7 @@ impl<'a> Bench<'a> {
         profile: &'a Profile,
         network: &'a Network,
         settings: &'a PublishSettings,
-        now: Timestamp,
+        reader: &'a Reader,
     ) -> Self {
         let constants = Value::from(Serde(json!({
             "tables": profile.tables,
@@ -46,8 +64,9 @@ impl<'a> Bench<'a> {
             profile,
             network,
             settings,
-            now,
-            env: values::environment(now),
+            now: reader.now,
+            reader,
+            read: RefCell::default(),
             constants,
         }
     }
@@ -151,9 +170,7 @@ impl<'a> Bench<'a> {
         context: &Value,
         field: &str,
     ) -> Result<Value, ExportError> {
-        self.env
-            .compile_expression(expression)
-            .and_then(|compiled| compiled.eval(context))
+        self.evaluated(expression, context)
             .map_err(|source| ExportError::Field {
                 profile: self.profile.name.clone(),
                 field: field.into(),
@@ -163,6 +180,18 @@ impl<'a> Bench<'a> {
                     .unwrap_or_default(),
                 source,
             })
+    }
+
+    fn evaluated(&self, expression: &str, context: &Value) -> Result<Value, minijinja::Error> {
+        let mut read = self.read.borrow_mut();
+        if let Some(known) = read.get(expression) {
+            return known.eval(context);
+        }
+        let env = &self.reader.env;
+        let new = env.compile_expression_owned(expression.to_owned())?;
+        read.entry(expression.to_owned())
+            .or_insert(new)
+            .eval(context)
     }
 
     /// The value of a line, or `None` where it has nothing to say.

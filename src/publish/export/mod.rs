@@ -28,7 +28,7 @@ pub(super) use values::rfc822;
 use super::{Consumer, Publish, PublishError};
 use crate::model::{MemberId, Vacancy, VacancyId};
 use bytes::Bytes;
-use context::Bench;
+use context::{Bench, Reader};
 use ledger::{Asked, Ledger};
 use movements::Deposit;
 use std::{
@@ -110,7 +110,8 @@ impl Publish {
         let (rendering, before) = (profile.clone(), Arc::clone(&sent));
         let (export, fixed, report) = blocking(move || {
             let (network, profile) = (this.network(), &rendering);
-            let bench = Bench::new(profile, &network, this.settings(), this.clock().now());
+            let reader = Reader::at(this.clock().now());
+            let bench = Bench::new(profile, &network, this.settings(), &reader);
             let checked = preflight::check(&bench, vacancies, &before)?;
             let (mut ready, mut gone, mut deposit) = (checked.ready, Vec::new(), None);
             if let Some(movements) = &profile.movements {
@@ -160,7 +161,8 @@ impl Publish {
         blocking(move || {
             vacancies.retain(|own| !elsewhere.contains(&own.id) && consumer.admits(own));
             let network = this.network();
-            let bench = Bench::new(&profile, &network, this.settings(), this.clock().now());
+            let reader = Reader::at(this.clock().now());
+            let bench = Bench::new(&profile, &network, this.settings(), &reader);
             let checked = preflight::check(&bench, vacancies, &sent)?;
             let (mut ready, mut gone) = (checked.ready, Vec::new());
             if let Some(movements) = &profile.movements {
@@ -193,7 +195,8 @@ impl Publish {
         let this = self.clone();
         blocking(move || {
             let network = this.network();
-            let bench = Bench::new(&profile, &network, this.settings(), this.clock().now());
+            let reader = Reader::at(this.clock().now());
+            let bench = Bench::new(&profile, &network, this.settings(), &reader);
             Ok(preflight::check(&bench, vacancies, &sent)?.report)
         })
         .await
@@ -211,7 +214,8 @@ impl Publish {
             return Ok(BTreeMap::new());
         };
         let network = self.network();
-        let bench = Bench::new(profile, &network, self.settings(), self.clock().now());
+        let reader = Reader::at(self.clock().now());
+        let bench = Bench::new(profile, &network, self.settings(), &reader);
         let report = preflight::check(&bench, vacancies, &Ledger::default())?.report;
         let items = report.items.into_iter();
         Ok(items.map(|item| (item.id, item.blockers)).collect())
@@ -254,7 +258,8 @@ impl Publish {
         }
         let live = self.live().await?;
         let own = |vacancy: &&Vacancy| member.is_none() || vacancy.member.as_ref() == member;
-        Ok((profile, live.iter().filter(own).cloned().collect()))
+        let own = live.vacancies.iter().filter(own);
+        Ok((profile, own.cloned().collect()))
     }
 }
 

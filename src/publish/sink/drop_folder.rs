@@ -2,7 +2,9 @@
 
 use crate::{
     model::MemberId,
-    publish::{ExportError, Publish, PublishError, Vintage, export::replace, respond::chain},
+    publish::{
+        ExportError, Publish, PublishError, Vintage, export::replace, live::Mark, respond::chain,
+    },
 };
 use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +37,8 @@ pub struct DropFolder {
     written: BTreeMap<String, blake3::Hash>,
     /// The files and mandates that the exports were looked at with.
     vintage: Option<Vintage>,
+    /// Of each member, what all its own files were made of.
+    marks: BTreeMap<MemberId, Mark>,
 }
 
 impl DropFolder {
@@ -44,6 +48,7 @@ impl DropFolder {
             folder: folder.into(),
             written: BTreeMap::new(),
             vintage: None,
+            marks: BTreeMap::new(),
         }
     }
 
@@ -86,7 +91,10 @@ impl DropFolder {
 
     /// Writes what changed since the sink's cursor; with `review`, whatever the cursor says.
     /// Returns whether it looked at the exports, and up to which change they are good.
-    async fn step(&mut self, review: bool) -> Result<(bool, u64), DropError> {
+    pub(in crate::publish) async fn step(
+        &mut self,
+        review: bool,
+    ) -> Result<(bool, u64), DropError> {
         let store = self.publish.store();
         let head = store.head().await.map_err(PublishError::from)?;
         let done = store.cursor(SINK).await.map_err(PublishError::from)?;
@@ -94,7 +102,11 @@ impl DropFolder {
         if head == done && !review && self.vintage.as_ref() == Some(&vintage) {
             return Ok((false, head));
         }
-        self.write_all().await?;
+        let same = |own: &Vintage| own.made_alike(&vintage);
+        if review || !self.vintage.as_ref().is_some_and(same) {
+            self.marks.clear();
+        }
+        self.write_changed().await?;
         self.vintage = Some(vintage);
         self.publish
             .store()
@@ -110,16 +122,32 @@ impl DropFolder {
     /// The first export that cannot be rendered or written; the files of the others stay as they
     /// were.
     pub async fn write_all(&mut self) -> Result<(), DropError> {
+        self.marks.clear();
+        self.write_changed().await
+    }
+
+    /// As [`DropFolder::write_all`], but for the files of members whose offers are as they were.
+    async fn write_changed(&mut self) -> Result<(), DropError> {
         let profiles = self.publish.profiles();
         let network = self.publish.network();
         let now = self.publish.clock().now();
         // Read once for all of them.
-        let _live = self.publish.live().await?;
+        let live = self.publish.live().await?;
+        let marks: BTreeMap<MemberId, Mark> = network
+            .members
+            .values()
+            .map(|member| member.member_id())
+            .map(|id| (id.clone(), live.own.get(&id).copied().unwrap_or_default()))
+            .collect();
         for profile in profiles.iter() {
             let channel = profile.channel().to_owned();
             let members: Vec<Option<MemberId>> = network
                 .members
                 .values()
+                .filter(|member| {
+                    let id = member.member_id();
+                    self.marks.get(&id) != marks.get(&id)
+                })
                 .filter(|member| {
                     // A member whose mandate ended keeps its file, empty: the board then closes
                     // its offers, which a missing file would not do.
@@ -160,6 +188,7 @@ impl DropFolder {
                 self.written.insert(export.file, hash);
             }
         }
+        self.marks = marks;
         Ok(())
     }
 }

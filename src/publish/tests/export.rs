@@ -207,6 +207,49 @@ async fn the_drop_folder_holds_whole_files_only() {
     assert_eq!(names, ["linkedin.xml"]);
 }
 
+#[tokio::test]
+async fn a_change_costs_the_files_of_its_member_alone() {
+    let shop = mixed();
+    let publish = publishing_of_members(&shop, |member| {
+        let own = crate::model::Channel("indeed".into());
+        member.mandates.insert(own, crate::model::Mandate::Always);
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = crate::publish::DropFolder::new(publish, folder.path());
+    sink.step(true).await.unwrap();
+    let [all, theirs, other] = [
+        "indeed.xml",
+        "indeed/ch-exemple.xml",
+        "indeed/aide-domicile.xml",
+    ]
+    .map(|file| folder.path().join(file));
+    let closed = vacancy(1, "", |_| {}).id;
+    let shows = |file: &std::path::Path| {
+        let text = std::fs::read_to_string(file).unwrap();
+        text.contains(&closed.to_string())
+    };
+    assert!(shows(&all) && shows(&theirs) && !shows(&other));
+    // Where nothing is to be told, nothing is looked at: not even that a file was taken away.
+    std::fs::remove_file(&other).unwrap();
+    shop.close(closed, crate::model::TombstoneReason::Filled, None);
+    assert!(sink.step(false).await.unwrap().0);
+    assert!(!shows(&all) && !shows(&theirs) && !other.exists());
+    // One goes and another comes: as many as before, and not the same.
+    shop.close(
+        vacancy(3, "", |_| {}).id,
+        crate::model::TombstoneReason::Filled,
+        None,
+    );
+    let next = vacancy(9, "aide-domicile", |_| {});
+    shop.publish(&next);
+    sink.step(false).await.unwrap();
+    let text = std::fs::read_to_string(&other).unwrap();
+    assert!(text.contains(&next.id.to_string()));
+    std::fs::remove_file(&theirs).unwrap();
+    sink.step(true).await.unwrap();
+    assert!(theirs.exists());
+}
+
 /// Every profile says something of every offer, however little that offer says.
 #[tokio::test]
 async fn every_profile_renders_and_explains() {
