@@ -194,6 +194,26 @@ impl Inner {
             .map_err(|failure| failure.told(doing))
     }
 
+    /// Drops what `connector` staged for runs that are over. Others write between two pieces of it.
+    async fn sweep(&self, doing: &str, connector: &ConnectorName) -> Result<()> {
+        loop {
+            let connector = connector.clone();
+            let more = self.write(doing, move |c| runs::sweep(c, &connector));
+            if !more.await? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// As [`Self::sweep`], behind a run that has ended: what is left goes when the next one starts.
+    async fn tidy(&self, doing: &str, ended: Option<ConnectorName>) {
+        if let Some(connector) = ended
+            && let Err(error) = self.sweep(doing, &connector).await
+        {
+            tracing::warn!(%connector, %error, "staged records are left for the next run to drop");
+        }
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         doing: &str,

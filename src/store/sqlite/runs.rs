@@ -12,6 +12,9 @@ use crate::store::{
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
+/// Staged records that one job drops.
+const SWEPT: usize = 2000;
+
 pub(super) fn connector_state(c: &Connection, connector: &ConnectorName) -> Result<ConnectorState> {
     let stored = one(
         c,
@@ -39,6 +42,18 @@ fn set_connector_state(
     Ok(())
 }
 
+/// Drops some of what `connector` staged for runs that are over, or that died; whether more is left.
+/// By pieces: the writer's savepoints keep every page that one job changes in memory.
+pub(super) fn sweep(c: &Connection, connector: &ConnectorName) -> Result<bool> {
+    let dropped = run(
+        c,
+        "DELETE FROM staging WHERE n IN (SELECT n FROM staging WHERE run IN \
+         (SELECT id FROM run WHERE connector = ?1 AND status <> 'applying') LIMIT ?2)",
+        params![connector.as_str(), SWEPT as i64],
+    )?;
+    Ok(dropped == SWEPT)
+}
+
 pub(super) fn start(c: &Connection, new: &NewRun) -> Result<RunId> {
     if let Some(applying) = applying(c, &new.connector)? {
         return Err(Failure::refused(format!(
@@ -48,12 +63,6 @@ pub(super) fn start(c: &Connection, new: &NewRun) -> Result<RunId> {
     }
     let started = codec::micros(new.started);
     let connector = new.connector.as_str();
-    run(
-        c,
-        "DELETE FROM staging WHERE run IN \
-         (SELECT id FROM run WHERE connector = ?1 AND status = 'staging')",
-        [connector],
-    )?;
     run(
         c,
         "UPDATE run SET status = 'failed', snapshot = 'failed', error = 'interrupted', ended = ?2 \
@@ -239,9 +248,10 @@ pub(super) fn apply(
     }
 }
 
-pub(super) fn finish(c: &Connection, id: RunId, end: &RunEnd) -> Result<()> {
+/// Ends a run; gives its connector, unless it had ended before.
+pub(super) fn finish(c: &Connection, id: RunId, end: &RunEnd) -> Result<Option<ConnectorName>> {
     let Some(found) = expect(c, id, RunStatus::Applying)? else {
-        return Ok(());
+        return Ok(None);
     };
     let plan = found
         .plan
@@ -260,10 +270,10 @@ pub(super) fn finish(c: &Connection, id: RunId, end: &RunEnd) -> Result<()> {
         "UPDATE run SET status = 'applied', ended = ?2, error = ?3 WHERE id = ?1",
         params![id.0, codec::micros(ended), plan.state.error],
     )?;
-    run(c, "DELETE FROM staging WHERE run = ?1", [id.0])?;
-    Ok(())
+    Ok(Some(found.connector))
 }
 
+/// As [`finish`], of a run that failed.
 pub(super) fn fail(
     c: &Connection,
     id: RunId,
@@ -271,9 +281,9 @@ pub(super) fn fail(
     counts: Counts,
     error: &str,
     ended: Timestamp,
-) -> Result<()> {
+) -> Result<Option<ConnectorName>> {
     let Some(found) = expect(c, id, RunStatus::Staging)? else {
-        return Ok(());
+        return Ok(None);
     };
     run(
         c,
@@ -291,8 +301,7 @@ pub(super) fn fail(
     state.error = Some(error.to_owned());
     set_connector_state(c, &found.connector, &state)?;
     keep_rejects(c, &found, SnapshotKind::Failed, ended)?;
-    run(c, "DELETE FROM staging WHERE run = ?1", [id.0])?;
-    Ok(())
+    Ok(Some(found.connector))
 }
 
 /// Takes the rejected records over from staging. Earlier ones of the connector go when the run saw

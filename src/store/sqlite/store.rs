@@ -75,6 +75,8 @@ impl Store for SqliteStore {
 
     async fn start_run(&self, run: NewRun) -> Result<RunId> {
         let doing = format!("start a run of {}", run.connector);
+        // What a run that died has left.
+        self.inner.sweep(&doing, &run.connector).await?;
         self.inner
             .write(&doing, move |c| runs::start(c, &run))
             .await
@@ -168,9 +170,12 @@ impl Store for SqliteStore {
 
     async fn finish_run(&self, run: RunId, end: RunEnd) -> Result<()> {
         let doing = format!("finish run {run}");
-        self.inner
+        let ended = self
+            .inner
             .write(&doing, move |c| runs::finish(c, run, &end))
-            .await
+            .await?;
+        self.inner.tidy(&doing, ended).await;
+        Ok(())
     }
 
     async fn fail_run(
@@ -183,11 +188,14 @@ impl Store for SqliteStore {
     ) -> Result<()> {
         let doing = format!("end run {run}");
         let error = error.to_owned();
-        self.inner
+        let ended = self
+            .inner
             .write(&doing, move |c| {
                 runs::fail(c, run, snapshot, counts, &error, ended)
             })
-            .await
+            .await?;
+        self.inner.tidy(&doing, ended).await;
+        Ok(())
     }
 
     async fn runs(&self, connector: Option<&ConnectorName>, limit: usize) -> Result<Vec<Run>> {

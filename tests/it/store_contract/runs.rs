@@ -194,7 +194,11 @@ async fn an_older_observation_is_skipped_with_its_events(backend: &Backend) {
 async fn a_dead_staging_is_dropped(backend: &Backend) {
     let store = backend.open().await;
     let dead = store.start_run(new_run(0)).await.unwrap();
-    store.stage(dead, vec![record("A", "")]).await.unwrap();
+    // More than one job of the store drops.
+    let many: Vec<_> = (0..4100).map(|n| record(&format!("A{n}"), "")).collect();
+    for some in many.chunks(500) {
+        store.stage(dead, some.to_vec()).await.unwrap();
+    }
     drop(store);
     let store = backend.open().await;
     let next = store.start_run(new_run(30)).await.unwrap();
