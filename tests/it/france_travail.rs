@@ -221,6 +221,35 @@ fn a_query_above_the_ceiling_is_cut_into_windows() {
     }
 }
 
+/// Fault 12, where no window is narrow enough: what can be had is had, and nothing closes.
+#[tokio::test]
+async fn t12_more_than_the_ceiling_in_one_second_is_a_part() {
+    let feeds = Feeds::start();
+    issue(&feeds);
+    serve(&feeds, synthetic(30, "70", 1));
+    let hub = hub(&feeds, "[\"70\"]");
+    assert_eq!(hub.sync().count("ft", "new"), 30);
+    let before = hub.published().await;
+    // 3,400 that came in one second, and none of the known ones among them.
+    let mut offers = synthetic(3400, "70", 2);
+    for offer in &mut offers {
+        offer["dateCreation"] = json!("2026-10-01T08:00:00.000Z");
+    }
+    serve(&feeds, offers);
+    for new in [3150, 0] {
+        let sync = hub.sync();
+        assert_eq!(sync.snapshot("ft"), "partial", "{}", sync.json);
+        assert!(sync.needs_a_human);
+        assert_eq!(sync.count("ft", "new"), new);
+        assert_eq!(sync.count("ft", "closed"), 0);
+        let error = sync.of("ft")["error"].as_str().unwrap_or_default();
+        assert!(error.contains("3400 offers within"), "{error}");
+    }
+    let after = hub.published().await;
+    assert!(before.iter().all(|known| after.contains(known)));
+    assert_eq!(after.len(), 3180);
+}
+
 #[test]
 fn a_refused_token_and_a_pause_are_nothing_special() {
     let feeds = Feeds::start();

@@ -44,6 +44,53 @@ async fn t14_a_message_is_of_the_newest_run_and_ends_with_its_cause() {
     );
 }
 
+#[tokio::test]
+async fn t22_a_title_that_changes_after_an_export_is_shown() {
+    let bench = Bench::json(12);
+    let notices = || -> Vec<Value> {
+        let shown = bench.hub.run(&["preflight", "linkedin", "--json"]);
+        let text = String::from_utf8(shown.stdout).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .flat_map(|item| item["notices"].as_array().cloned().unwrap_or_default())
+            .filter(|notice| notice["rule"] == "title.changed")
+            .collect()
+    };
+    let given = String::from_utf8(bench.hub.export("linkedin")).unwrap();
+    assert_eq!(given.matches("<job>").count(), 12, "{given}");
+    assert!(notices().is_empty());
+
+    let mut changed = bench.offers.clone();
+    let old = changed[2].title.replace(" (H/F)", "");
+    changed[2].title = "Psychologue clinicien de nuit (H/F)".into();
+    bench.feeds.set(FEED, Answer::json(&offers::json(&changed)));
+    bench.hub.sync();
+    let found = notices();
+    assert_eq!(found.len(), 1, "{found:?}");
+    let value = found[0]["value"].as_str().unwrap();
+    assert!(
+        value.starts_with(&old) && value.contains("→ Psychologue clinicien"),
+        "{value}"
+    );
+    // A person reads it too, and the file itself says what is true now.
+    let shown = bench.hub.run(&["preflight", "linkedin", "--lang", "fr"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(
+        shown.contains("title.changed (sent all the same)"),
+        "{shown}"
+    );
+    let given = String::from_utf8(bench.hub.export("linkedin")).unwrap();
+    assert!(given.contains("Psychologue clinicien"), "{given}");
+    assert_eq!(bench.live().await, 12);
+    assert_eq!(notices().len(), 1, "LinkedIn still shows the first title");
+    // Back to the first one, and there is nothing to tell.
+    bench
+        .feeds
+        .set(FEED, Answer::json(&offers::json(&bench.offers)));
+    bench.hub.sync();
+    assert!(notices().is_empty());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn t24_two_runs_at_a_time_and_a_death_between_leave_no_half() {
     let bench = Bench::json(40);
