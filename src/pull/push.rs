@@ -3,6 +3,7 @@
 //! They take the road of a pulled snapshot: staged, compared, doubted and applied by
 //! [`super::run`]. A batch is a window (absence means nothing); a full snapshot closes as others do.
 
+use super::connector::file::Kind;
 use super::connector::{Connector, Guards};
 use super::run::{Map, Source};
 use super::source::parse::{self, Item, Plan, Wholeness};
@@ -53,12 +54,17 @@ impl Pushed {
                 paths.push(more);
             }
         }
+        let mut csv = connector.source.csv.clone();
+        // One offer, as JSON is written everywhere: nothing is made of what may have stood behind it.
+        if connector.source.kind == Kind::Json && !whole {
+            csv.final_newline = Some(false);
+        }
         let plan = Plan {
             kind: connector.source.kind,
             paths,
             // A request that came whole may carry a file that was cut: the same rule for its last
             // row as for a pulled file.
-            csv: connector.source.csv.clone(),
+            csv,
             html: connector.source.html.clone(),
             encoding: connector.source.encoding.clone(),
             record_bytes: usize::try_from(connector.limits.record_kb << 10).unwrap_or(usize::MAX),
