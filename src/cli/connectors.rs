@@ -7,6 +7,7 @@ use crate::model::{Posting, Problem};
 use crate::pull::connector::{Connector, FileProblem, Level, load_file};
 use crate::pull::forecast::{Forecast, Would};
 use crate::pull::source::{self, RecordSink, SourceRecord};
+use crate::pull::unread;
 use crate::settings::Loaded;
 use crate::store::{ConnectorState, Repeats, SnapshotKind};
 use async_trait::async_trait;
@@ -486,7 +487,8 @@ fn summary(
         mapped + rejected
     ))?;
     if let Some(error) = &end.error {
-        out::line(format!("  {error}"))?;
+        let said = unread::said(error);
+        out::line(format!("  {}\n  ({})", said.fr, said.en))?;
     }
     if repeats.records > 0 {
         out::line(format!("  {repeats}"))?;

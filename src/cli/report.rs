@@ -5,6 +5,7 @@ use crate::daemon::Hub;
 use crate::model::{Contact, MemberId, PostingId, Severity, Vacancy};
 use crate::normalise::{Missing, score};
 use crate::publish::Blocker;
+use crate::pull::unread;
 use crate::store::{Repeats, SnapshotKind};
 use anyhow::bail;
 use serde::Serialize;
@@ -281,7 +282,7 @@ fn say(report: &Member, lang: Lang) -> std::io::Result<()> {
         });
         let mut text = format!("Source {} : {when}", source.name);
         if let Some(error) = &source.error {
-            text.push_str(&format!(" ; en échec : {error}"));
+            text.push_str(&format!(" ; en échec : {}", unread::said(error).fr));
         }
         if source.held > 0 {
             text.push_str(&format!(

@@ -5,6 +5,7 @@
 //! | one offer, or a list of offers, in the connector's format | adds and changes; says nothing of others |
 //! | the same with `?snapshot=true` | everything the source has: absence counts as in a pull |
 //! | anything, with `?changed` or where `push.notify` is set | asks for a run at once |
+//! | what names an offer, where `push.offer` says how | asks for that offer at once, or else for a run |
 //!
 //! **Invariant:** a body is applied whole or not at all, and one request with one
 //! `Idempotency-Key` once.
@@ -13,8 +14,10 @@ use super::Hub;
 use crate::model::{ConnectorName, Stage};
 use crate::pull::connector::Connector;
 use crate::pull::connector::file::Push;
+use crate::pull::named::Named;
 use crate::pull::push::{PUSH_ONLY, Pushed};
-use crate::pull::run::{Outcome, Source, run};
+use crate::pull::run::{Live, Outcome, Report, Source, run};
+use crate::store::SnapshotKind;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -109,14 +112,8 @@ async fn take(
     query: &HashMap<String, String>,
     body: &[u8],
 ) -> anyhow::Result<(StatusCode, Value)> {
-    if push.notify || query.contains_key("changed") {
-        if connector.source.url.as_str() == PUSH_ONLY {
-            let why = "there is nothing to ask: this connector has no [source]";
-            return Ok((StatusCode::CONFLICT, problem(StatusCode::CONFLICT, why)));
-        }
-        let names = [connector.name.clone()];
-        hub.store.request_runs(&names, hub.clock.now()).await?;
-        return Ok((StatusCode::ACCEPTED, json!({ "requested": connector.name })));
+    if push.notify || push.offer.is_some() || query.contains_key("changed") {
+        return notified(hub, connector, body).await;
     }
     let whole = query
         .get("snapshot")
@@ -137,33 +134,74 @@ async fn take(
         }
     };
     let results = pushed.results();
-    let pushed: Arc<dyn Source> = Arc::new(pushed);
-    let mut patience = PATIENCE;
-    let report = loop {
-        match run(&*hub.store, pushed.clone(), &hub.clock, "push").await? {
-            Outcome::Ran(report) => break report,
-            Outcome::Busy if patience > 0 => patience -= 1,
-            Outcome::Busy => {
-                let status = StatusCode::CONFLICT;
-                let why = "a run of this connector is under way: send it again in a moment";
-                return Ok((status, problem(status, why)));
-            }
-        }
-        tokio::time::sleep(TURN).await;
+    let Some(report) = run_patiently(hub, Arc::new(pushed), "push").await? else {
+        let status = StatusCode::CONFLICT;
+        let why = "a run of this connector is under way: send it again in a moment";
+        return Ok((status, problem(status, why)));
     };
-    hub.bus.wake(Stage::Normalise);
+    let mut answer = told_counts(&report);
+    answer["results"] = json!(results);
+    Ok((StatusCode::OK, answer))
+}
+
+/// Answers a message that says that something changed: by asking for the offers that it names, or
+/// else for a run of the whole source.
+async fn notified(
+    hub: &Hub,
+    connector: &Arc<Connector>,
+    body: &[u8],
+) -> anyhow::Result<(StatusCode, Value)> {
+    if connector.source.url.as_str() == PUSH_ONLY {
+        let why = "there is nothing to ask: this connector has no [source]";
+        return Ok((StatusCode::CONFLICT, problem(StatusCode::CONFLICT, why)));
+    }
+    let live = Live {
+        connector: Arc::clone(connector),
+        env: hub.env.clone(),
+    };
+    if let Some(named) = Named::new(live, body)
+        && hub.may_pull().await
+    {
+        let references = named.references().to_vec();
+        let report = run_patiently(hub, Arc::new(named), "webhook").await?;
+        if let Some(report) = report.filter(|report| report.snapshot != SnapshotKind::Failed) {
+            let mut answer = told_counts(&report);
+            answer["offers"] = json!(references);
+            return Ok((StatusCode::OK, answer));
+        }
+    }
+    let names = [connector.name.clone()];
+    hub.store.request_runs(&names, hub.clock.now()).await?;
+    Ok((StatusCode::ACCEPTED, json!({ "requested": connector.name })))
+}
+
+/// Runs `source`, after the run of its connector that may be under way; `None` where that lasts.
+async fn run_patiently(
+    hub: &Hub,
+    source: Arc<dyn Source>,
+    trigger: &str,
+) -> anyhow::Result<Option<Report>> {
+    for _ in 0..=PATIENCE {
+        match run(&*hub.store, Arc::clone(&source), &hub.clock, trigger).await? {
+            Outcome::Ran(report) => {
+                hub.bus.wake(Stage::Normalise);
+                return Ok(Some(report));
+            }
+            Outcome::Busy => tokio::time::sleep(TURN).await,
+        }
+    }
+    Ok(None)
+}
+
+fn told_counts(report: &Report) -> Value {
     let counts = report.counts;
-    Ok((
-        StatusCode::OK,
-        json!({
-            "run": report.run,
-            "snapshot": super::metrics::snapshot(Some(report.snapshot)),
-            "pulled": counts.pulled, "rejected": counts.rejected, "new": counts.new,
-            "changed": counts.changed, "unchanged": counts.unchanged,
-            "missing": counts.missing, "closed": counts.closed, "held": counts.held,
-            "results": results,
-        }),
-    ))
+    json!({
+        "run": report.run,
+        "snapshot": super::metrics::snapshot(Some(report.snapshot)),
+        "pulled": counts.pulled, "rejected": counts.rejected, "new": counts.new,
+        "changed": counts.changed, "unchanged": counts.unchanged,
+        "missing": counts.missing, "closed": counts.closed, "held": counts.held,
+    })
 }
 
 /// Whether the key or the signature is right.

@@ -271,3 +271,164 @@ async fn what_is_sent_twice_at_a_time_is_taken_once() {
         );
     }
 }
+
+/// Of a source with a list and an address for each offer, told of changes by webhooks.
+const NAMED: &str = "\n[source.one]\nurl = \"LIST/{{ reference }}\"\npath = \"job\"\n\
+    [push]\nkey = { env = \"PUSH_KEY\" }\nhmac = { env = \"PUSH_SECRET\" }\noffer = \"data.job.id\"\n";
+
+fn named_connector(feeds: &Feeds) -> String {
+    let status = "[fields]\nstatus = { path = \"state\", values = { open = \"open\", filled = \"closed\" } }\n";
+    let named = NAMED.replace("LIST", &feeds.url("/list"));
+    offers::json_connector("cible", &feeds.url("/list")).replace("[fields]\n", status) + &named
+}
+
+/// What a webhook that names an offer does: that one is asked for, and no other is spoken of.
+async fn named_story(hub: &Hubbed) {
+    let feeds = &hub.feeds;
+    let mut offers = offers::some(6);
+    let list = |offers: &[offers::Offer]| Answer::json(&offers::json(offers));
+    let alone = |offer: &offers::Offer, state: &str| {
+        let mut job = offers::json_job(offer);
+        job["state"] = json!(state);
+        feeds.set(
+            &format!("/list/{}", offer.reference),
+            Answer::json(&json!({ "job": job })),
+        );
+    };
+    let lists = || feeds.asked("/list").len();
+    let titles = |offers: &[offers::Offer]| -> Vec<String> {
+        let mut titles: Vec<_> = offers
+            .iter()
+            .map(|o| o.title.replace(" (H/F)", ""))
+            .collect();
+        titles.sort();
+        titles
+    };
+    let shows = async |what: &str, titles: Vec<String>| {
+        let titles: Vec<&str> = titles.iter().map(String::as_str).collect();
+        hub.shows(what, &titles).await;
+    };
+    let read_whole = async |before: usize| {
+        let until = Instant::now() + Duration::from_secs(60);
+        while lists() == before {
+            assert!(Instant::now() < until, "the source was not read");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let names =
+        |reference: &str| json!({ "event": "job.updated", "data": { "job": { "id": reference } } });
+
+    // A message that names none has the whole source read.
+    feeds.set("/list", list(&offers));
+    let (status, answer) = hub.post("cible", &[KEY], &json!({ "event": "ping" })).await;
+    assert_eq!((status, &answer["requested"]), (202, &json!("cible")));
+    shows("after the first message", titles(&offers)).await;
+
+    // One that names an offer has that one read, whatever the list would say: signed, once a key.
+    feeds.set("/list", Answer::json(&json!({ "jobs": [] })));
+    let before = lists();
+    offers[1].title = "Aide-soignant de nuit (H/F)".into();
+    alone(&offers[1], "open");
+    let body = names("R-002");
+    let forged = [("x-passerelle-signature", "sha256=00")];
+    assert_eq!(hub.post("cible", &forged, &body).await.0, 401);
+    assert!(feeds.asked("/list/R-002").is_empty());
+    let signature = signed(&body.to_string());
+    let once = [
+        ("x-passerelle-signature", signature.as_str()),
+        ("idempotency-key", "delivery-1"),
+    ];
+    let first = hub.post("cible", &once, &body).await;
+    let answer = &first.1;
+    assert_eq!(
+        (first.0, &answer["offers"]),
+        (200, &json!(["R-002"])),
+        "{answer}"
+    );
+    for (counter, count) in [
+        ("pulled", 1),
+        ("changed", 1),
+        ("missing", 0),
+        ("closed", 0),
+        ("held", 0),
+    ] {
+        assert_eq!(answer[counter], count, "{counter}: {answer}");
+    }
+    assert_eq!(hub.post("cible", &once, &body).await, first);
+    assert_eq!(
+        feeds.asked("/list/R-002").len(),
+        1,
+        "a repetition asks nothing"
+    );
+    let (_, answer) = hub.post("cible", &[KEY], &body).await;
+    assert_eq!(
+        (&answer["changed"], &answer["unchanged"]),
+        (&json!(0), &json!(1))
+    );
+    shows("after one changed", titles(&offers)).await;
+
+    // A new one, and one that its own page says is filled: at once, and alone.
+    offers.push(offers::some(7).remove(6));
+    alone(&offers[6], "open");
+    let (_, answer) = hub.post("cible", &[KEY], &names("R-007")).await;
+    assert_eq!(
+        (&answer["new"], &answer["closed"]),
+        (&json!(1), &json!(0)),
+        "{answer}"
+    );
+    alone(&offers[0], "filled");
+    let (_, answer) = hub.post("cible", &[KEY], &names("R-001")).await;
+    assert_eq!(
+        (&answer["new"], &answer["closed"]),
+        (&json!(0), &json!(1)),
+        "{answer}"
+    );
+    let filled = offers.remove(0);
+    shows("after one came and one was filled", titles(&offers)).await;
+    assert_eq!(lists(), before, "the list was asked for");
+
+    // What cannot be had by itself is the whole source's matter, and closes nothing by itself:
+    // gone, another offer's record, no answer to speak of, a reference that leads elsewhere.
+    let other = Answer::json(&json!({ "job": offers::json_job(&offers[3]) }));
+    feeds.set("/list/R-003", Answer::new(404, "text/plain", "gone"));
+    feeds.set("/list/R-004", other);
+    feeds.set(
+        "/list/R-005",
+        Answer::new(500, "text/html", "<h1>Erreur</h1>").header("Retry-After", "0"),
+    );
+    feeds.set(
+        "/secret",
+        Answer::json(&json!({ "job": offers::json_job(&filled) })),
+    );
+    feeds.set("/list", list(&offers));
+    for reference in ["R-003", "R-004", "R-005", "../secret", ".."] {
+        let before = lists();
+        let (status, answer) = hub.post("cible", &[KEY], &names(reference)).await;
+        assert_eq!(
+            (status, &answer["requested"]),
+            (202, &json!("cible")),
+            "{reference}: {answer}"
+        );
+        read_whole(before).await;
+    }
+    assert!(feeds.asked("/secret").is_empty());
+    shows("after what could not be had", titles(&offers)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_that_names_an_offer_has_it_asked_for_alone() {
+    let _shared = BROKER.read().await;
+    for clustered in [false, true] {
+        let Some(hub) = Hubbed::start(clustered).await else {
+            continue;
+        };
+        hub.hub.connector("cible", &named_connector(&hub.feeds));
+        // A file that is added is known within seconds.
+        let until = Instant::now() + Duration::from_secs(60);
+        while hub.post("cible", &[], &json!({})).await.0 == 404 {
+            assert!(Instant::now() < until, "the connector is not known");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        named_story(&hub).await;
+    }
+}

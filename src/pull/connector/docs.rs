@@ -289,6 +289,11 @@ fn habits(connector: &Connector, out: &mut String) {
     if connector.source.detail.is_some() {
         out.push_str("\nLa page ou la fiche de chaque offre est lue aussi.\n");
     }
+    if connector.source.one.is_some() {
+        out.push_str(
+            "\nUn webhook qui nomme une offre (`offer` sous `[push]`) la fait relire seule.\n",
+        );
+    }
     if let Some(rate) = connector.source.rate {
         let _ = writeln!(out, "\nAu plus {rate} requêtes par seconde.");
     }

@@ -163,6 +163,11 @@ pub struct Push {
     /// What is sent only says that something changed: it asks for a run at once.
     #[serde(default)]
     pub notify: bool,
+    /// Where such a message names the offer that changed, by its reference: `data.job.id`. That one
+    /// alone is asked for, at `[source.one]`; where it cannot be had so, the whole source is read.
+    /// Setting it says `notify` too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<String>,
 }
 
 fn signature() -> String {

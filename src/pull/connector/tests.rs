@@ -62,6 +62,20 @@ published = { path = "d", fromat = "iso" }
 }
 
 #[test]
+fn an_offer_that_is_named_needs_an_address_of_its_own() {
+    let file = "name = \"essai\"\n[source]\nkind = \"json\"\nurl = \"https://rh.example/jobs\"\n\
+        [push]\nkey = { env = \"CLEF\" }\noffer = \"data.id\"\n\
+        [fields]\nreference = \"id\"\ntitle = \"t\"\n";
+    let found = problems(file);
+    assert_eq!(found.len(), 1, "{found:?}");
+    for said in [":7:", "push.offer", "[source.one]", "notify = true"] {
+        assert!(found[0].contains(said), "{said}: {found:?}");
+    }
+    let one = "[source.one]\nurl = \"https://rh.example/jobs/{{ reference }}\"\n[push]";
+    assert!(problems(&file.replace("[push]", one)).is_empty());
+}
+
+#[test]
 fn later_checks_are_reported_together_too() {
     let found = problems(
         r#"

@@ -146,7 +146,7 @@ impl Seeker<'_> {
         open: &mut Option<Detection>,
     ) {
         match self.fetch(url).await {
-            Err(why) => self.evidence.push(why),
+            Err(why) => self.evidence.push(unread(&why)),
             Ok(bytes) if shape::format(&bytes) != shape::Format::Html => {
                 *best = self.by_shape(url, &bytes).await;
                 if best.is_none() && open.is_none() {
@@ -404,13 +404,19 @@ impl Seeker<'_> {
             if mapped > 0 {
                 return mapped;
             }
-            self.evidence.extend(end.error);
+            self.evidence.extend(end.error.as_deref().map(unread));
             // The list proves itself where its details cannot be had from here.
             if connector.source.detail.take().is_none() {
                 return 0;
             }
         }
     }
+}
+
+/// Why something could not be read, for people.
+fn unread(english: &str) -> String {
+    let said = super::unread::said(english);
+    format!("{} ({})", said.fr, said.en)
 }
 
 /// A guess, for people.

@@ -3,7 +3,7 @@
 use super::outlet::shown;
 use super::session::{Ask, Session, broken};
 use super::{Record, SourceRecord};
-use crate::fetch::{FetchError, Fetcher, Request};
+use crate::fetch::{Body, FetchError, Fetcher, Request};
 use crate::pull::connector::file::{Detail, DetailKind};
 use crate::pull::mapping::Path;
 use futures::StreamExt;
@@ -17,11 +17,22 @@ enum Fetched {
     /// It has none.
     Nothing,
     Merged(Value),
-    /// The offer went while the list was read.
+    Not(NotFound),
+}
+
+/// Why the page of one offer gave no record.
+pub(super) enum NotFound {
+    /// The offer is not there any more.
     Gone,
     /// The site's `robots.txt` says so.
     Forbidden(String),
     Failed(String),
+}
+
+impl NotFound {
+    fn failed(why: impl Into<String>) -> Self {
+        Self::Failed(why.into())
+    }
 }
 
 /// What became of a batch.
@@ -63,7 +74,7 @@ pub async fn fetch(
             };
             let (fetched, bytes) = match asked {
                 Ok((fetcher, request)) => one(&fetcher, &request, detail, tree).await,
-                Err(why) => (Fetched::Failed(why), 0),
+                Err(why) => (Fetched::Not(NotFound::Failed(why)), 0),
             };
             (record, fetched, bytes)
         })
@@ -81,13 +92,14 @@ pub async fn fetch(
                 details.records.push(SourceRecord::Tree(merged.into()));
                 continue;
             }
-            Fetched::Gone => continue,
+            // It went while the list was read.
+            Fetched::Not(NotFound::Gone) => continue,
             Fetched::Nothing => {
                 details.records.push(record);
                 continue;
             }
-            Fetched::Failed(why) => why,
-            Fetched::Forbidden(why) => {
+            Fetched::Not(NotFound::Failed(why)) => why,
+            Fetched::Not(NotFound::Forbidden(why)) => {
                 details.forbidden.get_or_insert_with(|| why.clone());
                 why
             }
@@ -119,20 +131,33 @@ async fn one(
     detail: &Detail,
     record: &Value,
 ) -> (Fetched, u64) {
-    let answer = match fetcher.open(request).await {
+    let (tree, size) = document(fetcher.open(request).await, detail).await;
+    let fetched = match tree.and_then(|tree| record_of(&tree, detail.path.as_deref())) {
+        Ok(found) => Fetched::Merged(merge(record, found, detail.into.as_deref())),
+        Err(why) => Fetched::Not(why),
+    };
+    (fetched, size)
+}
+
+/// The tree of an answer about one offer, and its size in bytes.
+pub(super) async fn document(
+    answer: Result<Body, FetchError>,
+    detail: &Detail,
+) -> (Result<Value, NotFound>, u64) {
+    let answer = match answer {
+        Ok(answer) if detail.gone.contains(&answer.status) => return (Err(NotFound::Gone), 0),
         Ok(answer) => answer,
         Err(FetchError::Status { status, .. }) if detail.gone.contains(&status) => {
-            return (Fetched::Gone, 0);
+            return (Err(NotFound::Gone), 0);
         }
-        Err(error @ FetchError::Robots { .. }) => return (Fetched::Forbidden(error.chain()), 0),
-        Err(error) => return (Fetched::Failed(error.chain()), 0),
+        Err(error @ FetchError::Robots { .. }) => {
+            return (Err(NotFound::Forbidden(error.chain())), 0);
+        }
+        Err(error) => return (Err(NotFound::failed(error.chain())), 0),
     };
-    if detail.gone.contains(&answer.status) {
-        return (Fetched::Gone, 0);
-    }
     let bytes = match answer.bytes(DETAIL_BYTES).await {
         Ok(bytes) => bytes,
-        Err(error) => return (Fetched::Failed(error.chain()), 0),
+        Err(error) => return (Err(NotFound::failed(error.chain())), 0),
     };
     let size = bytes.len() as u64;
     let text = super::text::Decoding::default().text(&bytes).into_owned();
@@ -148,24 +173,18 @@ async fn one(
         }
         DetailKind::Auto => serde_json::from_str(&text).map_err(|error| error.to_string()),
     };
-    let tree = match parsed {
-        Ok(tree) => tree,
-        Err(why) => return (Fetched::Failed(format!("it is no document: {why}")), size),
-    };
-    let found = match detail.path.as_deref().map(str::parse::<Path>) {
-        Some(Ok(path)) => path.select(&tree).into_iter().next().cloned(),
+    let tree = parsed.map_err(|why| NotFound::Failed(format!("it is no document: {why}")));
+    (tree, size)
+}
+
+/// The record that stands at `path` of an answer.
+pub(super) fn record_of(tree: &Value, path: Option<&str>) -> Result<Value, NotFound> {
+    let found = match path.map(str::parse::<Path>) {
+        Some(Ok(path)) => path.select(tree).into_iter().next(),
         _ => Some(tree),
     };
-    let Some(found) = found.filter(Value::is_object) else {
-        return (
-            Fetched::Failed("the answer holds no record".to_owned()),
-            size,
-        );
-    };
-    (
-        Fetched::Merged(merge(record, found, detail.into.as_deref())),
-        size,
-    )
+    let found = found.filter(|found| found.is_object()).cloned();
+    found.ok_or_else(|| NotFound::failed("the answer holds no record"))
 }
 
 /// The list's record with its detail: under a key of its own, or key by key.

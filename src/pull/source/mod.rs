@@ -10,6 +10,7 @@ mod auth;
 mod detail;
 mod france_travail;
 mod json_ld;
+mod one;
 mod outlet;
 mod paging;
 pub mod parse;
@@ -24,6 +25,7 @@ pub mod tests;
 
 pub use self::parse::Record;
 pub use json_ld::posting as json_ld_posting;
+pub use one::read_named;
 pub use probe::probe;
 pub use secrets::{SecretError, Secrets};
 pub use since::dated;

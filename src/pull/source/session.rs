@@ -463,10 +463,10 @@ fn set_query(url: &mut Url, query: &[(String, String)]) {
 }
 
 /// JSON:API: the objects that records refer to.
-struct Included<'v>(std::collections::HashMap<(&'v str, &'v str), &'v Value>);
+pub(super) struct Included<'v>(std::collections::HashMap<(&'v str, &'v str), &'v Value>);
 
 impl<'v> Included<'v> {
-    fn new(envelope: &'v Value) -> Self {
+    pub(super) fn new(envelope: &'v Value) -> Self {
         let list = envelope.get("included").and_then(Value::as_array);
         Self(
             list.into_iter()
@@ -480,7 +480,7 @@ impl<'v> Included<'v> {
     }
 
     /// The record with the objects behind its relationships in place of their ids.
-    fn resolve(&self, mut record: Value) -> Value {
+    pub(super) fn resolve(&self, mut record: Value) -> Value {
         let relations = record
             .get_mut("relationships")
             .and_then(Value::as_object_mut);

@@ -40,12 +40,13 @@ pub fn push_path() -> Map<String, Value> {
     };
     let run = value!({
         "type": "object",
-        "required": ["run", "snapshot", "pulled", "results"],
+        "required": ["run", "snapshot", "pulled"],
         "properties": {
             "run": { "type": "integer" },
             "snapshot": { "type": "string", "enum": ["complete", "partial", "empty"] },
             "pulled": count, "rejected": count, "new": count, "changed": count,
             "unchanged": count, "missing": count, "closed": count, "held": count,
+            "offers": { "type": "array", "items": { "type": "string" } },
             "results": { "type": "array", "items": {
                 "type": "object",
                 "required": ["index", "accepted"],
@@ -67,7 +68,7 @@ pub fn push_path() -> Map<String, Value> {
         "parameters": [
             { "name": "connector", "in": "path", "required": true, "schema": { "type": "string" } },
             flag("snapshot", "The body is everything that the source has: absence counts as in a pull."),
-            flag("changed", "Something changed, whatever the body says: the connector is run at once."),
+            flag("changed", "Something changed: the offers that the body names are asked for at once, where the connector says how, or else the connector is run."),
             {
                 "name": "Idempotency-Key", "in": "header", "schema": { "type": "string" },
                 "description": "A request that is sent again under its key gets the answer of the first time and does nothing.",
@@ -80,7 +81,7 @@ pub fn push_path() -> Map<String, Value> {
         } },
         "responses": {
             "200": { "description": "Applied, what the guards hold excepted.", "content": json(run) },
-            "202": { "description": "A run was asked for.", "content": json(value!({
+            "202": { "description": "A run of the whole source was asked for.", "content": json(value!({
                 "type": "object", "properties": { "requested": { "type": "string" } },
             })) },
             "401": problem("The key or the signature is missing or wrong."),

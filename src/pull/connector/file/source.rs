@@ -58,6 +58,9 @@ pub struct Source {
     /// A second request for each record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Detail>,
+    /// Where one offer stands by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one: Option<One>,
 }
 
 /// One value of a query parameter, or several.
@@ -88,6 +91,7 @@ impl Source {
             paging: Paging::None,
             since: None,
             detail: None,
+            one: None,
         }
     }
 }
@@ -422,6 +426,18 @@ pub struct Detail {
     /// Statuses that say that the offer is gone since the list was read.
     #[serde(default = "gone")]
     pub gone: Vec<u16>,
+}
+
+/// `[source.one]`: one offer by itself, in the form that it has in the list. A webhook that names
+/// the offer that changed (`push.offer`) has it asked for here, and none of the others.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct One {
+    /// Address, a template over `reference`: `…/postings/{{ reference }}`. Answers JSON or XML.
+    pub url: String,
+    /// Path of the record in the answer; the whole answer when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
 }
 
 /// `[probe]`: an offer that a snapshot lacks, or that a window no longer shows, is looked up on its

@@ -91,7 +91,13 @@ impl Builder<'_> {
         };
         source.detail = source.detail.filter(|detail| detail.enabled);
         if let Some(push) = &file.push {
-            self.check_push(push);
+            self.check_push(push, source.one.is_some());
+        }
+        if let Some(one) = &source.one {
+            self.check_template("source.one.url", &one.url);
+            if let Some(path) = &one.path {
+                self.path("source.one.path", path);
+            }
         }
         if let Some(detail) = &source.detail {
             self.check_template("source.detail.url", &detail.url);
@@ -483,7 +489,23 @@ impl Builder<'_> {
         }
     }
 
-    fn check_push(&mut self, push: &Push) {
+    fn check_push(&mut self, push: &Push, has_one: bool) {
+        if let Some(offer) = &push.offer {
+            self.path("push.offer", offer);
+            if !has_one {
+                self.error(
+                    "push.offer",
+                    (
+                        "on ne sait pas où demander l'offre nommée : il manque [source.one]",
+                        "where to ask for the offer that is named is not known: [source.one] is missing",
+                    ),
+                    (
+                        "ajoutez [source.one] avec url = \"https://…/{{ reference }}\", ou écrivez notify = true à la place",
+                        "add [source.one] with url = \"https://…/{{ reference }}\", or write notify = true instead",
+                    ),
+                );
+            }
+        }
         let texts = [("key", &push.key), ("hmac", &push.hmac)];
         if texts.iter().all(|(_, text)| text.is_none()) {
             self.error(
