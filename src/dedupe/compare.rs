@@ -36,6 +36,10 @@ pub fn edge(one: &Features, other: &Features) -> Edge {
 /// the two: nearly all are, and most of them without a look at the texts.
 pub fn hopeful_edge(one: &Features, other: &Features) -> Option<Edge> {
     let (a, b) = in_order(one, other);
+    // Most of a block of one trade and département: the rest need not be read.
+    if signals::apart(a, b) {
+        return None;
+    }
     let mut signals = signals::facts(a, b);
     let most = SCORECARD.weigh_at_most(&signals, signals::texts_of(a, b));
     if signals::veto(a, b, &signals).is_some() || SCORECARD.hopeless(most) {

@@ -602,11 +602,21 @@ pub fn too_little(signals: &Signals) -> bool {
         )
 }
 
+/// Whether the places alone are a veto: known before anything else of a pair is read.
+pub fn apart(a: &Features, b: &Features) -> bool {
+    elsewhere(place_of(a, b), a, b)
+}
+
+fn elsewhere(place: u8, a: &Features, b: &Features) -> bool {
+    let believed = a.trust.place.min(b.trust.place) >= 2;
+    believed && matches!(place, place::other | place::other_department)
+}
+
 /// Contradictions that no evidence outweighs, where the sources are believed for the field.
 pub fn veto(a: &Features, b: &Features, signals: &Signals) -> Option<Line> {
     let at = |line: Line| signals[line as usize];
     let both = |field: fn(&Trust) -> u8| field(&a.trust).min(field(&b.trust)) >= 2;
-    if matches!(at(Line::place), place::other | place::other_department) && both(|t| t.place) {
+    if elsewhere(at(Line::place), a, b) {
         return Some(Line::place);
     }
     if at(Line::contract) == contract::other && both(|t| t.contract) && hard_contract(a, b) {
