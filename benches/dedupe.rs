@@ -244,6 +244,7 @@ impl Hub {
             &[],
             &Network::default(),
             Timestamp::UNIX_EPOCH,
+            0,
         ));
         (component, copying)
     }

@@ -1,5 +1,6 @@
 //! What people are asked about duplicates, read from the store. Answers are [`super::decisions`].
 
+use crate::dedupe::crowd::{self, ALONE, HUMAN, Search, Step};
 use crate::dedupe::{Explanation, Review};
 use crate::model::{Decision, Edge, Outcome, PostingId, StoredPosting, VacancyId, VacancyStatus};
 use crate::store::{Store, StoreError};
@@ -37,11 +38,53 @@ pub async fn explain(
         home(store, first.state.id).await?,
         home(store, second.state.id).await?,
     ];
-    Ok(Explanation::of(
-        (&first, homes[0]),
-        (&second, homes[1]),
-        &decisions,
-    ))
+    let explained = Explanation::of((&first, homes[0]), (&second, homes[1]), &decisions);
+    if !explained.wants_reason() {
+        return Ok(explained);
+    }
+    let step = step(store, first.state.id).await?;
+    Ok(explained.crowded(step))
+}
+
+/// How little counts where a posting stands, since it is in a crowd; reads no further than a
+/// crowd's limit.
+async fn step(store: &dyn Store, id: PostingId) -> Result<Step, StoreError> {
+    let mut tx = store.lock_public().await?;
+    let (mut search, mut known) = (Search::default(), BTreeMap::new());
+    let sources = BTreeSet::from([id]);
+    let mut step = 0;
+    while step < ALONE {
+        let wanted = match search.parts(step, false, &sources) {
+            Ok(parts) if parts.is_empty() => {
+                step += 1;
+                continue;
+            }
+            Ok(_) => return Ok(step),
+            Err(wanted) => wanted,
+        };
+        let ids: Vec<PostingId> = wanted.pairs.into_iter().collect();
+        for edge in tx.edges(&ids).await? {
+            search.weigh(edge.a, edge.b, edge.weight);
+        }
+        for decision in tx.decisions(&ids).await? {
+            if let (true, Some(object)) = (decision.kind.ties(), decision.object) {
+                search.tie(decision.subject, object, HUMAN);
+            }
+        }
+        search.has_read(ids);
+        let ends: BTreeSet<PostingId> = wanted.ties.keys().flat_map(|(a, b)| [*a, *b]).collect();
+        let ends: Vec<PostingId> = ends.into_iter().collect();
+        let found = tx.load_normalised(&ends).await?;
+        known.extend(found.into_iter().map(|p| (p.state.id, p)));
+        for ((a, b), weight) in wanted.ties {
+            let tie = match (known.get(&a), known.get(&b)) {
+                (Some(p), Some(q)) => crowd::tie(weight, p, q),
+                _ => 0,
+            };
+            search.tie(a, b, tie);
+        }
+    }
+    Ok(ALONE)
 }
 
 async fn posting(store: &dyn Store, id: VacancyId) -> Result<StoredPosting, ExplainError> {

@@ -15,13 +15,6 @@ struct Grouped {
     component: usize,
 }
 
-fn top(root: &[usize], mut of: usize) -> usize {
-    while root[of] != of {
-        of = root[of];
-    }
-    of
-}
-
 /// Groups postings from nothing, as the stage does: keys over the limit propose nothing, and what
 /// may not join connects no components.
 fn group(postings: &[StoredPosting]) -> Grouped {
@@ -41,25 +34,31 @@ fn group(postings: &[StoredPosting]) -> Grouped {
             pairs.extend(block[place + 1..].iter().map(|b| (*a, *b)));
         }
     }
-    let mut root: Vec<usize> = (0..known.len()).collect();
     let mut edges = Vec::new();
     for (a, b) in &pairs {
         let Some(edge) = compare_features(&features[*a], &features[*b]) else {
             continue;
         };
-        if may_join(&edge, known[*a], known[*b]) {
-            let (a, b) = (top(&root, *a), top(&root, *b));
-            root[a.max(b)] = a.min(b);
-            edges.push((a.min(b), edge));
+        let tie = crowd::tie(edge.weight, known[*a], known[*b]);
+        if tie > 0 {
+            edges.push((*a, *b, tie, edge));
         }
     }
-    let mut components: BTreeMap<usize, (Vec<StoredPosting>, Vec<Edge>)> = BTreeMap::new();
-    for (at, posting) in known.iter().enumerate() {
-        let component = components.entry(top(&root, at)).or_default();
-        component.0.push((*posting).clone());
+    let ties: Vec<_> = edges.iter().map(|(a, b, tie, _)| (*a, *b, *tie)).collect();
+    let steps = crowd::steps(known.len(), &ties);
+    let mut root = crowd::Forest::new(known.len());
+    edges.retain(|(a, b, tie, _)| steps[*a] == steps[*b] && *tie > steps[*a]);
+    for (a, b, _, _) in &edges {
+        root.join(*a, *b);
     }
-    for (of, edge) in edges {
-        let component = components.entry(top(&root, of)).or_default();
+    let mut components: BTreeMap<usize, (Vec<StoredPosting>, Vec<Edge>, u8)> = BTreeMap::new();
+    for (at, posting) in known.iter().enumerate() {
+        let component = components.entry(root.root(at)).or_default();
+        component.0.push((*posting).clone());
+        component.2 = steps[at];
+    }
+    for (of, _, _, edge) in edges {
+        let component = components.entry(root.root(of)).or_default();
         component.1.push(edge);
     }
     let mut grouped = Grouped {
@@ -67,9 +66,9 @@ fn group(postings: &[StoredPosting]) -> Grouped {
         pairs: pairs.len(),
         component: 0,
     };
-    for (postings, edges) in components.into_values() {
+    for (postings, edges, step) in components.into_values() {
         grouped.component = grouped.component.max(postings.len());
-        let derived = derive(&postings, &edges, &[], &Network::default(), at(900));
+        let derived = derive(&postings, &edges, &[], &Network::default(), at(900), step);
         grouped.derived.extend(derived);
     }
     grouped.derived.sort_by_key(|d| d.id);
@@ -108,6 +107,7 @@ fn in_any_order(postings: &[StoredPosting]) -> Grouped {
     }
     let held: usize = expected.derived.iter().map(|d| d.postings.len()).sum();
     assert_eq!(held, postings.len(), "each in one vacancy");
+    assert!(expected.component <= crowd::CROWD, "{}", expected.component);
     let largest = expected.derived.iter().map(|d| d.postings.len()).max();
     assert!(largest <= Some(40), "{largest:?}");
     expected

@@ -1,6 +1,7 @@
 //! From the postings of a component to its vacancies: who is together, who founds, what is open.
 
-use super::cluster::{self, Pairs};
+use super::cluster::{self, Pairs, Thresholds};
+use super::crowd::{self, Step};
 use super::features::Features;
 use super::merge;
 use super::ruling::Ruling;
@@ -28,10 +29,16 @@ pub struct Component<'a> {
     ruling: Ruling,
     joined: BTreeSet<(usize, usize)>,
     parted: BTreeSet<(usize, usize)>,
+    thresholds: Thresholds,
 }
 
 impl<'a> Component<'a> {
-    pub fn new(postings: &'a [StoredPosting], edges: &[Edge], decisions: &[Decision]) -> Self {
+    pub fn new(
+        postings: &'a [StoredPosting],
+        edges: &[Edge],
+        decisions: &[Decision],
+        step: Step,
+    ) -> Self {
         let mut sorted: Vec<&StoredPosting> = postings.iter().collect();
         sorted.sort_by_key(|p| p.state.id);
         sorted.dedup_by_key(|p| p.state.id);
@@ -54,11 +61,20 @@ impl<'a> Component<'a> {
             parted: numbered(&ruling.parted),
             edges: BTreeMap::new(),
             postings: sorted,
+            thresholds: match step {
+                0 => SCORECARD.bands.into(),
+                _ => Thresholds::plain(SCORECARD.bands.contested),
+            },
             ruling,
         };
         component.edges = edges
             .iter()
             .filter_map(|e| Some((pair(&e.a, &e.b)?, e.weight)))
+            // In a crowd only what ties there is looked at.
+            .filter(|((a, b), weight)| {
+                step == 0
+                    || crowd::tie(*weight, component.postings[*a], component.postings[*b]) > step
+            })
             .map(|((a, b), weight)| ((a, b), weight + component.replaced(a, b)))
             .collect();
         component
@@ -97,7 +113,7 @@ impl<'a> Component<'a> {
             joined: self.joined.iter().filter_map(inside).collect(),
             parted: self.parted.iter().filter_map(inside).collect(),
         };
-        cluster::partition(&pairs, SCORECARD.bands.into())
+        cluster::partition(&pairs, self.thresholds)
             .into_iter()
             .map(|c| c.into_iter().map(|i| among[i]).collect())
             .collect()
@@ -321,25 +337,28 @@ fn one_after_the_other(p: &StoredPosting, q: &StoredPosting) -> bool {
     gone(p, q) || gone(q, p)
 }
 
-/// Whether `edge` may bring its two postings into one cluster or contest that, with their states as
-/// they are. What may not, connects no components.
-pub fn may_join(edge: &Edge, p: &StoredPosting, q: &StoredPosting) -> bool {
-    let least = SCORECARD.bands.rival;
-    edge.weight >= least
-        || one_after_the_other(p, q) && {
-            let (p, q) = (Features::of(&p.posting), Features::of(&q.posting));
-            edge.weight + SCORECARD.apart_bonus(&signals::read(&p, &q)) >= least
-        }
+/// What a verdict of this weight comes to, with the states of its two postings as they are.
+pub fn bond(weight: i64, p: &StoredPosting, q: &StoredPosting) -> i64 {
+    let bands = SCORECARD.bands;
+    let settled = weight >= bands.contested || weight + SCORECARD.most_apart_bonus() < bands.rival;
+    if settled || !one_after_the_other(p, q) {
+        return weight;
+    }
+    let (p, q) = (Features::of(&p.posting), Features::of(&q.posting));
+    weight + SCORECARD.apart_bonus(&signals::read(&p, &q))
 }
 
+/// The vacancies of a component's postings. `step` says how little counts there, since it is part
+/// of a crowd; 0 elsewhere.
 pub fn derive(
     postings: &[StoredPosting],
     edges: &[Edge],
     decisions: &[Decision],
     network: &Network,
     now: Timestamp,
+    step: Step,
 ) -> Vec<Derived> {
-    let component = Component::new(postings, edges, decisions);
+    let component = Component::new(postings, edges, decisions, step);
     let all: Vec<usize> = (0..component.postings.len()).collect();
     let mut derived: Vec<Derived> = component
         .clusters(&all)

@@ -11,6 +11,7 @@
 
 mod cluster;
 mod compare;
+pub mod crowd;
 #[cfg(test)]
 mod crowds;
 mod derive;
@@ -33,7 +34,7 @@ mod tables;
 mod tests;
 mod text;
 
-pub use derive::{derive, may_join};
+pub use derive::derive;
 pub use features::Features;
 pub use questions::{Agreement, Answer, Question, agreement, questions};
 pub use review::{Ad, Explanation, QuestionRow, QuestionState, Review, Verdict};

@@ -110,6 +110,7 @@ fn run(postings: &[StoredPosting], decisions: &[Decision]) -> Vec<Derived> {
         decisions,
         &Network::default(),
         at(500),
+        0,
     )
 }
 
@@ -231,7 +232,7 @@ proptest! {
             .into_iter()
             .filter(|e| rest.iter().any(|p| p.state.id == e.a) && rest.iter().any(|p| p.state.id == e.b))
             .collect();
-        let left = derive(&rest, &stored, &[], &Network::default(), at(500));
+        let left = derive(&rest, &stored, &[], &Network::default(), at(500), 0);
         prop_assert_eq!(left, run(&rest, &[]));
     }
 

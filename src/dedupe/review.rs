@@ -1,5 +1,6 @@
 //! Questions and verdicts as people are shown them, on the command line and over HTTP.
 
+use super::crowd::{self, Step};
 use super::{Agreement, Answer, Question, agreement, compare, in_french, probability, questions};
 use crate::model::{
     ConnectorName, Decision, Edge, Outcome, Place, PostingId, StoredPosting, VacancyId,
@@ -76,6 +77,12 @@ pub struct Explanation {
     pub probability: f64,
     /// Whether they stand in one vacancy.
     pub together: bool,
+    /// Why they do not, though the machine would join them elsewhere: they are part of a crowd.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crowd: Option<String>,
+    /// The same in French.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub crowd_fr: Option<String>,
     /// The two postings, in the order in which they were asked about.
     pub ads: [Ad; 2],
     /// What people said of the pair, oldest first.
@@ -203,10 +210,27 @@ impl Explanation {
             evidence_fr: edge.evidence.iter().map(|line| in_french(line)).collect(),
             probability: share(edge.weight),
             together: one.1.is_some() && one.1 == other.1,
+            crowd: None,
+            crowd_fr: None,
             verdict: edge.into(),
             ads: [one, other].map(Ad::of),
             decisions: said,
         }
+    }
+}
+
+impl Explanation {
+    /// Whether two ads that the machine takes for one stand apart all the same.
+    pub fn wants_reason(&self) -> bool {
+        self.verdict.outcome == Outcome::Same && !self.together
+    }
+
+    /// Says that the two are part of a crowd in which so little counts.
+    pub fn crowded(mut self, step: Step) -> Self {
+        let note = crowd::note(step).map(Vec::from).unwrap_or_default();
+        let mut note = note.into_iter();
+        (self.crowd, self.crowd_fr) = (note.next(), note.next());
+        self
     }
 }
 

@@ -112,6 +112,7 @@ pub(super) fn run(postings: &[StoredPosting], decisions: &[Decision]) -> Vec<Der
         decisions,
         &Network::default(),
         at(1_000),
+        0,
     )
 }
 
@@ -224,7 +225,7 @@ fn internal_hidden_and_unmandated_offers_stay_inside() {
         toml::from_str("id = \"tilleuls\"\nname = \"Les Tilleuls\"\n[mandates]\nportal = false")
             .unwrap();
     network.members.insert(MemberId::from("tilleuls"), refused);
-    let derived = derive(&[own], &[], &[], &network, at(50));
+    let derived = derive(&[own], &[], &[], &network, at(50), 0);
     assert_eq!(derived[0].status, VacancyStatus::Private);
 }
 
@@ -440,7 +441,7 @@ fn poor_postings_do_not_panic() {
         crate::model::Outcome::Same
     );
     assert_eq!(run(&[empty, other], &[]).len(), 2);
-    assert!(derive(&[], &[], &[], &Network::default(), at(0)).is_empty());
+    assert!(derive(&[], &[], &[], &Network::default(), at(0), 0).is_empty());
 }
 
 #[test]

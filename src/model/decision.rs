@@ -58,3 +58,11 @@ pub enum DecisionKind {
     /// `subject` (old reference) became `object` (new reference).
     Rekey,
 }
+
+impl DecisionKind {
+    /// Whether it holds two postings together until a later one says otherwise; which is the later
+    /// one, `dedupe` knows.
+    pub fn ties(self) -> bool {
+        matches!(self, Self::Same | Self::Rekey)
+    }
+}

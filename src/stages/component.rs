@@ -4,7 +4,8 @@ use super::Rules;
 use super::dedupe::Postings;
 use super::verdicts::Broken;
 use crate::dedupe::Derived;
-use crate::model::{Decision, DecisionKind, Edge, Network, PostingId, StoredPosting, VacancyId};
+use crate::dedupe::crowd::{self, ALONE, Forest, HUMAN, Step, Tie};
+use crate::model::{Decision, Edge, Network, PostingId, StoredPosting, VacancyId};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,14 +15,15 @@ use std::sync::Arc;
 pub(super) struct Gathered {
     /// Postings whose events are worked on.
     pub due: BTreeSet<PostingId>,
-    /// Verdicts, and whether each may join its two.
-    pub edges: Vec<(Edge, bool)>,
+    /// Verdicts, and how far each ties its two.
+    pub edges: Vec<(Edge, Tie)>,
+    /// What is included, each at its step of a crowd.
+    pub steps: BTreeMap<PostingId, Step>,
     /// The cluster that each posting is in as stored.
     pub clusters: BTreeMap<PostingId, VacancyId>,
     /// Postings that the rules broke down on, and how.
     pub broken: Broken,
     decisions: Vec<Decision>,
-    included: BTreeSet<PostingId>,
     postings: Postings,
 }
 
@@ -39,30 +41,38 @@ impl Gathered {
         self.edges.dedup_by_key(|(edge, _)| (edge.a, edge.b));
     }
 
-    pub fn include(&mut self, ids: &[PostingId]) {
-        self.included.extend(ids);
-    }
-
-    pub fn includes(&self, id: &PostingId) -> bool {
-        self.included.contains(id)
-    }
-
-    /// Takes a decision in; returns the postings that it ties to what is included.
-    pub fn decide(&mut self, decision: Decision) -> Vec<PostingId> {
+    /// Takes a decision in; returns the two postings that it ties.
+    pub fn decide(&mut self, decision: Decision) -> Option<(PostingId, PostingId)> {
         if self.decisions.contains(&decision) {
-            return Vec::new();
+            return None;
         }
-        let tied = match (ties(&decision), decision.object) {
-            (true, Some(object)) => vec![decision.subject, object],
-            _ => Vec::new(),
-        };
+        let tied = decision.object.filter(|_| ties(&decision));
+        let tied = tied.map(|object| (decision.subject, object));
         self.decisions.push(decision);
         tied
     }
 
+    /// Finds the step of all that is included, which is everything that hangs together with it.
+    pub fn find_steps(&mut self) {
+        let ids: Vec<PostingId> = self.steps.keys().copied().collect();
+        let pair = |a: &PostingId, b: &PostingId| {
+            Some((ids.binary_search(a).ok()?, ids.binary_search(b).ok()?))
+        };
+        let judged = self.edges.iter();
+        let judged = judged.filter_map(|(edge, tie)| Some((pair(&edge.a, &edge.b)?, *tie)));
+        let tied = self.decisions.iter().filter(|d| ties(d));
+        let tied = tied.filter_map(|d| Some((pair(&d.subject, &d.object?)?, HUMAN)));
+        let ties: Vec<(usize, usize, Tie)> = judged
+            .chain(tied)
+            .map(|((a, b), tie)| (a, b, tie))
+            .collect();
+        let steps = crowd::steps(ids.len(), &ties);
+        self.steps = ids.into_iter().zip(steps).collect();
+    }
+
     /// Takes the bodies of what is included.
     pub fn take(&mut self, known: &Postings) {
-        let included = self.included.iter();
+        let included = self.steps.keys();
         self.postings = included
             .filter_map(|id| Some((*id, known.get(id)?.clone())))
             .collect();
@@ -73,7 +83,11 @@ impl Gathered {
         let ids: Vec<PostingId> = self.postings.keys().copied().collect();
         let place = |id: &PostingId| ids.binary_search(id).ok();
         let mut forest = Forest::new(ids.len());
-        let joined = self.edges.iter().filter(|(_, joins)| *joins);
+        let step = |id: &PostingId| self.steps.get(id).copied().unwrap_or(ALONE);
+        let joined = self.edges.iter().filter(|(edge, tie)| {
+            let (one, other) = (step(&edge.a), step(&edge.b));
+            one == other && *tie > one
+        });
         let joined = joined.map(|(edge, _)| (edge.a, edge.b));
         let tied = self.decisions.iter().filter(|d| ties(d));
         let tied = tied.filter_map(|d| Some((d.subject, d.object?)));
@@ -86,6 +100,7 @@ impl Gathered {
         for (at, id) in ids.iter().enumerate() {
             let component = components.entry(forest.root(at)).or_default();
             component.postings.push(self.postings[id].clone());
+            component.step = step(id);
             if let Some(cluster) = self.clusters.get(id) {
                 component.clusters.insert(*id, *cluster);
             }
@@ -123,10 +138,8 @@ impl Gathered {
     }
 }
 
-/// Whether a decision holds two postings together until a later one says otherwise; which is the
-/// later one, `derive` knows.
 fn ties(decision: &Decision) -> bool {
-    matches!(decision.kind, DecisionKind::Same | DecisionKind::Rekey)
+    decision.kind.ties()
 }
 
 /// Postings that may be one vacancy or several, and nothing outside them may be part of those.
@@ -140,6 +153,8 @@ pub(super) struct Component {
     pub edges: Vec<Edge>,
     pub clusters: BTreeMap<PostingId, VacancyId>,
     pub broken: Option<String>,
+    /// How little counts in it, as part of a crowd.
+    step: Step,
     decisions: Vec<Decision>,
 }
 
@@ -160,7 +175,14 @@ impl Component {
             .iter()
             .map(|p| StoredPosting::clone(p))
             .collect();
-        (rules.derive)(&postings, &self.edges, &self.decisions, network, now)
+        (rules.derive)(
+            &postings,
+            &self.edges,
+            &self.decisions,
+            network,
+            now,
+            self.step,
+        )
     }
 
     /// The verdicts to store: those of the postings worked on.
@@ -168,29 +190,5 @@ impl Component {
         let due = &self.due;
         let own = self.edges.iter();
         own.filter(move |e| due.contains(&e.a) || due.contains(&e.b))
-    }
-}
-
-/// Disjoint sets of `0..n`.
-struct Forest(Vec<usize>);
-
-impl Forest {
-    fn new(n: usize) -> Self {
-        Self((0..n).collect())
-    }
-
-    fn root(&mut self, mut of: usize) -> usize {
-        while self.0[of] != of {
-            self.0[of] = self.0[self.0[of]];
-            of = self.0[of];
-        }
-        of
-    }
-
-    /// The smaller root stays.
-    fn join(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.root(a), self.root(b));
-        let (low, high) = (a.min(b), a.max(b));
-        self.0[high] = low;
     }
 }

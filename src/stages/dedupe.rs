@@ -10,8 +10,9 @@ use super::pipeline::inbox;
 use super::verdicts::{Known, Verdicts, cores};
 use super::{Exceptions, Failure, Hub, Worker, caught, chunks, derive};
 use crate::bus::Verdict;
+use crate::dedupe::crowd::{self, ALONE, HUMAN, Search, Step, Tie};
 use crate::dedupe::{Derived, KEY_CAP};
-use crate::model::{Edge, Event, Outcome, PostingId, Stage, StoredPosting, VacancyId};
+use crate::model::{Event, Outcome, PostingId, Stage, StoredPosting, VacancyId};
 use crate::store::{PublicCommit, PublicTx, Store};
 use async_trait::async_trait;
 use futures::future::try_join_all;
@@ -57,76 +58,174 @@ impl Dedupe {
         Ok(())
     }
 
-    /// Everything that the postings in `due` are connected to, read under the lock.
+    /// Everything that the postings in `due` are connected to or were, read under the lock: in a
+    /// crowd, no more of it than their parts.
     async fn gather(
         &self,
         tx: &mut dyn PublicTx,
         due: Vec<StoredPosting>,
     ) -> Result<Gathered, Failure> {
-        let mut known = index(due);
-        let due: Vec<PostingId> = known.keys().copied().collect();
-        let mut gathered = Gathered::new(due.iter().copied().collect());
-        let mut frontier: BTreeSet<PostingId> = gathered.due.clone();
-        for part in due.chunks(AT_ONCE) {
+        let known = index(due);
+        let due: BTreeSet<PostingId> = known.keys().copied().collect();
+        let mut found = Found {
+            tie: self.hub.rules.tie,
+            search: Search::new(due.clone()),
+            gathered: Gathered::new(due.clone()),
+            known,
+        };
+        let ids: Vec<PostingId> = due.iter().copied().collect();
+        // What the pairs of those in `due` tied, or tie now: how far.
+        let mut ends: BTreeMap<PostingId, Tie> = due.iter().map(|id| (*id, HUMAN)).collect();
+        let mut end = |id: PostingId, tie: Tie| {
+            let known = ends.entry(id).or_default();
+            *known = tie.max(*known);
+        };
+        for part in ids.chunks(AT_ONCE) {
             let pairs = tx.candidates(part, KEY_CAP).await?;
             let (fresh, broken) = {
                 let mut bodies: &mut dyn PublicTx = tx;
                 self.verdicts.of(&mut bodies, pairs).await?
             };
-            gathered.broken.extend(broken);
-            let ends = fresh.iter().flat_map(|edge| [edge.a, edge.b]);
-            load(tx, &mut known, ends).await?;
+            found.gathered.broken.extend(broken);
+            let both = fresh.iter().flat_map(|edge| [edge.a, edge.b]);
+            load(tx, &mut found.known, both).await?;
             for edge in fresh {
-                let joins = self.joins(&edge, &known);
-                if joins {
-                    frontier.extend([edge.a, edge.b]);
-                }
-                if joins || edge.outcome != Outcome::Different {
-                    gathered.edges.push((edge, joins));
+                let tie = found.tie(edge.a, edge.b, edge.weight);
+                found.search.tie(edge.a, edge.b, tie);
+                end(edge.a, tie);
+                end(edge.b, tie);
+                if tie > 0 || edge.outcome != Outcome::Different {
+                    found.gathered.edges.push((edge, tie));
                 }
             }
         }
-        load(tx, &mut known, frontier.iter().copied()).await?;
-        gathered.distinct_edges();
-        while !frontier.is_empty() {
-            let ids: Vec<PostingId> = frontier.iter().copied().collect();
-            gathered.include(&ids);
-            let clusters = tx.clusters(&ids).await?;
-            let decisions = tx.decisions(&ids).await?;
-            let stored = tx.edges(&ids).await?;
-            let stored: Vec<Edge> = stored
-                .into_iter()
-                .filter(|e| !gathered.due.contains(&e.a) && !gathered.due.contains(&e.b))
-                .collect();
-            let mut next: BTreeSet<PostingId> = clusters.iter().map(|(id, _)| *id).collect();
-            gathered.clusters.extend(clusters);
-            for decision in decisions {
-                next.extend(gathered.decide(decision));
-            }
-            let ends = stored.iter().flat_map(|e| [e.a, e.b]);
-            load(tx, &mut known, ends.chain(next.iter().copied())).await?;
-            for edge in stored {
-                let joins = self.joins(&edge, &known);
-                if joins {
-                    next.extend([edge.a, edge.b]);
-                }
-                gathered.edges.push((edge, joins));
-            }
-            frontier = next
-                .into_iter()
-                .filter(|id| known.contains_key(id) && !gathered.includes(id))
-                .collect();
+        for edge in tx.edges(&ids).await? {
+            // With states that are not known any more: at most so far.
+            let may = |step: &Step| crowd::by_weight(edge.weight, *step) != Some(false);
+            let tie = (0..ALONE).take_while(may).count() as Tie;
+            end(edge.a, tie);
+            end(edge.b, tie);
         }
-        gathered.take(&known);
-        Ok(gathered)
+        for (a, b) in found.read(tx, &due).await? {
+            end(a, HUMAN);
+            end(b, HUMAN);
+        }
+        // Parts that stood without what is due may have become a crowd by it, or been one.
+        let mut touched = due;
+        for step in 0..=ALONE {
+            let reached = ends.iter().filter(|(_, tie)| **tie > step);
+            let reached = reached.map(|(id, _)| *id).collect();
+            let parts = found.parts(tx, step, true, &reached).await?;
+            touched.extend(parts.into_iter().flatten());
+        }
+        while !touched.is_empty() {
+            let mut fresh = Vec::new();
+            for step in 0..=ALONE {
+                for id in found.parts(tx, step, false, &touched).await?.concat() {
+                    touched.remove(&id);
+                    found.gathered.steps.insert(id, step);
+                    fresh.push(id);
+                }
+            }
+            let mates = tx.clusters(&fresh).await?;
+            touched.extend(mates.iter().map(|(id, _)| *id));
+            found.gathered.clusters.extend(mates);
+            touched.retain(|id| !found.gathered.steps.contains_key(id));
+        }
+        let included: Vec<PostingId> = found.gathered.steps.keys().copied().collect();
+        load(tx, &mut found.known, included.into_iter()).await?;
+        Ok(found.finish())
+    }
+}
+
+/// What is known so far of all that hangs together with what is due.
+struct Found {
+    tie: fn(i64, &StoredPosting, &StoredPosting) -> Tie,
+    search: Search,
+    gathered: Gathered,
+    known: Postings,
+}
+
+impl Found {
+    /// How far a verdict ties its two, with the two as they are now; one that is gone is not tied.
+    fn tie(&self, a: PostingId, b: PostingId, weight: i64) -> Tie {
+        match (self.known.get(&a), self.known.get(&b)) {
+            (Some(a), Some(b)) => (self.tie)(weight, a, b),
+            _ => 0,
+        }
     }
 
-    /// Whether a pair may end in one cluster, with the two as they are now.
-    fn joins(&self, edge: &Edge, known: &Postings) -> bool {
-        match (known.get(&edge.a), known.get(&edge.b)) {
-            (Some(a), Some(b)) => (self.hub.rules.joins)(edge, a, b),
-            _ => false,
+    /// Reads what is stored on the pairs of `ids`; returns which of them people tied.
+    async fn read(
+        &mut self,
+        tx: &mut dyn PublicTx,
+        ids: &BTreeSet<PostingId>,
+    ) -> Result<Vec<(PostingId, PostingId)>, Failure> {
+        let ids: Vec<PostingId> = ids.iter().copied().collect();
+        let mut tied = Vec::new();
+        for decision in tx.decisions(&ids).await? {
+            tied.extend(self.gathered.decide(decision));
         }
+        for (a, b) in &tied {
+            self.search.tie(*a, *b, HUMAN);
+        }
+        let due = &self.gathered.due;
+        let stored = tx.edges(&ids).await?;
+        let stored = stored
+            .into_iter()
+            .filter(|e| !due.contains(&e.a) && !due.contains(&e.b));
+        for edge in stored {
+            self.search.weigh(edge.a, edge.b, edge.weight);
+            self.gathered.edges.push((edge, 0));
+        }
+        self.search.has_read(ids);
+        Ok(tied)
+    }
+
+    /// [`Search::parts`], with what it wants read from the store.
+    async fn parts(
+        &mut self,
+        tx: &mut dyn PublicTx,
+        step: Step,
+        without: bool,
+        sources: &BTreeSet<PostingId>,
+    ) -> Result<Vec<Vec<PostingId>>, Failure> {
+        loop {
+            let wanted = match self.search.parts(step, without, sources) {
+                Ok(parts) => {
+                    let parts = parts.into_iter().map(|part| part.into_iter().collect());
+                    return Ok(parts.collect());
+                }
+                Err(wanted) => wanted,
+            };
+            if !wanted.pairs.is_empty() {
+                self.read(tx, &wanted.pairs).await?;
+            }
+            let ends = wanted.ties.keys().flat_map(|(a, b)| [*a, *b]);
+            load(tx, &mut self.known, ends).await?;
+            for ((a, b), weight) in wanted.ties {
+                let tie = self.tie(a, b, weight);
+                self.search.tie(a, b, tie);
+            }
+        }
+    }
+
+    /// What was gathered, with its bodies, and without what turned out to be elsewhere.
+    fn finish(mut self) -> Gathered {
+        let mut edges = std::mem::take(&mut self.gathered.edges);
+        let (due, steps) = (&self.gathered.due, &self.gathered.steps);
+        edges.retain(|(edge, _)| {
+            due.contains(&edge.a)
+                || due.contains(&edge.b)
+                || steps.contains_key(&edge.a) && steps.contains_key(&edge.b)
+        });
+        for (edge, tie) in &mut edges {
+            *tie = self.tie(edge.a, edge.b, edge.weight);
+        }
+        self.gathered.edges = edges;
+        self.gathered.distinct_edges();
+        self.gathered.take(&self.known);
+        self.gathered
     }
 }
 
@@ -181,6 +280,7 @@ impl Worker for Dedupe {
         }
         commit.features = self.verdicts.to_keep();
         let inbox = inbox(Stage::Dedupe, events, &exceptions, now);
+        crate::fault::point("dedupe.derived");
         tx.commit(commit, &inbox).await?;
         Ok(exceptions)
     }

@@ -29,6 +29,7 @@ pub use replay::{follow_files, recheck, replay};
 pub use sweep::{Swept, sweep};
 
 use crate::bus::{Bus, Verdict};
+use crate::dedupe::crowd::{Step, Tie};
 use crate::dedupe::{Derived, Features};
 use crate::model::{
     Clock, ConnectorName, Decision, Draft, Edge, Event, MessageId, Network, Posting, Stage,
@@ -79,13 +80,14 @@ pub struct Rules {
     pub features: fn(&Posting) -> Features,
     /// `None` for a verdict not worth keeping, whatever becomes of its two postings.
     pub compare: fn(&Features, &Features) -> Option<Edge>,
-    /// Whether a verdict may join its two postings, with their states as they are.
-    pub joins: fn(&Edge, &StoredPosting, &StoredPosting) -> bool,
+    /// How far a verdict of some weight ties its two postings, with their states as they are.
+    pub tie: fn(i64, &StoredPosting, &StoredPosting) -> Tie,
     pub derive: Derive,
 }
 
 /// See [`crate::dedupe::derive`].
-pub type Derive = fn(&[StoredPosting], &[Edge], &[Decision], &Network, Timestamp) -> Vec<Derived>;
+pub type Derive =
+    fn(&[StoredPosting], &[Edge], &[Decision], &Network, Timestamp, Step) -> Vec<Derived>;
 
 impl Default for Rules {
     fn default() -> Self {
@@ -93,7 +95,7 @@ impl Default for Rules {
             normalise: crate::normalise::with_contacts,
             features: Features::of,
             compare: crate::dedupe::compare_features,
-            joins: crate::dedupe::may_join,
+            tie: crate::dedupe::crowd::tie,
             derive: crate::dedupe::derive,
         }
     }

@@ -61,6 +61,7 @@ pub(super) async fn regrouped(
         for decision in decisions {
             gathered.decide(decision);
         }
+        gathered.find_steps();
         for component in gathered.components() {
             // What the rules break down on stays as it is, as in the stage.
             let Ok(derived) = caught(|| component.derive(&rules, &files.network, now)) else {
@@ -97,7 +98,7 @@ fn gather(rules: &super::Rules, postings: Vec<StoredPosting>) -> Gathered {
     }
     blocks.retain(|_, block| (2..=KEY_CAP).contains(&block.len()));
     let mut gathered = Gathered::new(ids.iter().copied().collect());
-    gathered.include(&ids);
+    gathered.steps = ids.iter().map(|id| (*id, 0)).collect();
     let mut near: Vec<Vec<usize>> = vec![Vec::new(); ids.len()];
     for block in blocks.into_values() {
         for (place, at) in block.iter().enumerate() {
@@ -114,9 +115,9 @@ fn gather(rules: &super::Rules, postings: Vec<StoredPosting>) -> Gathered {
             let Ok(Some(edge)) = caught(|| (rules.compare)(a, b)) else {
                 continue;
             };
-            let joins = (rules.joins)(&edge, &known[&edge.a], &known[&edge.b]);
-            if joins || edge.outcome != Outcome::Different {
-                gathered.edges.push((edge, joins));
+            let tie = (rules.tie)(edge.weight, &known[&edge.a], &known[&edge.b]);
+            if tie > 0 || edge.outcome != Outcome::Different {
+                gathered.edges.push((edge, tie));
             }
         }
     }

@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod components;
 mod crowds;
 
 /// Enough of normalise for the stages: the real one has its own tests.
@@ -53,7 +54,10 @@ fn plain(draft: &Draft, context: &Context<'_>) -> Posting {
             places: place.into_iter().collect(),
             description,
             requisition: text(Field::Requisition),
-            published: Some(context.first_seen),
+            published: draft
+                .value(Field::Published)
+                .and_then(|t| t.parse().ok())
+                .or(Some(context.first_seen)),
             expires: draft.value(Field::Expires).and_then(|t| t.parse().ok()),
             apply: text(Field::ApplyUrl).map(|url| Apply {
                 url: Some(url),

@@ -138,6 +138,13 @@ async fn a_death_at_each_joint_is_made_good_by_the_next() {
         "pull.batch:2",
         "pull.finished:2",
         "normalise.committed",
+        "dedupe.derived",
+        // Between any two writes of a commit.
+        "dedupe.write",
+        "dedupe.write:2",
+        "dedupe.write:3",
+        "dedupe.write:4",
+        "dedupe.write:5",
         "dedupe.committed",
         "publish.committed",
     ] {

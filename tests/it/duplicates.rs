@@ -1,6 +1,7 @@
 //! Duplicates: figures on the labelled corpora, the form of `evaluate`, and what people say of
 //! pairs, through the program.
 
+use crate::store_contract::backend::Backend;
 use crate::support::feeds::{Answer, Feeds};
 use crate::support::hub::{Hub, Served, client, corpus};
 use crate::support::offers;
@@ -366,4 +367,113 @@ async fn a_page_of_review_lists_explains_and_answers() {
         assert!(detail.contains(says), "{path}: {problem}");
     }
     assert_eq!(hub.store().decisions().await.unwrap().len(), 4);
+}
+
+/// An employer's ad of one word with two boards' copies that its link ties, and a third board's ad
+/// that nothing but title, place and contract ties to them.
+fn questioned(hub: &mut Hub, feeds: &Feeds) {
+    let mut offer = offers::some(1).remove(0);
+    "<p>Urgent.</p>".clone_into(&mut offer.text);
+    let ad = offers::json_job(&offer);
+    let mut alone = ad.clone();
+    alone["date"] = json!("2026-10-22T08:00:00+02:00");
+    alone.as_object_mut().unwrap().remove("url");
+    hub.envs
+        .push(("PASSERELLE__SERVER__ADMIN_KEY".into(), KEY.into()));
+    hub.member("essai", "id = \"essai\"\nname = \"Résidence d'essai\"\n");
+    for (name, ad) in [
+        ("essai", &ad),
+        ("annonces", &ad),
+        ("emplois", &ad),
+        ("presse", &alone),
+    ] {
+        let path = format!("/{name}");
+        feeds.set(&path, Answer::json(&json!({ "jobs": [ad] })));
+        let file = offers::json_connector(name, &feeds.url(&path));
+        let file = match name {
+            "essai" => file,
+            _ => file.replace("member = \"essai\"\n", ""),
+        };
+        hub.connector(name, &file);
+    }
+}
+
+/// A question as a reviewer meets it: listed, explained, answered; what was said outlives a replay.
+async fn a_question_is_asked_and_answered(mut hub: Hub) {
+    let feeds = Feeds::start();
+    questioned(&mut hub, &feeds);
+    hub.write("clock", "2026-11-02T09:00:00Z");
+    hub.clock = format!("FILE:{}", hub.path("clock").display());
+    hub.sync();
+    let served = hub.serve();
+    until(&served, 2).await;
+    let snapshot = async || served.text("/api/v1/snapshot").await;
+    let asked = snapshot().await;
+
+    let (status, list) = ask(&served, "", None).await;
+    assert_eq!((status, &list["open"]), (200, &json!(1)), "{list:#}");
+    let question = &list["items"][0];
+    assert_eq!(
+        (&question["state"], &question["postings"]),
+        (&json!("open"), &json!(4))
+    );
+    assert_eq!(question["best"]["outcome"], "ask", "{question:#}");
+    let of = |value: &Value| value.as_str().unwrap().to_owned();
+    let pair = &question["best"]["postings"];
+    let pair = format!("/{}/{}", of(&pair[0]), of(&pair[1]));
+    let (status, explained) = ask(&served, &pair, None).await;
+    assert_eq!((status, &explained["together"]), (200, &json!(false)));
+    let held = |lines: &Value, word: &str| {
+        let lines = lines.as_array().unwrap();
+        assert!(lines[0].as_str().unwrap().starts_with(word), "{lines:#?}");
+    };
+    held(&explained["evidence"], "held back: texts too short");
+    held(&explained["evidence_fr"], "retenu : textes trop courts");
+
+    let replayed = || {
+        let output = hub.run(&["replay"]);
+        assert!(output.status.success(), "{output:?}");
+        hub.sync();
+    };
+    for (minute, answer, vacancies) in [
+        (1, "same", 1),
+        (2, "unsure", 2),
+        (3, "different", 2),
+        (4, "same", 1),
+        (5, "different", 2),
+    ] {
+        hub.write("clock", &format!("2026-11-02T09:{minute:02}:00Z"));
+        let body = json!({ "answer": answer, "by": "Jeanne" });
+        let (status, said) = ask(&served, &pair, Some(body)).await;
+        assert_eq!(status, 200, "{said}");
+        until(&served, vacancies).await;
+        let told = snapshot().await;
+        assert_eq!(told == asked, vacancies == 2, "{answer}: {told}");
+        let (_, list) = ask(&served, "", None).await;
+        let open = u32::from(answer == "unsure");
+        assert_eq!(list["open"], json!(open), "{answer}: {list:#}");
+        replayed();
+        assert_eq!(snapshot().await, told, "{answer}, replayed");
+        let (_, explained) = ask(&served, &pair, None).await;
+        assert_eq!(explained["together"], json!(vacancies == 1), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_asked_over_http_and_its_answer_outlives_a_replay() {
+    a_question_is_asked_and_answered(Hub::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_asked_and_answered_on_postgresql() {
+    let Some(backend) = Backend::postgres("questions").await else {
+        return;
+    };
+    let Backend::Postgres(schema) = &backend else {
+        return;
+    };
+    let mut hub = Hub::new();
+    hub.envs
+        .push(("PASSERELLE__STORE__URL".into(), schema.url()));
+    a_question_is_asked_and_answered(hub).await;
 }

@@ -150,6 +150,14 @@ pub async fn explain(hub: &Hub, args: &Explain) -> anyhow::Result<Exit> {
     for line in evidence {
         out::line(format!("  {line}"))?;
     }
+    let crowd = if args.french {
+        &explained.crowd_fr
+    } else {
+        &explained.crowd
+    };
+    if let Some(crowd) = crowd {
+        out::line(format!("  {crowd}"))?;
+    }
     for decision in &explained.decisions {
         let why = match decision.why.as_str() {
             "" => String::new(),

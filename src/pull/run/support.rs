@@ -100,6 +100,7 @@ impl Map for Scripted {
             ("city", Field::PlaceCity),
             ("url", Field::ApplyUrl),
             ("requisition", Field::Requisition),
+            ("published", Field::Published),
             ("expires", Field::Expires),
             ("visibility", Field::Visibility),
             ("employer", Field::EmployerName),

@@ -145,6 +145,7 @@ impl PublicTx for PostgresPublicTx {
         let committed = async {
             let c = self.client()?;
             vacancies::commit(c, commit, inbox).await?;
+            crate::fault::point("dedupe.write");
             blocks::settle_generic(c, &self.blocks, inbox.at).await?;
             c.batch_execute("COMMIT").await?;
             Ok(())

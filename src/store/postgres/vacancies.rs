@@ -248,11 +248,16 @@ pub(super) async fn commit(
         .await?;
     }
     write_edges(c, &commit.edges).await?;
+    crate::fault::point("dedupe.write");
     write_clusters(c, &commit.clusters).await?;
+    crate::fault::point("dedupe.write");
     write_vacancies(c, commit.vacancies).await?;
+    crate::fault::point("dedupe.write");
     write_deduped(c, &commit.deduped).await?;
     features::put(c, &commit.features).await?;
+    crate::fault::point("dedupe.write");
     outbox::put(c, &commit.events).await?;
+    crate::fault::point("dedupe.write");
     outbox::settle_inbox(c, inbox).await
 }
 

@@ -165,6 +165,7 @@ impl PublicTx for SqlitePublicTx {
         self.inner
             .write(doing, move |c| {
                 vacancies::commit(c, &commit, &packed, &inbox)?;
+                crate::fault::point("dedupe.write");
                 postings::settle_generic(c, &blocks, inbox.at)
             })
             .await?;

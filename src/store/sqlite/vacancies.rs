@@ -246,6 +246,7 @@ pub(super) fn commit(
             ],
         )?;
     }
+    crate::fault::point("dedupe.write");
     for (posting, vacancy) in &commit.clusters {
         run(
             c,
@@ -255,10 +256,12 @@ pub(super) fn commit(
             params![posting.0.as_bytes(), vacancy.0.as_bytes()],
         )?;
     }
+    crate::fault::point("dedupe.write");
     let mut seq = codec::int(head(c)?);
     for write in packed {
         write_vacancy(c, write, &mut seq)?;
     }
+    crate::fault::point("dedupe.write");
     for (posting, revision) in &commit.deduped {
         run(
             c,
@@ -273,7 +276,9 @@ pub(super) fn commit(
     for (posting, digest, kept) in &commit.features {
         features::put(c, *posting, digest, kept)?;
     }
+    crate::fault::point("dedupe.write");
     outbox::put(c, &commit.events)?;
+    crate::fault::point("dedupe.write");
     outbox::settle_inbox(c, inbox)
 }
 

@@ -133,7 +133,7 @@ impl Reference {
             .into_iter()
             .map(|(a, b)| compare(&postings[a].posting, &postings[b].posting))
             .collect();
-        derive(&postings, &edges, &[], network, now)
+        derive(&postings, &edges, &[], network, now, 0)
             .into_iter()
             .filter(|derived| derived.status == VacancyStatus::Live)
             .map(|derived| {
