@@ -155,6 +155,7 @@ fn outcome(verdict: Verdict, attempt: u32, now: Timestamp) -> SettlementOutcome 
     match verdict {
         Verdict::Done => SettlementOutcome::Done,
         Verdict::Park(error) => SettlementOutcome::Park { error },
+        Verdict::Back => SettlementOutcome::Sent { resend_at: now },
         Verdict::Retry(error) => match LADDER.get(attempt as usize) {
             Some(step) => SettlementOutcome::Retry {
                 at: later(now, SignedDuration::try_from(*step).unwrap_or_default()),

@@ -32,6 +32,8 @@ pub enum Verdict {
     Retry(String),
     /// No use in trying again.
     Park(String),
+    /// Not worked on: the process stops. It comes again as it is, with no attempt counted.
+    Back,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +67,10 @@ pub trait Bus: Send + Sync + 'static {
     fn wake(&self, stage: Stage);
     /// Whether messages wait or are being worked on, of any stage.
     async fn idle(&self) -> Result<bool, BusError>;
+    /// Takes nothing more: the process stops. What has not been handed out goes to others.
+    fn rest(&self) {}
+    /// Sends what is on its way and leaves. What is not ended by now comes again elsewhere.
+    async fn close(&self) {}
     /// Whether this process alone works on every stage, so that what it remembers stays true.
     fn exclusive(&self) -> bool {
         false

@@ -36,6 +36,7 @@ pub async fn run(loaded: Loaded, args: Args) -> anyhow::Result<Exit> {
         connectors = files.connectors.len(),
         members = files.network.members.len(),
         address = process.address.map(|address| address.to_string()),
+        health = process.health.map(|address| address.to_string()),
         "running"
     );
     let ended = process.wait().await;

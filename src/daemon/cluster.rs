@@ -14,6 +14,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Processes of one hub that are told apart.
 const SLOTS: usize = 64;
+/// Between two tries to reach a database that is away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 /// Before a process asks again for a place that it has lost.
 const REAPPEAR: Duration = Duration::from_secs(2);
 
@@ -35,8 +37,8 @@ pub struct Presence(
 /// Opens store and bus for a process that works on `stages`.
 ///
 /// # Errors
-/// The database cannot be opened, or the broker refuses for good. An unreachable broker is waited
-/// for.
+/// The database or the broker refuses for good. A broker that is away is waited for; so is a database,
+/// by a daemon.
 pub async fn open(
     settings: &Settings,
     store_url: &str,
@@ -44,7 +46,10 @@ pub async fn open(
     access: Access,
     stages: &[Stage],
 ) -> anyhow::Result<Opened> {
-    let store = store(store_url, access != Access::Beside).await?;
+    let store = match access {
+        Access::Pipeline => patient_store(store_url).await?,
+        _ => store(store_url, access != Access::Beside).await?,
+    };
     let (current, known) = store.migrate(false).await?;
     if current < known {
         bail!(
@@ -98,6 +103,31 @@ pub async fn store(url: &str, migrate: bool) -> anyhow::Result<DynStore> {
         ..PostgresOptions::default()
     };
     Ok(Arc::new(PostgresStore::open(url, &options).await?))
+}
+
+/// The store of a daemon: a database that is away is waited for, and that is said.
+async fn patient_store(url: &str) -> anyhow::Result<DynStore> {
+    let options = PostgresOptions {
+        migrate: true,
+        ..PostgresOptions::default()
+    };
+    let mut pause = Duration::from_secs(1);
+    loop {
+        match PostgresStore::open(url, &options).await {
+            Ok(store) => return Ok(Arc::new(store)),
+            Err(error) if error.is_transient() => {
+                let why = crate::telemetry::chain(&error);
+                tracing::warn!(
+                    why,
+                    pause_ms = pause.as_millis(),
+                    "waiting for the database"
+                );
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
 }
 
 /// Leases and retries are about machines, not about the world: the bus of a cluster never runs on

@@ -30,6 +30,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Seconds after which a push that was sent away may come again.
+const RETRY_AFTER: &str = "30";
 /// Largest body.
 const BODY: usize = 64 << 20;
 /// Answers that are remembered for a connector, for repeated requests.
@@ -89,6 +91,17 @@ async fn ingest(
             Err(error) => return failed(&name, &error),
         }
     }
+    // A mere request of a run is noted whatever is on its way.
+    if !asks(push, &query) && !hub.may_pull().await {
+        tracing::warn!(connector = %name, "a push was sent away: the broker takes no more messages");
+        let after = [(header::RETRY_AFTER, RETRY_AFTER)];
+        let refused = refuse(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "nothing was taken: what came before is still on its way within the hub; send the same \
+             again in half a minute",
+        );
+        return (after, refused).into_response();
+    }
     let answer = match take(&hub, connector, push, &query, &body).await {
         Ok(answer) => answer,
         Err(error) => return failed(&name, &error),
@@ -102,6 +115,11 @@ async fn ingest(
         return told(answer.0, &answer.1);
     }
     (answer.0, axum::Json(answer.1)).into_response()
+}
+
+/// Whether a request asks for a run at most, and brings no offers by itself.
+fn asks(push: &Push, query: &HashMap<String, String>) -> bool {
+    push.offer.is_none() && (push.notify || query.contains_key("changed"))
 }
 
 /// Applies the body, or asks for a run.

@@ -26,6 +26,10 @@ fn describe() {
         "passerelle_events_total",
         "Events that this process ended, by stage and end"
     );
+    describe_counter!(
+        "passerelle_returned_messages_total",
+        "Events that no queue of their stage took; they stay in the outbox and go again"
+    );
     describe_gauge!("passerelle_live_postings", "Live postings by connector");
     describe_gauge!("passerelle_live_vacancies", "Live vacancies");
     describe_gauge!("passerelle_holds_open", "Holds that wait for a person");

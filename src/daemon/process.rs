@@ -4,6 +4,7 @@ use super::alerts::Alerts;
 use super::consumers::ConsumerFiles;
 use super::profiles::ProfileFiles;
 use super::{Hub, Role, Roles, duplicates, health, pulling, server, shutdown};
+use crate::bus::Bus;
 use crate::fetch::{FetchSettings, Fetcher};
 use crate::model::ConnectorName;
 use crate::publish::{self, DropFolder, Webhooks};
@@ -33,8 +34,11 @@ const PRUNE: Duration = Duration::from_secs(3600);
 pub struct Process {
     /// Where it listens, if it serves.
     pub address: Option<SocketAddr>,
+    /// Where it tells its health besides, in any role.
+    pub health: Option<SocketAddr>,
     tracker: TaskTracker,
     stop: CancellationToken,
+    bus: Arc<dyn Bus>,
 }
 
 impl Process {
@@ -42,7 +46,7 @@ impl Process {
     /// it ended in time.
     pub async fn wait(self) -> bool {
         self.stop.cancelled().await;
-        shutdown::wait(&self.tracker).await
+        shutdown::wait(&self.tracker, &*self.bus).await
     }
 }
 
@@ -56,6 +60,17 @@ pub async fn start(
     stop: CancellationToken,
 ) -> anyhow::Result<Process> {
     let tracker = TaskTracker::new();
+    let bus = Arc::clone(&hub.bus);
+    let health = match &hub.settings().server.health {
+        Some(listen) => {
+            let (listener, address) = bind("server.health", listen).await?;
+            let router = health::router(telling(&hub, &stop));
+            let (tracker, stop) = (tracker.clone(), stop.clone());
+            tracker.spawn(server::serve(listener, router, tracker.clone(), stop));
+            Some(address)
+        }
+        None => None,
+    };
     let address = if roles.has(Role::Serve) {
         Some(serve(&hub, &tracker, &stop).await?)
     } else {
@@ -128,9 +143,29 @@ pub async fn start(
     });
     Ok(Process {
         address,
+        health,
         tracker,
         stop,
+        bus,
     })
+}
+
+async fn bind(setting: &str, listen: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("{setting}: {listen} cannot be listened on"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// What this process tells of its health.
+fn telling(hub: &Hub, stop: &CancellationToken) -> health::Health {
+    health::Health {
+        store: Arc::clone(&hub.store),
+        clock: hub.clock.clone(),
+        rabbit: hub.rabbit.clone(),
+        stop: stop.clone(),
+    }
 }
 
 /// Does `work` at once and then every `period`, until `stop`. What fails is logged when it begins
@@ -186,11 +221,7 @@ async fn serve(
     tracker: &TaskTracker,
     stop: &CancellationToken,
 ) -> anyhow::Result<SocketAddr> {
-    let listen = &hub.settings().server.listen;
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("server.listen: {listen} cannot be listened on"))?;
-    let address = listener.local_addr()?;
+    let (listener, address) = bind("server.listen", &hub.settings().server.listen).await?;
     let consumers = ConsumerFiles::load(&hub.settings().consumers())?;
     let publish = hub.serving(address, consumers.consumers())?;
     if let Some(folder) = hub.settings().export_profiles() {
@@ -227,12 +258,7 @@ async fn serve(
             }
         },
     );
-    let health = health::Health {
-        store: Arc::clone(&hub.store),
-        clock: hub.clock.clone(),
-        rabbit: hub.rabbit.clone(),
-        stop: stop.clone(),
-    };
+    let health = telling(hub, stop);
     let router: Router = publish::router_with(publish.clone(), duplicates::routes(Arc::clone(hub)))
         .merge(health::router(health))
         .merge(super::ingest::router(Arc::clone(hub)));

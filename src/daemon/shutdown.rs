@@ -1,5 +1,6 @@
 //! Ending well: the first signal lets work in flight finish, the second quits.
 
+use crate::bus::Bus;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -35,10 +36,16 @@ async fn next(terminate: &mut Signal, interrupt: &mut Signal) {
     }
 }
 
-/// Waits for the tasks of `tracker`, at most [`GRACE`]. Gives whether all ended.
-pub async fn wait(tracker: &TaskTracker) -> bool {
+/// Takes no more messages, waits for the tasks of `tracker` and for what they have sent, all of it at
+/// most [`GRACE`]. Gives whether all ended.
+pub async fn wait(tracker: &TaskTracker, bus: &dyn Bus) -> bool {
+    bus.rest();
     tracker.close();
-    let ended = tokio::time::timeout(GRACE, tracker.wait()).await.is_ok();
+    let leaving = async {
+        tracker.wait().await;
+        bus.close().await;
+    };
+    let ended = tokio::time::timeout(GRACE, leaving).await.is_ok();
     if !ended {
         tracing::warn!(tasks = tracker.len(), "some work did not end in time");
     }

@@ -63,6 +63,9 @@ pub struct Bus {
 pub struct Server {
     /// Address and port that the daemon listens on; port 0 picks a free one.
     pub listen: String,
+    /// Address and port of `/healthz`, `/readyz` and `/metrics` alone, for a process without the role
+    /// `serve`, or to keep them apart from what is public. Default: with the rest, on `listen`.
+    pub health: Option<String>,
     /// The address under which the outside world reaches it, for the links in feeds and exports.
     /// Default: `http://` and `listen`.
     pub public_url: Option<String>,
@@ -185,6 +188,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: "127.0.0.1:8070".into(),
+            health: None,
             public_url: None,
             admin_key: None,
             secrets_key: None,

@@ -95,7 +95,8 @@ pub(super) fn isolate<'a>(
                     }
                     1
                 }
-                Err(Failure::Busy(error)) => return vec![Verdict::Retry(error); events.len()],
+                // The process stops: others will find the store there again.
+                Err(Failure::Busy(_)) => return vec![Verdict::Back; events.len()],
                 Err(Failure::Poison(verdict)) if events.len() == 1 => return vec![verdict],
                 Err(Failure::Poison(_)) => events.len() / 2,
             };
@@ -190,6 +191,18 @@ mod tests {
         let verdicts = isolate(&worker, &events, &CancellationToken::new()).await;
         assert_eq!(verdicts, vec![Verdict::Done; 50], "it cost no attempt");
         assert_eq!(*worker.sizes.lock().unwrap(), [50, 50, 50, 1, 1, 49]);
+    }
+
+    #[tokio::test]
+    async fn what_an_outage_holds_up_at_the_end_is_given_back_uncounted() {
+        let worker = Fake {
+            away: usize::MAX,
+            ..Fake::default()
+        };
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let verdicts = isolate(&worker, &events(3), &cancel).await;
+        assert_eq!(verdicts, vec![Verdict::Back; 3]);
     }
 
     #[test]

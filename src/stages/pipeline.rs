@@ -264,6 +264,7 @@ fn count_ends(stage: Stage, ended: &[(Delivery, Verdict)]) {
         ),
         ("retry", |v| matches!(v, Verdict::Retry(_))),
         ("park", |v| matches!(v, Verdict::Park(_))),
+        ("back", |v| matches!(v, Verdict::Back)),
     ] {
         let count = ended.iter().filter(|(_, verdict)| is(verdict)).count();
         if count > 0 {

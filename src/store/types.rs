@@ -491,8 +491,8 @@ pub struct Settlement {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettlementOutcome {
     Done,
-    /// Handed to a broker, which confirmed it: sent again at `resend_at` unless a stage's commit
-    /// (its inbox) deleted the row by then. The attempt count stays.
+    /// Handed to a broker, which confirmed it, or given back: due again at `resend_at` unless a
+    /// stage's commit (its inbox) deleted the row by then. The attempt count stays.
     Sent {
         resend_at: Timestamp,
     },

@@ -25,6 +25,19 @@ macro_rules! over_all_buses {
                 super::$name(&backend).await;
             })*
         }
+
+        mod rabbitmq_over_postgresql {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let _shared = crate::services::BROKER.read().await;
+                let test = concat!("contract_postgres_", stringify!($name));
+                let backend = crate::bus_contract::backend::Backend::cluster(test).await;
+                let Some(backend) = backend else {
+                    return;
+                };
+                super::$name(&backend).await;
+            })*
+        }
     };
 }
 use over_all_buses;

@@ -5,6 +5,7 @@ use crate::store_contract::backend::Backend;
 use crate::support::feeds::{Answer, Feeds};
 use crate::support::hub::{Hub, Served, client};
 use crate::support::offers;
+use crate::support::proxy::Proxy;
 use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -32,16 +33,28 @@ impl Hubbed {
             true => Some((Backend::postgres("ingest").await?, broker("ingest")?)),
             false => None,
         };
+        let subject = match &servers {
+            Some((Backend::Postgres(schema), broker)) => Self::start_over(&[
+                ("PASSERELLE__STORE__URL", &schema.url()),
+                ("PASSERELLE__BUS__URL", &broker.url),
+            ]),
+            _ => Self::start_over(&[]),
+        };
+        Some(Self {
+            _servers: servers,
+            ..subject
+        })
+    }
+
+    /// Over what these settings name.
+    fn start_over(settings: &[(&str, &str)]) -> Self {
         let (mut hub, feeds) = (Hub::new(), Feeds::start());
         hub.envs = vec![
             ("PUSH_KEY".into(), "la-clef".into()),
             ("PUSH_SECRET".into(), "le-secret".into()),
         ];
-        if let Some((Backend::Postgres(schema), broker)) = &servers {
-            hub.envs
-                .push(("PASSERELLE__STORE__URL".into(), schema.url()));
-            hub.envs
-                .push(("PASSERELLE__BUS__URL".into(), broker.url.clone()));
+        for (name, value) in settings {
+            hub.envs.push(((*name).into(), (*value).into()));
         }
         hub.member("essai", offers::MEMBER);
         hub.connector("envoi", PUSHED);
@@ -51,12 +64,12 @@ impl Hubbed {
             + "\n[push]\nkey = { env = \"PUSH_KEY\" }\nnotify = true\n";
         hub.connector("ats", &asked);
         let node = hub.serve();
-        Some(Self {
+        Self {
             hub,
             feeds,
             node,
-            _servers: servers,
-        })
+            _servers: None,
+        }
     }
 
     async fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> (u16, Value) {
@@ -431,4 +444,72 @@ async fn a_webhook_that_names_an_offer_has_it_asked_for_alone() {
         }
         named_story(&hub).await;
     }
+}
+
+/// The broker is away at run: offers are taken and sources asked as far as the outbox has room; then
+/// senders are told to come again, and all goes on once the broker is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_broker_is_away_the_outbox_fills_to_its_limit() {
+    let _shared = BROKER.read().await;
+    let (Some(backend), Some(broker)) = (Backend::postgres("limit").await, broker("limit")) else {
+        return;
+    };
+    let Backend::Postgres(schema) = &backend else {
+        return;
+    };
+    let (_, after) = broker.url.split_once('@').unwrap();
+    let (server, _) = after.split_once('/').unwrap();
+    let proxy = Proxy::start(server.to_owned());
+    let url = broker
+        .url
+        .replace(server, &format!("127.0.0.1:{}", proxy.port));
+    let (store, bus) = (schema.url(), url);
+    let subject = Hubbed::start_over(&[
+        ("PASSERELLE__STORE__URL", store.as_str()),
+        ("PASSERELLE__BUS__URL", bus.as_str()),
+    ]);
+    proxy.go_down();
+    let began = Instant::now();
+    while subject.node.get("/readyz").await.status().is_success() {
+        assert!(began.elapsed() < Duration::from_secs(120), "it stays ready");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let first = offer("a", "Aide-soignant");
+    let (status, _) = subject.post("envoi", &[KEY], &json!([first])).await;
+    assert_eq!(status, 200, "there is room");
+    let fill = "INSERT INTO outbox (id, stage, kind, key, observation, rules, payload, time) \
+         SELECT gen_random_uuid(), 'publish', 'fr.passerelle.vacancy.changed.v1', \
+         gen_random_uuid()::text, 1, 1, '', 0 FROM generate_series(1, 100000)";
+    schema.order(fill).await;
+    let second = offer("b", "Cuisinier");
+    let sent = client()
+        .post(format!("{}/api/v1/ingest/envoi", subject.node.base))
+        .header(KEY.0, KEY.1)
+        .body(json!([second]).to_string());
+    let refused = sent.send().await.unwrap();
+    assert_eq!(refused.status(), 503);
+    assert_eq!(refused.headers()["retry-after"], "30");
+    // A request of a run is noted all the same; the source is not asked before there is room.
+    let asked = subject.feeds.asked("/jobs").len();
+    let (status, _) = subject.post("ats?changed", &[KEY], &json!({})).await;
+    assert_eq!(status, 202);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(subject.feeds.asked("/jobs").len(), asked);
+    schema
+        .order("DELETE FROM outbox WHERE stage = 'publish'")
+        .await;
+    let began = Instant::now();
+    while subject.feeds.asked("/jobs").len() == asked {
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "it is not asked"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let (status, _) = subject.post("envoi", &[KEY], &json!([second])).await;
+    assert_eq!(status, 200);
+    proxy.come_up();
+    subject
+        .shows("the broker is back", &["Aide-soignant", "Cuisinier"])
+        .await;
 }

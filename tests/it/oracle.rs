@@ -2,8 +2,9 @@
 //! schedule, then a quiet end. After each step, what is published must be, byte for byte, what a
 //! plain reference in memory makes of the same inputs: nothing lost, invented or torn.
 //!
-//! `ORACLE_SEEDS=N` runs N embedded schedules, `ORACLE_CLUSTER_SEEDS=N` over RabbitMQ and
-//! PostgreSQL; `ORACLE_FIRST=S` begins at seed S, so that one that failed is played again. With
+//! `.ci/test --seeds N` plays N embedded schedules and a ninth as many over RabbitMQ and PostgreSQL,
+//! or `--cluster-seeds M`; `--first S` begins at seed S. A seed that failed is printed with the command
+//! that plays it again. (They set `ORACLE_SEEDS`, `ORACLE_CLUSTER_SEEDS`, `ORACLE_FIRST`.) With
 //! `ORACLE_TALLY=FILE` each schedule that has ended adds its line, and the faults so far, to a file.
 
 mod faults;
@@ -276,7 +277,13 @@ async fn play_all(count: u64, at_once: usize, database: Option<Arc<Database>>) {
         async move {
             let played = played.await;
             let played = played.unwrap_or_else(|panic| Err(panic.to_string()));
-            let breach = played.err().map(|breach| format!("seed {seed}: {breach}"));
+            let again = match clustered {
+                true => format!(".ci/test --first {seed} --seeds 0 --cluster-seeds 1"),
+                false => format!(".ci/test --first {seed} --seeds 1"),
+            };
+            let breach = played
+                .err()
+                .map(|breach| format!("seed {seed} (again: `{again}`): {breach}"));
             // Hours of schedules: whoever waits sees each breach when it comes.
             if let Some(breach) = &breach {
                 eprintln!("{breach}");

@@ -411,6 +411,35 @@ async fn refusals_at_start_are_named_and_end_the_start() {
     );
 }
 
+/// 403: the user may do nothing but use what is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_declare_is_told_what_to_allow() {
+    let _shared = BROKER.read().await;
+    let Some(broker) = broker("forbidden") else {
+        return;
+    };
+    let user = format!("reader_{}", std::process::id());
+    let config = RabbitConfig {
+        addresses: vec![broker.user_without_rights(&user)],
+        ..Default::default()
+    };
+    let store: DynStore = Arc::new(SqliteStore::temporary().unwrap());
+    let cancel = CancellationToken::new();
+    let started = RabbitBus::start(config, store, clock(), &Stage::ALL, cancel.clone());
+    let started = tokio::time::timeout(SOON * 2, started).await.unwrap();
+    let error = started.err().unwrap();
+    cancel.cancel();
+    broker.control(&["delete_user", &user]);
+    let mut causes = error.to_string();
+    let mut next = std::error::Error::source(&error);
+    while let Some(cause) = next {
+        causes = format!("{causes}: {cause}");
+        next = cause.source();
+    }
+    assert!(causes.contains("set_permissions"), "{causes}");
+    assert!(causes.contains("ACCESS"), "{causes}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unreachable_broker_is_waited_for() {
     let store: DynStore = Arc::new(SqliteStore::temporary().unwrap());
@@ -561,10 +590,11 @@ async fn a_memory_alarm_blocks_and_loses_nothing() {
         assert!(began.elapsed() < SOON, "the alarm shows in the health");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // Long enough for confirms to time out: their fate is unknown, not lost and not doubled.
-    tokio::time::sleep(Duration::from_secs(6)).await;
+    // Longer than a confirm may take: what waits is neither given up nor sent again beside itself.
+    tokio::time::sleep(config(&broker).confirm_timeout + Duration::from_secs(4)).await;
+    assert_eq!(rig.bus.health(), BusHealth::Blocked, "the session lives on");
     broker.control(&["set_vm_memory_high_watermark", "absolute", "2GB"]);
-    let mut done = BTreeSet::new();
+    let (mut done, mut deliveries) = (BTreeSet::new(), 0);
     while done.len() < sent.len() {
         assert!(
             began.elapsed() < SOON * 4,
@@ -577,10 +607,12 @@ async fn a_memory_alarm_blocks_and_loses_nothing() {
             .receive(Stage::Normalise, 200, Duration::from_secs(1))
             .await
             .unwrap();
+        deliveries += batch.len();
         done.extend(batch.iter().map(|delivery| delivery.event.id));
         rig.end(batch, Verdict::Done).await;
     }
     rig.until_idle().await;
+    assert_eq!(deliveries, sent.len(), "some came twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -764,4 +796,74 @@ async fn a_retry_that_the_store_cannot_write_puts_no_copy_into_the_ladder() {
     backend.order("ALTER TABLE away RENAME TO outbox").await;
     rig.bus.settle(Stage::Normalise, ended).await.unwrap();
     assert_eq!(depth(&channel, &ladder).await, 1);
+}
+
+/// The process stops: what no worker has begun goes to others at once, what one has in hand is finished.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_stops_gives_back_what_it_has_not_begun() {
+    let _shared = BROKER.read().await;
+    let Some(broker) = broker("drain") else {
+        return;
+    };
+    let rig = rig(&broker).await;
+    let sent = events(10);
+    rig.send(sent.clone()).await;
+    let in_hand = rig.receive(1).await;
+    assert_eq!(in_hand.len(), 1);
+    rig.bus.rest();
+    // Started once the first takes no more, so that all that it had can only have come back.
+    let other = rig_over(&broker, rig.store.clone()).await;
+    let mut came = BTreeSet::new();
+    let began = Instant::now();
+    while came.len() < sent.len() - 1 {
+        assert!(began.elapsed() < SOON * 2, "{} came", came.len());
+        let batch = other.receive(10).await;
+        assert!(batch.iter().all(|delivery| delivery.attempt == 0));
+        came.extend(batch.iter().map(|delivery| delivery.event.id));
+        other.end(batch, Verdict::Done).await;
+    }
+    assert!(rig.receive(10).await.is_empty(), "it takes nothing more");
+    came.insert(in_hand[0].event.id);
+    rig.end(in_hand, Verdict::Done).await;
+    rig.bus.close().await;
+    assert_eq!(came, sent.iter().map(|event| event.id).collect());
+    other.until_idle().await;
+    let (_connection, channel) = channel(&broker).await;
+    assert_eq!(depth(&channel, &work_queue(Stage::Normalise)).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_in_the_ladder_outlive_the_broker() {
+    let _alone = BROKER.write().await;
+    let Some(broker) = broker("waiting") else {
+        return;
+    };
+    let rig = rig(&broker).await;
+    let sent = events(20);
+    rig.send(sent.clone()).await;
+    let mut received = Vec::new();
+    while received.len() < sent.len() {
+        received.extend(rig.receive(50).await);
+    }
+    rig.end(received, Verdict::Retry("a lock".into())).await;
+    {
+        let (_connection, channel) = channel(&broker).await;
+        let waiting = retry_queue(Stage::Normalise, LADDER[0]);
+        assert_eq!(depth(&channel, &waiting).await, 20);
+    }
+    broker.kill();
+    broker.start();
+    let mut came = BTreeSet::new();
+    let began = Instant::now();
+    while came.len() < sent.len() {
+        assert!(began.elapsed() < SOON * 6, "{} came", came.len());
+        let wait = Duration::from_secs(1);
+        let batch = rig.bus.receive(Stage::Normalise, 50, wait).await.unwrap();
+        // An acknowledgement may have died with the broker: then the first copy comes too.
+        let retried = batch.iter().filter(|delivery| delivery.attempt == 1);
+        came.extend(retried.map(|delivery| delivery.event.id));
+        rig.end(batch, Verdict::Done).await;
+    }
+    assert_eq!(came, sent.iter().map(|event| event.id).collect());
+    rig.until_idle().await;
 }

@@ -1,5 +1,6 @@
 //! The servers that `.ci/services` started: tests that need one say so when it is not there.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -30,14 +31,26 @@ fn order(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// Says past the test harness, which hides what passing tests print, that `test` has not run; where
+/// `CI=true` it fails instead.
+pub fn skip<T>(test: &str, why: &str) -> Option<T> {
+    let ci = std::env::var("CI").is_ok_and(|value| matches!(value.as_str(), "true" | "1"));
+    assert!(!ci, "{test} was not run: {why}");
+    let _ = writeln!(std::io::stderr(), "\nSKIPPED {test}: {why}");
+    None
+}
+
+const NO_SERVERS: &str = "no private servers; `.ci/test` starts them. Addresses in \
+    PASSERELLE_TEST_AMQP and PASSERELLE_TEST_POSTGRES are not enough: this test makes virtual hosts or \
+    restarts servers, and needs the folder of `.ci/services start` in PASSERELLE_TEST_SERVICES";
+
 /// `None`, said on standard error, where no private broker runs.
 pub fn broker(test: &str) -> Option<Broker> {
     let (Ok(url), Ok(folder)) = (
         std::env::var("PASSERELLE_TEST_AMQP"),
         std::env::var("PASSERELLE_TEST_SERVICES"),
     ) else {
-        eprintln!("{test}: skipped, no broker (run `.ci/test`, which starts one)");
-        return None;
+        return skip(test, NO_SERVERS);
     };
     let base = url.rsplit_once('/')?.0.to_owned();
     let vhost = format!("{test}_{}", std::process::id());
@@ -75,6 +88,14 @@ impl Broker {
         self.control(&["delete_vhost", vhost]);
     }
 
+    /// A user who may use what is there in this virtual host, and declare nothing; gives the address.
+    pub fn user_without_rights(&self, name: &str) -> String {
+        let vhost = self.url.rsplit('/').next().unwrap_or_default();
+        self.control(&["add_user", name, "secret"]);
+        self.control(&["set_permissions", "-p", vhost, name, "^$", ".*", ".*"]);
+        self.url.replace("guest:guest", &format!("{name}:secret"))
+    }
+
     /// Takes away this virtual host with all that is in it, and makes it anew.
     pub fn reset(&self) {
         self.forget();
@@ -102,8 +123,7 @@ impl Database {
     /// `None`, said on standard error, where private servers cannot be started.
     pub fn start(test: &str) -> Option<Self> {
         let Some(servers) = std::env::var_os("PASSERELLE_TEST_SERVICES") else {
-            eprintln!("{test}: skipped, no private servers (run `.ci/test`, which starts them)");
-            return None;
+            return skip(test, NO_SERVERS);
         };
         let folder = PathBuf::from(servers).join(format!("{test}_{}", std::process::id()));
         Some(Self::start_in(folder))
@@ -141,8 +161,7 @@ impl Nodes {
     /// `None`, said on standard error, where private servers cannot be started.
     pub fn start(test: &str) -> Option<Self> {
         let Some(servers) = std::env::var_os("PASSERELLE_TEST_SERVICES") else {
-            eprintln!("{test}: skipped, no private servers (run `.ci/test`, which starts them)");
-            return None;
+            return skip(test, NO_SERVERS);
         };
         let folder = PathBuf::from(servers).join(format!("{test}_{}", std::process::id()));
         let addresses = order(&["start-nodes", &folder.to_string_lossy()]);
@@ -172,8 +191,7 @@ pub struct Place(pub PathBuf);
 impl Place {
     pub fn new(test: &str) -> Option<Self> {
         let Some(servers) = std::env::var_os("PASSERELLE_TEST_SERVICES") else {
-            eprintln!("{test}: skipped, no private servers (run `.ci/test`, which starts them)");
-            return None;
+            return skip(test, NO_SERVERS);
         };
         let folder = PathBuf::from(servers).join(format!("{test}_{}", std::process::id()));
         std::fs::create_dir_all(folder.join("tls")).unwrap();

@@ -122,26 +122,93 @@ async fn what_does_not_end_within_the_grace_is_given_up() {
     slow.made_good().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_that_waits_for_its_broker_can_be_stopped() {
-    let Some(Backend::Postgres(schema)) = Backend::postgres("stopped").await else {
-        return;
-    };
+/// A daemon over these servers says that it waits, and ends in good order when it is told to.
+fn waits_and_can_be_stopped(store: &str, bus: &str, says: &str) {
     let hub = Hub::new();
     let mut daemon = hub
         .command(&["run"])
-        .env("PASSERELLE__STORE__URL", schema.url())
-        .env("PASSERELLE__BUS__URL", "amqp://guest:guest@127.0.0.1:9/%2f")
+        .env("PASSERELLE__STORE__URL", store)
+        .env("PASSERELLE__BUS__URL", bus)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let mut said = BufReader::new(daemon.stderr.take().unwrap()).lines();
-    let waits = said.any(|line| line.is_ok_and(|line| line.contains("waiting for the broker")));
+    let waits = said.any(|line| line.is_ok_and(|line| line.contains(says)));
     assert!(waits, "it ended: {:?}", daemon.wait());
     std::thread::spawn(move || said.for_each(drop));
     let pid = daemon.id().to_string();
     let told = Command::new("kill").args(["-TERM", &pid]).status();
     assert!(told.unwrap().success());
     assert_eq!(daemon.wait().unwrap().code(), Some(0));
+}
+
+const NOBODY: &str = "amqp://guest:guest@127.0.0.1:9/%2f";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_waits_for_its_broker_can_be_stopped() {
+    let Some(Backend::Postgres(schema)) = Backend::postgres("stopped").await else {
+        return;
+    };
+    waits_and_can_be_stopped(&schema.url(), NOBODY, "waiting for the broker");
+}
+
+#[test]
+fn a_daemon_that_waits_for_its_database_can_be_stopped() {
+    let store = "postgres://nobody@127.0.0.1:9/nothing";
+    waits_and_can_be_stopped(store, NOBODY, "waiting for the database");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_daemon_in_one_folder_is_refused_and_harms_nothing() {
+    let slow = Slow::new();
+    slow.open();
+    let daemon = slow.running().await;
+    let second = slow.hub.run(&["run"]);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(1), "{said}");
+    assert!(said.contains(&daemon.pid().to_string()), "{said}");
+    assert!(daemon.get("/readyz").await.status().is_success());
+    drop(daemon);
+    slow.made_good().await;
+}
+
+#[test]
+fn an_embedded_hub_has_no_processes_of_some_roles() {
+    let hub = Hub::new();
+    let refused = hub.run(&["run", "--roles", "pull,normalise"]);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(1), "{said}");
+    assert!(said.contains("leave --roles out"), "{said}");
+    assert!(!hub.path("data/passerelle.db").exists());
+}
+
+/// A process that serves nobody still says how it is, to whoever starts and stops it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_of_any_role_tells_its_health() {
+    let _shared = crate::services::BROKER.read().await;
+    let (Some(Backend::Postgres(schema)), Some(broker)) = (
+        Backend::postgres("health").await,
+        crate::services::broker("health"),
+    ) else {
+        return;
+    };
+    let mut hub = Hub::new();
+    hub.envs = vec![
+        ("PASSERELLE__STORE__URL".into(), schema.url()),
+        ("PASSERELLE__BUS__URL".into(), broker.url.clone()),
+    ];
+    let mut worker = hub.serve_health(&["run", "--roles", "normalise"]);
+    let began = Instant::now();
+    while !worker.get("/readyz").await.status().is_success() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "it stays unready"
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(worker.text("/metrics").await.contains("passerelle_"));
+    assert_eq!(worker.get("/api/v1/vacancies").await.status(), 404);
+    worker.signal("TERM");
+    assert_eq!(worker.ended().code(), Some(0));
 }

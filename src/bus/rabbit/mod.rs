@@ -31,6 +31,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// A confirmed event whose stage has still not committed it is sent again after this time, longer than
@@ -53,6 +54,8 @@ pub struct RabbitBus {
     shared: Arc<Shared>,
     incoming: HashMap<Stage, AsyncMutex<mpsc::Receiver<Delivery>>>,
     health: watch::Receiver<BusHealth>,
+    supervisor: Mutex<Option<JoinHandle<()>>>,
+    closing: CancellationToken,
     /// Ends the supervisor with the bus.
     _running: DropGuard,
 }
@@ -71,6 +74,8 @@ struct Shared {
     returns: AtomicU32,
     /// Wakes the relay.
     outbox: Notify,
+    /// Cancelled once this process takes no more messages.
+    resting: CancellationToken,
     health: watch::Sender<BusHealth>,
 }
 
@@ -129,16 +134,19 @@ impl RabbitBus {
             tokens: AtomicU64::new(0),
             returns: AtomicU32::new(0),
             outbox: Notify::new(),
+            resting: CancellationToken::new(),
             health: health_sender,
         });
         let cancel = cancel.child_token();
-        let running = cancel.clone().drop_guard();
+        let (running, closing) = (cancel.clone().drop_guard(), cancel.clone());
         let first = session::connect_until(&shared, &cancel).await?;
-        tokio::spawn(session::supervise(shared.clone(), outgoing, first, cancel));
+        let supervising = session::supervise(shared.clone(), outgoing, first, cancel);
         Ok(Arc::new(Self {
             shared,
             incoming,
             health,
+            supervisor: Mutex::new(Some(tokio::spawn(supervising))),
+            closing,
             _running: running,
         }))
     }
@@ -204,9 +212,13 @@ impl Bus for RabbitBus {
         };
         let mut receiver = receiver.lock().await;
         let mut batch = Vec::new();
-        match tokio::time::timeout(wait, receiver.recv()).await {
-            Ok(Some(delivery)) => batch.push(delivery),
-            Ok(None) | Err(_) => return Ok(batch),
+        tokio::select! {
+            biased;
+            () = self.shared.resting.cancelled() => return Ok(batch),
+            received = tokio::time::timeout(wait, receiver.recv()) => match received {
+                Ok(Some(delivery)) => batch.push(delivery),
+                Ok(None) | Err(_) => return Ok(batch),
+            }
         }
         while batch.len() < max {
             match receiver.try_recv() {
@@ -214,8 +226,9 @@ impl Bus for RabbitBus {
                 Err(_) => break,
             }
         }
-        // What a broken session left in the channel is delivered again by the broker.
-        batch.retain(|delivery| self.shared.outstanding.knows(stage, delivery.token));
+        // What a broken session left in the channel is delivered again by the broker, and so is what
+        // a process that rests has given back.
+        batch.retain(|delivery| self.shared.outstanding.hand_out(stage, delivery.token));
         Ok(batch)
     }
 
@@ -229,6 +242,7 @@ impl Bus for RabbitBus {
         let mut rows = Vec::with_capacity(ended.len());
         let mut tokens = Vec::with_capacity(ended.len());
         let mut climbing = Vec::new();
+        let mut back = Vec::new();
         for (delivery, verdict) in ended {
             let id = delivery.event.id;
             let step = self.shared.config.ladder.get(delivery.attempt as usize);
@@ -236,6 +250,10 @@ impl Bus for RabbitBus {
                 (Verdict::Done, _) => SettlementOutcome::Done,
                 (Verdict::Park(error), _) | (Verdict::Retry(error), None) => {
                     SettlementOutcome::Park { error }
+                }
+                (Verdict::Back, _) => {
+                    back.push(delivery.token);
+                    continue;
                 }
                 (Verdict::Retry(error), Some(wait)) => {
                     climbing.push((*wait, delivery));
@@ -262,8 +280,14 @@ impl Bus for RabbitBus {
         let (arrived, mut lost) = self.climb(session.as_deref(), stage, climbing).await;
         crate::fault::point("settle.published");
         tokens.extend(arrived);
-        if let Err(error) = self.shared.outstanding.acknowledge(stage, &tokens).await {
-            lost = Some(error.to_string());
+        let outstanding = &self.shared.outstanding;
+        for ended in [
+            outstanding.acknowledge(stage, &tokens).await,
+            outstanding.give_back(stage, &back).await,
+        ] {
+            if let Err(error) = ended {
+                lost = Some(error.to_string());
+            }
         }
         // What was not acknowledged comes again once the channel is closed.
         if let (Some(why), Some(session)) = (lost, session) {
@@ -275,6 +299,21 @@ impl Bus for RabbitBus {
 
     fn wake(&self, _: Stage) {
         self.shared.outbox.notify_one();
+    }
+
+    fn rest(&self) {
+        self.shared.resting.cancel();
+    }
+
+    async fn close(&self) {
+        self.rest();
+        self.closing.cancel();
+        let supervisor = self.supervisor.lock();
+        let supervisor = supervisor.unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(supervisor) = supervisor {
+            // A panic of it has been told already.
+            let _ = supervisor.await;
+        }
     }
 
     async fn idle(&self) -> Result<bool, BusError> {

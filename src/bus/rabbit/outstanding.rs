@@ -2,13 +2,29 @@
 
 use crate::model::Stage;
 use lapin::Acker;
-use lapin::options::BasicAckOptions;
+use lapin::options::{BasicAckOptions, BasicNackOptions};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 struct Entry {
     acker: Acker,
+    /// Whether a worker has it, or had it.
+    handed_out: bool,
     settled: bool,
+}
+
+type Entries = BTreeMap<u64, Entry>;
+
+/// Takes out whatever is settled without a gap from the oldest on; gives the last of it.
+fn settled_first(entries: &mut Entries) -> Option<Acker> {
+    let mut last = None;
+    while entries
+        .first_key_value()
+        .is_some_and(|(_, entry)| entry.settled)
+    {
+        last = entries.pop_first();
+    }
+    last.map(|(_, entry)| entry.acker)
 }
 
 /// One map a stage, since each has a channel of its own; tokens grow in order of delivery.
@@ -17,11 +33,11 @@ pub struct Outstanding {
     /// Acknowledgements leave one after the other: a later one of several messages that overtakes
     /// an earlier one would make the earlier one unknown, and the broker close the channel.
     turn: tokio::sync::Mutex<()>,
-    stages: Mutex<HashMap<Stage, BTreeMap<u64, Entry>>>,
+    stages: Mutex<HashMap<Stage, Entries>>,
 }
 
 impl Outstanding {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Stage, BTreeMap<u64, Entry>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Stage, Entries>> {
         self.stages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -30,6 +46,7 @@ impl Outstanding {
             token,
             Entry {
                 acker,
+                handed_out: false,
                 settled: false,
             },
         );
@@ -40,15 +57,64 @@ impl Outstanding {
         self.lock().clear();
     }
 
-    /// Whether the delivery belongs to the channel that is open now.
-    pub fn knows(&self, stage: Stage, token: u64) -> bool {
-        self.lock()
-            .get(&stage)
-            .is_some_and(|entries| entries.contains_key(&token))
+    /// Notes that a worker has it now; `false` where it does not belong to the channel that is open,
+    /// or was given back.
+    pub fn hand_out(&self, stage: Stage, token: u64) -> bool {
+        let mut stages = self.lock();
+        let entry = stages.get_mut(&stage).and_then(|e| e.get_mut(&token));
+        entry.is_some_and(|entry| {
+            entry.handed_out = true;
+            true
+        })
+    }
+
+    /// Gives back to the broker what no worker has: others get it at once.
+    ///
+    /// # Errors
+    /// The channel is gone, and what was in it has gone back so.
+    pub async fn give_back_waiting(&self, stage: Stage) -> lapin::Result<()> {
+        let waiting: Vec<u64> = match self.lock().get(&stage) {
+            Some(entries) => {
+                let waiting = entries.iter().filter(|(_, entry)| !entry.handed_out);
+                waiting.map(|(token, _)| *token).collect()
+            }
+            None => return Ok(()),
+        };
+        self.give_back(stage, &waiting).await
+    }
+
+    /// Gives `tokens` back to the broker as they came.
+    ///
+    /// # Errors
+    /// The channel is gone, and what was in it has gone back so.
+    pub async fn give_back(&self, stage: Stage, tokens: &[u64]) -> lapin::Result<()> {
+        if tokens.is_empty() {
+            return Ok(());
+        }
+        let _turn = self.turn.lock().await;
+        let (back, last) = {
+            let mut stages = self.lock();
+            let Some(entries) = stages.get_mut(&stage) else {
+                return Ok(());
+            };
+            let back: Vec<Entry> = tokens.iter().filter_map(|t| entries.remove(t)).collect();
+            (back, settled_first(entries))
+        };
+        for entry in back {
+            let requeued = BasicNackOptions {
+                requeue: true,
+                multiple: false,
+            };
+            entry.acker.nack(requeued).await?;
+        }
+        if let Some(acker) = last {
+            acker.ack(BasicAckOptions { multiple: true }).await?;
+        }
+        Ok(())
     }
 
     pub fn is_empty(&self) -> bool {
-        self.lock().values().all(BTreeMap::is_empty)
+        self.lock().values().all(Entries::is_empty)
     }
 
     /// Acknowledges `tokens`: whatever is settled without a gap from the oldest on goes in one
@@ -68,17 +134,10 @@ impl Outstanding {
                     entry.settled = true;
                 }
             }
-            let mut last = None;
-            while entries
-                .first_key_value()
-                .is_some_and(|(_, entry)| entry.settled)
-            {
-                last = entries.pop_first();
-            }
-            last
+            settled_first(entries)
         };
-        if let Some((_, entry)) = last {
-            entry.acker.ack(BasicAckOptions { multiple: true }).await?;
+        if let Some(acker) = last {
+            acker.ack(BasicAckOptions { multiple: true }).await?;
         }
         Ok(())
     }

@@ -41,6 +41,8 @@ pub(super) async fn run(
                     if step.returned == 0 {
                         continue;
                     }
+                    metrics::counter!("passerelle_returned_messages_total", "stage" => stage.name())
+                        .increment(step.returned as u64);
                     let returns = shared.returns.fetch_add(1, Ordering::Relaxed) + 1;
                     if returns >= ALARM_AFTER {
                         tracing::error!(

@@ -8,10 +8,10 @@ use crate::bus::{BusError, Delivery, cloudevent};
 use crate::model::Stage;
 use crate::store::{Parked, Settlement, SettlementOutcome, StoreError};
 use futures::StreamExt;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
-use lapin::types::{AMQPValue, FieldTable};
-use lapin::{Connection, ConnectionProperties, Consumer, ErrorKind};
+use lapin::types::{AMQPValue, FieldTable, ShortString};
+use lapin::{Channel, Connection, ConnectionProperties, Consumer, ErrorKind};
 use rand::Rng;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// For what is on its way when the process leaves.
+const FLUSH: Duration = Duration::from_secs(3);
 /// For what a broker answers at once, if at all: its declarations, channels and consumers.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -198,10 +200,24 @@ pub(super) async fn connect_until(
     }
 }
 
+/// The pause after a session that lived for `lived`. Sessions that end as soon as they begin must not
+/// follow each other at full speed: each gives back what it had, and the broker counts that.
+fn pause_after(pause: Duration, lived: Duration) -> Duration {
+    if lived > pause * 5 {
+        FIRST_PAUSE
+    } else {
+        pause
+    }
+}
+
+fn lengthened(pause: Duration) -> Duration {
+    (pause * 2).min(LONGEST_PAUSE)
+}
+
 /// Sleeps with jitter and lengthens the pause; `true` when cancelled.
 async fn rest(pause: &mut Duration, cancel: &CancellationToken) -> bool {
     let jittered = pause.mul_f64(rand::rng().random_range(0.7..1.3));
-    *pause = (*pause * 2).min(LONGEST_PAUSE);
+    *pause = lengthened(*pause);
     tokio::select! {
         () = cancel.cancelled() => true,
         () = tokio::time::sleep(jittered) => false,
@@ -225,11 +241,7 @@ pub(super) async fn supervise(
             Ok(session) => {
                 let begun = Instant::now();
                 let why = run(&shared, &stages, session, &cancel).await;
-                // Sessions that end as soon as they begin must not follow each other at full speed: each
-                // gives back what it had, and the broker counts that.
-                if begun.elapsed() > pause * 5 {
-                    pause = FIRST_PAUSE;
-                }
+                pause = pause_after(pause, begun.elapsed());
                 shared.set_publisher(None);
                 shared.outstanding.clear();
                 why
@@ -270,14 +282,20 @@ async fn run(
     let ended = match begun {
         Ok(Begun {
             mut tasks,
+            consumers,
             relay,
             publisher,
         }) => {
             let relay = relaying.insert(relay);
             shared.health.send_replace(BusHealth::Ready);
             let mut watch = tokio::time::interval(Duration::from_secs(1));
+            let mut resting = false;
             loop {
                 tokio::select! {
+                    () = shared.resting.cancelled(), if !resting => {
+                        resting = true;
+                        rest_consumers(shared, &consumers, &mut tasks).await;
+                    }
                     () = cancel.cancelled() => break "stopping".to_owned(),
                     () = publisher.given_up() => break "a channel failed".to_owned(),
                     Some(ended) = tasks.join_next() => break match ended {
@@ -307,6 +325,13 @@ async fn run(
         }
         Err(why) => why,
     };
+    // Leaving in good order: what the relay has in hand is confirmed first.
+    if cancel.is_cancelled()
+        && let Some(relay) = relaying.as_mut().filter(|relay| !relay.is_finished())
+    {
+        over.cancel();
+        let _ = tokio::time::timeout(FLUSH, relay).await;
+    }
     // Half-open links never answer a close: it gets a second, then the sockets are dropped.
     let closing = async {
         let _ = session.consuming.close(200, "bye".into()).await;
@@ -325,9 +350,16 @@ async fn run(
     ended
 }
 
+/// A consumer and its channel, by which it is cancelled.
+struct Consuming {
+    channel: Channel,
+    tag: ShortString,
+}
+
 /// What a session works with.
 struct Begun {
     tasks: JoinSet<String>,
+    consumers: Vec<Consuming>,
     relay: JoinHandle<String>,
     publisher: Arc<Publisher>,
 }
@@ -345,40 +377,72 @@ async fn begin(
         Publisher::open(&session.publishing, config.window, config.confirm_timeout).await?;
     let publisher = Arc::new(publisher);
     shared.set_publisher(Some(publisher.clone()));
-    let mut tasks = JoinSet::new();
+    let (mut tasks, mut consumers) = (JoinSet::new(), Vec::new());
     for (&stage, sender) in stages {
-        let consumer = consume(
+        let (consumer, consuming) = consume(
             &session.consuming,
             &topology::work_queue(stage),
             config.prefetch,
         )
         .await?;
+        consumers.push(consuming);
         tasks.spawn(forward(shared.clone(), stage, sender.clone(), consumer));
     }
-    let parked = consume(&session.consuming, topology::PARKED, 16).await?;
+    let (parked, consuming) = consume(&session.consuming, topology::PARKED, 16).await?;
+    consumers.push(consuming);
     tasks.spawn(keep_parked(shared.clone(), parked));
     let declaring = session.publishing.create_channel().await?;
     let relay = relay::run(shared.clone(), publisher.clone(), declaring, over.clone());
     Ok(Begun {
         tasks,
+        consumers,
         relay: tokio::spawn(relay),
         publisher,
     })
 }
 
-async fn consume(connection: &Connection, queue: &str, prefetch: u16) -> lapin::Result<Consumer> {
+async fn consume(
+    connection: &Connection,
+    queue: &str,
+    prefetch: u16,
+) -> lapin::Result<(Consumer, Consuming)> {
     let channel = connection.create_channel().await?;
     channel
         .basic_qos(prefetch, BasicQosOptions::default())
         .await?;
-    channel
+    let consumer = channel
         .basic_consume(
             queue.into(),
             "".into(),
             BasicConsumeOptions::default(),
             FieldTable::default(),
         )
-        .await
+        .await?;
+    let tag = consumer.tag();
+    Ok((consumer, Consuming { channel, tag }))
+}
+
+/// Has the broker deliver nothing more, and gives back what no worker has begun. What workers have is
+/// acknowledged on the same channels, which stay open.
+async fn rest_consumers(shared: &Shared, consumers: &[Consuming], tasks: &mut JoinSet<String>) {
+    let resting = async {
+        for Consuming { channel, tag } in consumers {
+            let cancelled = channel.basic_cancel(tag.clone(), BasicCancelOptions::default());
+            cancelled.await?;
+        }
+        // Each hands on what had come before, and ends.
+        while tasks.join_next().await.is_some() {}
+        for stage in Stage::ALL {
+            shared.outstanding.give_back_waiting(stage).await?;
+        }
+        Ok::<(), lapin::Error>(())
+    };
+    match tokio::time::timeout(FLUSH, resting).await {
+        Ok(Ok(())) => {}
+        // Then it goes back with the connection.
+        Ok(Err(error)) => tracing::debug!(%error, "messages could not be given back"),
+        Err(_) => tracing::debug!("the broker does not take messages back in time"),
+    }
 }
 
 /// Hands deliveries to the stage's workers; undecodable ones are parked with their bytes.
@@ -535,5 +599,28 @@ fn attempt(properties: &lapin::BasicProperties) -> u32 {
         Some(AMQPValue::LongInt(number)) => u32::try_from(*number).unwrap_or(0),
         Some(AMQPValue::LongLongInt(number)) => u32::try_from(*number).unwrap_or(0),
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_that_fail_at_once_follow_each_other_ever_more_slowly() {
+        let moment = Duration::from_millis(5);
+        let mut pause = FIRST_PAUSE;
+        let pauses: Vec<u64> = (0..8)
+            .map(|_| {
+                pause = pause_after(pause, moment);
+                let slept = pause;
+                pause = lengthened(pause);
+                u64::try_from(slept.as_millis()).unwrap()
+            })
+            .collect();
+        assert_eq!(pauses, [500, 1000, 2000, 4000, 8000, 16000, 20000, 20000]);
+        // One that held is no failure of its beginning.
+        assert_eq!(pause_after(pause, Duration::from_secs(3600)), FIRST_PAUSE);
+        assert_eq!(pause_after(pause, pause * 4), pause);
     }
 }

@@ -124,7 +124,7 @@ pub async fn missing(connection: &Connection, ladder: &[Duration]) -> lapin::Res
             let Err(error) = asked.await else { continue };
             // The answer "no" closes the channel. Any other refusal is the declaration's to tell.
             channel = connection.create_channel().await?;
-            if is_not_found(&error) {
+            if soft(&error) == Some(&AMQPSoftError::NOTFOUND) {
                 missing.push(stage);
                 break;
             }
@@ -134,12 +134,14 @@ pub async fn missing(connection: &Connection, ladder: &[Duration]) -> lapin::Res
     Ok(missing)
 }
 
-fn is_not_found(error: &lapin::Error) -> bool {
+/// What a broker said of one channel, where `error` is that.
+fn soft(error: &lapin::Error) -> Option<&AMQPSoftError> {
     match error.kind() {
-        ErrorKind::ProtocolError(error) => {
-            *error.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND)
-        }
-        _ => false,
+        ErrorKind::ProtocolError(error) => match error.kind() {
+            AMQPErrorKind::Soft(error) => Some(error),
+            AMQPErrorKind::Hard(_) => None,
+        },
+        _ => None,
     }
 }
 
@@ -151,6 +153,24 @@ pub struct DeclareError {
     pub remedy: String,
     #[source]
     pub source: lapin::Error,
+}
+
+impl DeclareError {
+    /// `otherwise` mends what is no matter of rights.
+    fn new(what: String, otherwise: String, source: lapin::Error) -> Self {
+        let remedy = match soft(&source) {
+            Some(AMQPSoftError::ACCESSREFUSED) => {
+                "its user needs more rights: `rabbitmqctl set_permissions --vhost VHOST USER '.*' '.*' '.*'`"
+                    .into()
+            }
+            _ => otherwise,
+        };
+        Self {
+            what,
+            remedy,
+            source,
+        }
+    }
 }
 
 /// Declares the table on `channel`. Declaring what is there already, with the same arguments,
@@ -171,11 +191,10 @@ pub async fn declare(channel: &Channel, ladder: &[Duration]) -> Result<(), Decla
         channel
             .exchange_declare(name.into(), kind, options, FieldTable::default())
             .await
-            .map_err(|source| DeclareError {
-                what: format!("the exchange {name}"),
-                remedy: "delete it if another program made it, or use a virtual host of its own"
-                    .into(),
-                source,
+            .map_err(|source| {
+                let other =
+                    "delete it if another program made it, or use a virtual host of its own";
+                DeclareError::new(format!("the exchange {name}"), other.into(), source)
             })?;
     }
     for queue in queues(ladder) {
@@ -187,15 +206,13 @@ pub async fn declare(channel: &Channel, ladder: &[Duration]) -> Result<(), Decla
             durable: true,
             ..Default::default()
         };
-        let refused = |source| DeclareError {
-            what: format!("the queue {}", queue.name),
-            remedy: format!(
+        let refused = |source| {
+            let other = format!(
                 "where it has other arguments, run `rabbitmqctl --vhost VHOST delete_queue {} --if-empty` \
-                 and start again; where access was refused, `rabbitmqctl set_permissions --vhost VHOST USER \
-                 '.*' '.*' '.*'`",
+                 and start again",
                 queue.name
-            ),
-            source,
+            );
+            DeclareError::new(format!("the queue {}", queue.name), other, source)
         };
         channel
             .queue_declare(queue.name.as_str().into(), options, arguments)

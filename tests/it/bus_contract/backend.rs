@@ -41,6 +41,15 @@ impl Backend {
         }
     }
 
+    /// As it is deployed; `None` where no servers run.
+    pub async fn cluster(test: &str) -> Option<Self> {
+        Some(Self {
+            store: StoreBackend::postgres(test).await?,
+            broker: Some(broker(test)?),
+            ..Self::embedded()
+        })
+    }
+
     /// `None` where no broker runs. The outbox is SQLite's: what is tested here is the bus.
     pub fn rabbitmq(test: &str) -> Option<Self> {
         Some(Self {

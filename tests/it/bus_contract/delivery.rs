@@ -1,6 +1,7 @@
 //! Delivered to the right stage, once while all goes well, again after a crash.
 
 use super::backend::Backend;
+use passerelle::bus::Verdict;
 use passerelle::model::{MessageId, Stage};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ super::over_all_buses!(
     an_event_reaches_its_stage_as_it_was_written,
     what_is_done_is_not_delivered_again,
     work_in_hand_is_not_idle,
+    what_is_given_back_comes_again_uncounted,
     what_was_not_settled_comes_back_after_a_crash,
     committed_but_not_acknowledged_comes_to_nothing,
     receiving_waits_and_is_woken,
@@ -50,6 +52,24 @@ async fn work_in_hand_is_not_idle(backend: &Backend) {
     assert!(!process.bus.idle().await.unwrap());
     assert!(process.receive().await.is_empty());
     process.work(vec![delivery]).await;
+    assert!(process.bus.idle().await.unwrap());
+}
+
+async fn what_is_given_back_comes_again_uncounted(backend: &Backend) {
+    let process = backend.start().await;
+    let events = process.write(&["A", "B"]).await;
+    for _ in 0..3 {
+        let mut received = process.receive().await;
+        received.sort_by_key(|delivery| delivery.event.id);
+        let came: Vec<_> = received.iter().map(|d| (d.attempt, &d.event)).collect();
+        assert_eq!(came, [(0, &events[0]), (0, &events[1])]);
+        for delivery in received {
+            process.settle(delivery, Verdict::Back).await;
+        }
+        assert!(!process.bus.idle().await.unwrap());
+    }
+    let received = process.receive().await;
+    process.work(received).await;
     assert!(process.bus.idle().await.unwrap());
 }
 

@@ -25,8 +25,7 @@ impl Backend {
     /// `None`, said on standard error, where no server runs.
     pub async fn postgres(test: &str) -> Option<Self> {
         let Ok(server) = std::env::var("PASSERELLE_TEST_POSTGRES") else {
-            eprintln!("{test}: skipped, no PostgreSQL (run `.ci/test`, which starts one)");
-            return None;
+            return crate::services::skip(test, "no PostgreSQL; `.ci/test` starts one");
         };
         Some(Self::postgres_at(server).await)
     }

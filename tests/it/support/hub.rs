@@ -162,17 +162,28 @@ impl Hub {
 
     /// A daemon with these arguments and more of an environment; it must have the role `serve`.
     pub fn serve_with(&self, args: &[&str], envs: &[(&str, String)]) -> Served {
-        self.serve_into(args, envs, Stdio::null())
+        self.serve_into(args, envs, Stdio::null(), "SERVER__LISTEN")
+    }
+
+    /// A daemon of any role, behind its address for health alone.
+    pub fn serve_health(&self, args: &[&str]) -> Served {
+        self.serve_into(args, &[], Stdio::null(), "SERVER__HEALTH")
     }
 
     /// `run`, its log written into the file `log` of this folder.
     pub fn serve_logged(&self, log: &str, level: &str) -> Served {
         let file = std::fs::File::create(self.path(log)).unwrap();
         let envs = [("RUST_LOG", level.to_owned())];
-        self.serve_into(&["run"], &envs, file.into())
+        self.serve_into(&["run"], &envs, file.into(), "SERVER__LISTEN")
     }
 
-    fn serve_into(&self, args: &[&str], envs: &[(&str, String)], log: Stdio) -> Served {
+    fn serve_into(
+        &self,
+        args: &[&str],
+        envs: &[(&str, String)],
+        log: Stdio,
+        setting: &str,
+    ) -> Served {
         let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = free.local_addr().unwrap().to_string();
         drop(free);
@@ -181,7 +192,7 @@ impl Hub {
             command.env(name, value);
         }
         let child = command
-            .env("PASSERELLE__SERVER__LISTEN", &address)
+            .env(format!("PASSERELLE__{setting}"), &address)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
@@ -293,6 +304,10 @@ impl Served {
             .args([&format!("-{name}"), &pid])
             .status();
         assert!(told.unwrap().success());
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Waits for its own end.

@@ -4,13 +4,14 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub struct Proxy {
     pub port: u16,
     /// Connections that were accepted at an earlier age pass nothing.
     age: Arc<AtomicU64>,
+    down: Arc<AtomicBool>,
 }
 
 impl Proxy {
@@ -20,25 +21,40 @@ impl Proxy {
         let port = listener.local_addr().unwrap().port();
         let age = Arc::new(AtomicU64::new(0));
         let current = Arc::clone(&age);
+        let down = Arc::new(AtomicBool::new(false));
+        let is_down = Arc::clone(&down);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                if is_down.load(Ordering::SeqCst) {
+                    continue;
+                }
                 // While the target is down a connection is refused as it would be without us.
                 let Ok(server) = TcpStream::connect(&target) else {
                     continue;
                 };
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
-                    let current = Arc::clone(&current);
+                    let (current, is_down) = (Arc::clone(&current), Arc::clone(&is_down));
                     let own = current.load(Ordering::SeqCst);
                     std::thread::spawn(move || {
                         // However it ends, the other end is told.
-                        let _ = pass(&from, &to, || current.load(Ordering::SeqCst) == own);
+                        let open = || current.load(Ordering::SeqCst) == own;
+                        let _ = pass(&from, &to, open, || is_down.load(Ordering::SeqCst));
                         let _ = to.shutdown(std::net::Shutdown::Both);
                     });
                 }
             }
         });
-        Self { port, age }
+        Self { port, age, down }
+    }
+
+    /// Ends all connections and takes no more, until it comes up again.
+    pub fn go_down(&self) {
+        self.down.store(true, Ordering::SeqCst);
+    }
+
+    pub fn come_up(&self) {
+        self.down.store(false, Ordering::SeqCst);
     }
 
     /// All connections there are become half-open; new ones work.
@@ -47,10 +63,15 @@ impl Proxy {
     }
 }
 
-fn pass(mut from: &TcpStream, mut to: &TcpStream, open: impl Fn() -> bool) -> std::io::Result<()> {
+fn pass(
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    open: impl Fn() -> bool,
+    down: impl Fn() -> bool,
+) -> std::io::Result<()> {
     from.set_read_timeout(Some(Duration::from_millis(200)))?;
     let mut bytes = [0; 16 << 10];
-    loop {
+    while !down() {
         match from.read(&mut bytes) {
             Ok(0) => return Ok(()),
             Ok(length) if open() => to.write_all(&bytes[..length])?,
@@ -60,4 +81,5 @@ fn pass(mut from: &TcpStream, mut to: &TcpStream, open: impl Fn() -> bool) -> st
             Err(error) => return Err(error),
         }
     }
+    Ok(())
 }
