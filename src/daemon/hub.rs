@@ -113,6 +113,7 @@ impl Hub {
     pub fn source_env(settings: &Settings) -> anyhow::Result<SourceEnv> {
         let fetcher = Fetcher::new(FetchSettings {
             allow_hosts: settings.fetch.allow_hosts.clone(),
+            user_agent: settings.user_agent(),
             ..FetchSettings::default()
         })
         .context("fetching cannot start")?;

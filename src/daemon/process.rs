@@ -283,6 +283,7 @@ async fn serve(
 async fn webhooks(hub: Arc<Hub>, address: Option<SocketAddr>, stop: CancellationToken) {
     let fetcher = Fetcher::new(FetchSettings {
         allow_hosts: hub.settings().fetch.allow_hosts.clone(),
+        user_agent: hub.settings().user_agent(),
         // The schedule of webhooks is their own.
         retries: 0,
         ..FetchSettings::default()

@@ -28,10 +28,7 @@ impl Default for FetchSettings {
     fn default() -> Self {
         Self {
             allow_hosts: Vec::new(),
-            user_agent: format!(
-                "Passerelle/{} (job-offer hub; set fetch.user_agent to your contact)",
-                env!("CARGO_PKG_VERSION")
-            ),
+            user_agent: format!("Passerelle/{} (job-offer hub)", env!("CARGO_PKG_VERSION")),
             rate: 5.0,
             retries: 3,
             backoff: Duration::from_millis(500),

@@ -111,6 +111,9 @@ pub struct Fetch {
     /// Private addresses that fetching may reach: host, IP or CIDR, with an optional `:port`.
     #[serde(deserialize_with = "list")]
     pub allow_hosts: Vec<String>,
+    /// Whom a source that is asked may turn to: an e-mail address or a page. It stands in the
+    /// User-Agent of every request; `server.public_url` where it is not set.
+    pub contact: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -375,6 +378,15 @@ impl Settings {
             seconds: server.anonymous_window_seconds,
         });
         Ok(crate::publish::Anonymous::new(quota, proxies))
+    }
+
+    /// Who asks: `Passerelle/0.1.0 (+https://offres.example)`.
+    pub fn user_agent(&self) -> String {
+        // A header has no letters beyond ASCII.
+        let page = self.server.public_url.as_ref().filter(|url| url.is_ascii());
+        let contact = self.fetch.contact.as_ref().or(page);
+        let contact = contact.map_or("job-offer hub".to_owned(), |to| format!("+{to}"));
+        format!("Passerelle/{} ({contact})", env!("CARGO_PKG_VERSION"))
     }
 
     /// The public address without a final slash; `bound` is what the server listens on.

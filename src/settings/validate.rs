@@ -99,6 +99,14 @@ pub(super) fn check(
             ));
         }
     }
+    if let Some(contact) = &settings.fetch.contact
+        && (contact.is_empty() || !contact.bytes().all(|b| b.is_ascii_graphic() && b != b')'))
+    {
+        problems.push(SettingsProblem::new(
+            "fetch.contact",
+            format!("{contact:?} is no contact: write an e-mail address or \"https://HOST/PATH\""),
+        ));
+    }
     if let Some(webhook) = &settings.alerts.webhook {
         match webhook.resolve() {
             Err(error) => problems.push(SettingsProblem::new("alerts.webhook", error)),

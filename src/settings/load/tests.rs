@@ -59,6 +59,7 @@ trusted_proxies = ["proxy"]
 anonymous_window_seconds = 0
 [fetch]
 allow_hosts = ["10.0.0.0/8", "a b"]
+contact = "le service informatique"
 [territory]
 departments = ["70", "700"]
 [retention]
@@ -70,6 +71,7 @@ runs_days = "many"
         bus.url: a secret is a text, { env = "NAME" } or { file = "PATH" }
         colour: unknown key `colour`, expected one of `store`, `bus`, `server`, `paths`, `fetch`, `alerts`, `territory`, `exports`, `retention`
         fetch.allow_hosts: "a b" is no host: write a name, an IP address or a network such as "10.1.0.0/16", with ":PORT" if need be
+        fetch.contact: "le service informatique" is no contact: write an e-mail address or "https://HOST/PATH"
         retention.runs_days: string "many" stands where an integer is expected
         server.anonymous_window_seconds: write a number of seconds from 1 to 86400
         server.listen: "everywhere" is no address to listen on: write HOST:PORT, such as "127.0.0.1:8070"
