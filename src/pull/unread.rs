@@ -39,7 +39,7 @@ const MEANT: &[(&str, &str)] = &[
         "pas de réponse en $1$2 s ; réessayez plus tard, ou vérifiez l'adresse",
     ),
     (
-        r"(?i)no answer: .*(certificate|tls|handshake)",
+        r"(?i)no answer: .*(certificate|tls|handshake|corrupt message)",
         "la connexion chiffrée est refusée, ou le certificat du site n'est pas valable ; demandez au fournisseur de le corriger",
     ),
     (

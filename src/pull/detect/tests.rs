@@ -1,6 +1,8 @@
 //! Each source is named rightly, from its replica and from its records alone; pages that are none
 //! of them are *unknown*.
 
+mod variants;
+
 use super::{Detection, Wanted, detect};
 use crate::pull::connector::Catalogue;
 use crate::pull::source::tests::{env, fixtures, services::serve};

@@ -1,20 +1,53 @@
 //! The names that fields of a posting go by, in the order in which they claim a path.
 
 use super::looks::Looks;
+use std::sync::LazyLock;
 
 /// A field of a posting, the names it goes by (folded), and what its values look like.
 pub(super) struct Known {
     pub field: &'static str,
-    pub names: &'static [&'static str],
+    pub names: Vec<&'static str>,
     pub looks: Looks,
 }
 
-const fn known(field: &'static str, looks: Looks, names: &'static [&'static str]) -> Known {
-    Known {
+/// In order of claim: a path that one field takes is not another's.
+pub(super) static FIELDS: LazyLock<Vec<Known>> = LazyLock::new(|| {
+    let table = include_str!("fields.txt").lines();
+    table.filter_map(known).collect()
+});
+
+/// One line of the table; none for a comment.
+fn known(line: &'static str) -> Option<Known> {
+    let mut words = line.split_whitespace();
+    let field = words.next().filter(|word| !word.starts_with('#'))?;
+    let looks = words.next().and_then(Looks::named)?;
+    let names = words.collect();
+    Some(Known {
         field,
         names,
         looks,
+    })
+}
+
+/// What an offer is called; beside it a name says what of the offer it is: `refposte`, `jobid`.
+const NOUNS: [&str; 11] = [
+    "offre", "annonce", "emploi", "poste", "fiche", "offer", "vacancy", "posting", "position",
+    "job", "advert",
+];
+
+/// What is left of a folded name without the word for an offer in it, and without what links the
+/// two: `ref` of `refposte`, `idde` and `id` of `iddeposte`.
+pub(super) fn of_an_offer(name: &str) -> Vec<&str> {
+    let mut rests = Vec::new();
+    for noun in NOUNS {
+        if let Some(rest) = name.strip_suffix(noun) {
+            rests.push(rest);
+            let links = ["del", "de", "du", "d", "l"];
+            rests.extend(links.iter().filter_map(|link| rest.strip_suffix(link)));
+        }
+        rests.extend(name.strip_prefix(noun));
     }
+    rests
 }
 
 /// Last steps of a path that say nothing of their own.
@@ -57,513 +90,42 @@ pub(super) const OPENERS: &[(&str, Looks)] = &[
     ("description", Looks::Long),
 ];
 
-/// In order of claim: a path that one field takes is not another's.
-pub(super) const FIELDS: &[Known] = &[
-    known(
-        "reference",
-        Looks::Short,
-        &[
-            "reference",
-            "ref",
-            "id",
-            "identifiant",
-            "jobid",
-            "offerid",
-            "guid",
-            "uuid",
-            "referencenumber",
-            "numero",
-            "idoffre",
-            "numerooffre",
-            "refoffre",
-            "referenceoffre",
-            "jobreference",
-            "joboffreid",
-            "offreid",
-            "annonceid",
-            "idannonce",
-            "vacancyid",
-            "key",
-            "code",
-        ],
-    ),
-    known(
-        "title",
-        Looks::Words,
-        &[
-            "title",
-            "titre",
-            "intitule",
-            "intituleduposte",
-            "intituleposte",
-            "jobtitle",
-            "titreoffre",
-            "titreduposte",
-            "libelleposte",
-            "poste",
-            "libelle",
-            "name",
-            "nom",
-            "label",
-            "emploi",
-            "position",
-            "vacancytitle",
-        ],
-    ),
-    known(
-        "apply_url",
-        Looks::Link,
-        &[
-            "applyurl",
-            "applicationurl",
-            "applylink",
-            "urlpostulation",
-            "urldepostulation",
-            "urlcandidature",
-            "liencandidature",
-            "liendecandidature",
-            "postuler",
-            "candidature",
-            "apply",
-        ],
-    ),
-    known(
-        "url",
-        Looks::Link,
-        &[
-            "url",
-            "link",
-            "lien",
-            "href",
-            "joburl",
-            "lienoffre",
-            "urloffre",
-            "urldeloffre",
-            "permalink",
-            "page",
-            "detailurl",
-            "canonicalurl",
-        ],
-    ),
-    known(
-        "employer_description",
-        Looks::Long,
-        &[
-            "companydescription",
-            "descriptionentreprise",
-            "descriptionsociete",
-            "descriptionemployeur",
-            "descriptiondelentreprise",
-            "presentationentreprise",
-            "presentation",
-            "aboutus",
-            "employerdescription",
-            "descriptionstructure",
-        ],
-    ),
-    known(
-        "description",
-        Looks::Long,
-        &[
-            "description",
-            "descriptif",
-            "jobdescription",
-            "descriptionduposte",
-            "descriptionposte",
-            "mission",
-            "missions",
-            "texte",
-            "text",
-            "content",
-            "contenu",
-            "body",
-            "detail",
-            "details",
-            "corps",
-            "annonce",
-            "resume",
-            "summary",
-        ],
-    ),
-    known(
-        "contract_duration",
-        Looks::Short,
-        &[
-            "contractduration",
-            "dureecontrat",
-            "dureeducontrat",
-            "duree",
-            "contractlength",
-            "duration",
-        ],
-    ),
-    known(
-        "contract",
-        Looks::Form,
-        &[
-            "contract",
-            "contrat",
-            "typecontrat",
-            "typedecontrat",
-            "typeducontrat",
-            "contracttype",
-            "employmenttype",
-            "jobtype",
-            "naturecontrat",
-            "natureducontrat",
-            "naturedecontrat",
-            "statutcontrat",
-            "type",
-        ],
-    ),
-    known(
-        "working_time",
-        Looks::Form,
-        &[
-            "workingtime",
-            "tempsdetravail",
-            "tempstravail",
-            "worktime",
-            "schedule",
-            "quotite",
-            "horaire",
-            "horaires",
-            "rythme",
-            "tempspleinoupartiel",
-        ],
-    ),
-    known(
-        "hours",
-        Looks::Short,
-        &[
-            "weeklyhours",
-            "hoursperweek",
-            "heureshebdomadaires",
-            "dureehebdomadaire",
-            "heures",
-            "nbheures",
-        ],
-    ),
-    known(
-        "place_postal_code",
-        Looks::PostalCode,
-        &[
-            "postalcode",
-            "codepostal",
-            "cp",
-            "zip",
-            "zipcode",
-            "postcode",
-            "plz",
-        ],
-    ),
-    known(
-        "place_insee",
-        Looks::PostalCode,
-        &["codeinsee", "insee", "communeinsee"],
-    ),
-    known(
-        "place_city",
-        Looks::Words,
-        &["city", "ville", "commune", "town", "locality", "localite"],
-    ),
-    known(
-        "place_department",
-        Looks::Short,
-        &["departement", "department", "dept", "county"],
-    ),
-    known(
-        "place_region",
-        Looks::Words,
-        &["region", "state", "administrativearea"],
-    ),
-    known(
-        "place_country",
-        Looks::Words,
-        &["country", "pays", "countrycode"],
-    ),
-    known(
-        "place",
-        Looks::Words,
-        &[
-            "location",
-            "lieu",
-            "place",
-            "localisation",
-            "lieutravail",
-            "lieudetravail",
-            "affectation",
-            "site",
-            "adresse",
-            "address",
-            "implantation",
-            "secteur",
-        ],
-    ),
-    known("place_lat", Looks::Number, &["latitude", "lat"]),
-    known(
-        "place_lon",
-        Looks::Number,
-        &["longitude", "lon", "lng", "long"],
-    ),
-    known(
-        "published",
-        Looks::Date,
-        &[
-            "published",
-            "publishedat",
-            "publicationdate",
-            "publication",
-            "datepublication",
-            "datedepublication",
-            "dateposted",
-            "pubdate",
-            "publishdate",
-            "postedon",
-            "posteddate",
-            "parution",
-            "dateparution",
-            "miseenligne",
-            "datemiseenligne",
-            "date",
-            "createdat",
-            "created",
-            "datecreation",
-            "creationdate",
-        ],
-    ),
-    known(
-        "updated",
-        Looks::Date,
-        &[
-            "updated",
-            "updatedat",
-            "modifiedat",
-            "modified",
-            "datemodification",
-            "datedemodification",
-            "datemiseajour",
-            "datedemiseajour",
-            "lastmodified",
-            "lastupdate",
-            "maj",
-            "modificationdate",
-        ],
-    ),
-    known(
-        "expires",
-        Looks::Date,
-        &[
-            "expires",
-            "expirationdate",
-            "expiration",
-            "datelimite",
-            "limite",
-            "datelimitecandidature",
-            "datedecloture",
-            "datecloture",
-            "datefin",
-            "datefinpublication",
-            "datedefin",
-            "enddate",
-            "validthrough",
-            "closingdate",
-            "deadline",
-            "cloture",
-        ],
-    ),
-    known(
-        "starts",
-        Looks::Date,
-        &[
-            "startdate",
-            "datedebut",
-            "datededebut",
-            "prisedeposte",
-            "datedeprisedeposte",
-            "datepriseposte",
-            "dateembauche",
-            "datedembauche",
-            "jobstartdate",
-            "demarrage",
-        ],
-    ),
-    known(
-        "employer_name",
-        Looks::Words,
-        &[
-            "company",
-            "employer",
-            "employeur",
-            "entreprise",
-            "societe",
-            "organisation",
-            "organization",
-            "structure",
-            "etablissement",
-            "companyname",
-            "hiringorganization",
-            "raisonsociale",
-            "nomentreprise",
-            "nometablissement",
-            "recruteur",
-        ],
-    ),
-    known("employer_siret", Looks::Siret, &["siret", "numerosiret"]),
-    known(
-        "employer_finess",
-        Looks::Finess,
-        &["finess", "numerofiness", "codefiness"],
-    ),
-    known(
-        "service",
-        Looks::Words,
-        &[
-            "service",
-            "pole",
-            "unite",
-            "team",
-            "equipe",
-            "direction",
-            "filiere",
-        ],
-    ),
-    known(
-        "pay_min",
-        Looks::Pay,
-        &[
-            "salairemin",
-            "salarymin",
-            "minsalary",
-            "salaireminimum",
-            "remunerationmin",
-            "paymin",
-            "lowend",
-        ],
-    ),
-    known(
-        "pay_max",
-        Looks::Pay,
-        &[
-            "salairemax",
-            "salarymax",
-            "maxsalary",
-            "salairemaximum",
-            "remunerationmax",
-            "paymax",
-            "highend",
-        ],
-    ),
-    known(
-        "pay",
-        Looks::Any,
-        &[
-            "salary",
-            "salaire",
-            "remuneration",
-            "pay",
-            "wage",
-            "traitement",
-            "compensation",
-        ],
-    ),
-    known(
-        "occupation_code",
-        Looks::Rome,
-        &["rome", "coderome", "romecode"],
-    ),
-    known(
-        "occupation_label",
-        Looks::Words,
-        &[
-            "metier",
-            "profession",
-            "occupation",
-            "fonction",
-            "function",
-            "jobfamily",
-            "romelabel",
-            "romelibelle",
-        ],
-    ),
-    known(
-        "apply_email",
-        Looks::Email,
-        &[
-            "email",
-            "courriel",
-            "mail",
-            "applyemail",
-            "contactemail",
-            "emailcandidature",
-            "mailcandidature",
-        ],
-    ),
-    known(
-        "status",
-        Looks::State,
-        &["status", "statut", "etat", "state"],
-    ),
-    known(
-        "visibility",
-        Looks::State,
-        &[
-            "visibility",
-            "visibilite",
-            "diffusion",
-            "interne",
-            "internal",
-        ],
-    ),
-    known(
-        "remote",
-        Looks::State,
-        &["remote", "teletravail", "telework", "homeoffice"],
-    ),
-    known(
-        "openings",
-        Looks::Number,
-        &[
-            "openings",
-            "nombredepostes",
-            "nombrepostes",
-            "nbpostes",
-            "postesouverts",
-            "vacancies",
-        ],
-    ),
-    known(
-        "experience",
-        Looks::Short,
-        &[
-            "experience",
-            "experiencerequise",
-            "niveauexperience",
-            "experiencelevel",
-        ],
-    ),
-    known(
-        "diplomas",
-        Looks::Short,
-        &[
-            "diplome",
-            "diplomes",
-            "diplomerequis",
-            "formation",
-            "niveauformation",
-            "education",
-            "educationlevel",
-        ],
-    ),
-    known(
-        "requisition",
-        Looks::Short,
-        &[
-            "requisition",
-            "requisitionid",
-            "refinterne",
-            "referenceinterne",
-            "reqid",
-        ],
-    ),
-];
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Field;
+
+    #[test]
+    fn the_table_is_read_whole() {
+        let lines = include_str!("fields.txt").lines();
+        let lines = lines.filter(|line| !line.starts_with('#') && !line.is_empty());
+        assert_eq!(lines.count(), FIELDS.len());
+        for known in FIELDS.iter() {
+            assert!(!known.names.is_empty(), "{}", known.field);
+            let field: Result<Field, _> = serde_json::from_value(known.field.into());
+            assert!(field.is_ok(), "{}", known.field);
+            for name in &known.names {
+                let plain = name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+                assert!(plain, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_loses_the_word_for_an_offer() {
+        for (name, rest) in [
+            ("refposte", "ref"),
+            ("referenceannonce", "reference"),
+            ("numerodeloffre", "numero"),
+            ("idduposte", "id"),
+            ("codeposte", "code"),
+            ("jobcode", "code"),
+            ("postingid", "id"),
+        ] {
+            assert!(of_an_offer(name).contains(&rest), "{name}");
+        }
+        assert!(of_an_offer("ville").is_empty());
+    }
+}

@@ -31,6 +31,28 @@ pub enum Looks {
 }
 
 impl Looks {
+    /// By its name in the table of fields.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "any" => Self::Any,
+            "words" => Self::Words,
+            "short" => Self::Short,
+            "long" => Self::Long,
+            "date" => Self::Date,
+            "link" => Self::Link,
+            "email" => Self::Email,
+            "postalcode" => Self::PostalCode,
+            "number" => Self::Number,
+            "form" => Self::Form,
+            "pay" => Self::Pay,
+            "rome" => Self::Rome,
+            "siret" => Self::Siret,
+            "finess" => Self::Finess,
+            "state" => Self::State,
+            _ => return None,
+        })
+    }
+
     /// Whether a value looks so.
     pub fn fits(self, value: &str) -> bool {
         let value = value.trim();

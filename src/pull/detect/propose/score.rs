@@ -1,6 +1,6 @@
 //! Which path is which field: by its name first, then by what its values say alone.
 
-use super::fields::{FIELDS, GENERIC, Known, OPENERS, TEXTS};
+use super::fields::{FIELDS, GENERIC, Known, OPENERS, TEXTS, of_an_offer};
 use super::looks::{Looks, date_formats};
 use super::{Guess, quoted};
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub fn guess(records: &[Value]) -> Vec<Guess> {
     }
     let mut taken = BTreeSet::new();
     let mut out: Vec<Guess> = Vec::new();
-    for known in FIELDS {
+    for known in FIELDS.iter() {
         let best = leaves
             .iter()
             .filter(|(path, _)| !taken.contains(path.as_str()))
@@ -216,7 +216,7 @@ fn filled(values: &[String], records: usize) -> f64 {
 
 /// How well a path's name and values speak for a field; none when they speak against it.
 fn by_name(path: &str, values: &[String], known: &Known, records: usize) -> Option<f64> {
-    let names = known.names;
+    let names = &known.names;
     let steps: Vec<&str> = path.split('.').collect();
     let last = last(path);
     // `place.city`, `company.name`: the step before says whose name it is.
@@ -253,7 +253,8 @@ fn by_name(path: &str, values: &[String], known: &Known, records: usize) -> Opti
         let at = words
             .iter()
             .find_map(|word| rank(word))
-            .or(numbered.then_some(0))?;
+            .or(numbered.then_some(0))
+            .or_else(|| of_an_offer(&last).into_iter().find_map(rank))?;
         by_rank(at) - 0.2
     } else {
         let at = names
