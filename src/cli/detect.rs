@@ -1,8 +1,9 @@
 //! `connectors detect` and `connectors new`: a connector file for an address.
 
 use super::{Exit, out};
-use crate::daemon::{Hub, files};
+use crate::daemon::{Files, Hub, files};
 use crate::pull::detect::{Detection, Wanted, detect};
+use crate::pull::schedule::Schedule;
 use crate::settings::Loaded;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -86,8 +87,9 @@ fn say(found: &Detection) {
             }
         ),
         (None, "proposed") => eprintln!(
-            "source inconnue ; correspondance proposée, sûre à {:.0} % (unknown source; a mapping is proposed)",
-            found.confidence * 100.0
+            "source inconnue ; correspondance proposée, sûre à {:.0} %, {} offres lues avec elle (unknown source; a mapping is proposed, {1} offers were read by it)",
+            found.confidence * 100.0,
+            found.records
         ),
         _ => eprintln!(
             "inconnu : aucune source d'offres n'a été reconnue (unknown: no source of offers was recognised)"
@@ -173,11 +175,35 @@ pub async fn new(loaded: Loaded) -> anyhow::Result<Exit> {
         "Nom du connecteur, définitif (name, for life)",
         &name_of(&url),
     )?;
-    let member = ask(
-        "Identifiant de la structure, vide pour un agrégateur (member, none for an aggregator)",
-        "",
-    )?;
-    let schedule = ask("Horaire, au format cron (schedule)", "*/15 * * * *")?;
+    let members = files::load(&loaded.settings, &Files::default());
+    let members = &members.network.members;
+    let member = loop {
+        let member = ask(
+            "Identifiant de la structure, vide pour un agrégateur (member, none for an aggregator)",
+            "",
+        )?;
+        if member.is_empty() || members.contains_key(&member.as_str().into()) {
+            break member;
+        }
+        let known: Vec<&str> = members.keys().map(|id| id.as_str()).collect();
+        eprintln!(
+            "  aucun fichier de structure n'a cet identifiant ; connus : {} (no member file has this id; known: {0})",
+            known.join(", ")
+        );
+    };
+    let schedule = loop {
+        let schedule = ask(
+            "Quand la lire : */15 * * * * tous les quarts d'heure, 0 6 * * * chaque matin à 6 h (schedule)",
+            "*/15 * * * *",
+        )?;
+        match schedule.parse::<Schedule>() {
+            Ok(_) => break schedule,
+            Err(error) => {
+                let said = error.said();
+                eprintln!("  {} ({})", said.fr, said.en);
+            }
+        }
+    };
     let wanted = Wanted {
         name: name.clone(),
         member: Some(member).filter(|m| !m.is_empty()),

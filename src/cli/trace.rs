@@ -9,11 +9,20 @@ use serde_json::{Value, json};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Id of a vacancy or of a posting
-    #[arg(value_parser = super::id)]
+    /// Id of a vacancy or of a posting, or CONNECTOR/REFERENCE as the source calls the offer
+    #[arg(value_parser = named)]
     id: uuid::Uuid,
     #[arg(long)]
     json: bool,
+}
+
+/// An id, or the posting that a connector knows by a reference.
+fn named(text: &str) -> Result<uuid::Uuid, String> {
+    match text.split_once('/') {
+        Some((connector, reference)) => Ok(PostingId::new(&connector.into(), reference).0),
+        None => super::id(text)
+            .map_err(|error| format!("{error}, and an offer of a source CONNECTOR/REFERENCE")),
+    }
 }
 
 pub async fn run(hub: &Hub, args: &Args) -> anyhow::Result<Exit> {

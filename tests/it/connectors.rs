@@ -71,10 +71,14 @@ fn a_source_is_found_written_shown_and_pulled() {
     );
 
     // The same by questions; the file is the one that the folder is read from.
-    let answers = format!("{url}\nclinique\nch\n@hourly\n\n");
+    // What cannot be is asked again.
+    let answers = format!("{url}\nclinique\nclinic\nch\nchaque matin\n@hourly\n\n");
     let made = answered(&hub, &["connectors", "new"], &answers);
     let error = String::from_utf8_lossy(&made.stderr);
     assert_eq!(made.status.code(), Some(0), "{error}");
+    for said in ["connus : ch", "\"chaque matin\" n'est pas un horaire"] {
+        assert!(error.contains(said), "{said}: {error}");
+    }
     assert!(error.contains("connectors preview"), "{error}");
     let text = std::fs::read_to_string(hub.path("connectors/clinique.toml")).unwrap();
     assert!(text.lines().count() < 30, "{text}");
@@ -110,6 +114,10 @@ fn a_source_is_found_written_shown_and_pulled() {
         String::from_utf8_lossy(&pulled.stderr)
     );
     assert_eq!(lines(&pulled)[0]["connectors"][0]["new"], 3);
+    // An admin knows an offer as the source does.
+    let traced = hub.run(&["trace", "clinique/2"]);
+    let traced = String::from_utf8_lossy(&traced.stdout).into_owned();
+    assert!(traced.contains("Aide-soignant 2"), "{traced}");
     // What the next run would do, of what is stored now.
     feeds.set(LIST, recruitee(2));
     let shown = lines(&hub.run(&[
