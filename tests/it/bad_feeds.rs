@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+mod holds;
 mod runs;
 
 const FEED: &str = "/feed";
@@ -793,6 +794,39 @@ async fn a_source_that_stalls_is_given_up() {
     assert!(matches!(sync.snapshot(SOURCE), "failed" | "partial"));
     assert_eq!(sync.count(SOURCE, "closed"), 0);
     assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+#[tokio::test]
+async fn a_source_learns_who_asks_and_nothing_that_it_gave() {
+    let bench = Bench::json(12);
+    let answer = Answer::json(&offers::json(&bench.offers)).header("Set-Cookie", "visit=1; Path=/");
+    bench.feeds.set(FEED, answer);
+    for _ in 0..2 {
+        bench.hub.sync();
+    }
+    let settings = std::fs::read_to_string(bench.hub.path("passerelle.toml")).unwrap();
+    let settings = settings.replace("[fetch]\n", "[fetch]\ncontact = \"rh@ght.example\"\n");
+    bench.hub.write("passerelle.toml", &settings);
+    bench.hub.sync();
+    let asked = bench.feeds.asked(FEED);
+    let agents: Vec<&str> = asked
+        .iter()
+        .map(|a| a.headers["user-agent"].as_str())
+        .collect();
+    assert!(
+        agents[..3]
+            .iter()
+            .all(|agent| agent.ends_with(" (+https://hub.example)")),
+        "{agents:?}"
+    );
+    assert!(agents[3].ends_with(" (+rh@ght.example)"), "{agents:?}");
+    for asked in &asked {
+        assert!(
+            asked.headers["user-agent"].starts_with("Passerelle/"),
+            "{agents:?}"
+        );
+        assert!(!asked.headers.contains_key("cookie") && !asked.headers.contains_key("referer"));
+    }
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ mod postgres_faults;
 mod presets;
 mod processes;
 mod rabbit;
+mod reload;
 mod services;
 mod sftp;
 mod shutdown;
