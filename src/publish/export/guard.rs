@@ -18,6 +18,7 @@ use std::{
     io::Write as _,
     path::{Path, PathBuf},
 };
+use tempfile::NamedTempFile;
 
 const NOTE: &str = "export.guard/";
 /// For how long the fullest document counts.
@@ -190,6 +191,9 @@ impl Memory {
 struct Contents {
     ready: usize,
     ids: BTreeSet<VacancyId>,
+    /// Of the document: a power cut may have torn either file.
+    #[serde(default)]
+    hash: String,
 }
 
 impl Publish {
@@ -273,13 +277,14 @@ impl Publish {
         let contents = Contents {
             ready: export.ready,
             ids,
+            hash: blake3::hash(&export.bytes).to_hex().to_string(),
         };
         let written = serde_json::to_vec(&contents)
             .map_err(std::io::Error::from)
             .and_then(|contents| {
                 // The list first: a document without its list is never served.
-                replace(&beside(&place), &contents)?;
-                replace(&place, &export.bytes)
+                put(&beside(&place), &contents)?;
+                put(&place, &export.bytes)
             });
         if let Err(error) = written {
             tracing::warn!(place = %place.display(), %error, "the last good export is not kept");
@@ -341,7 +346,10 @@ impl Publish {
             let bytes = std::fs::read(&place).ok()?;
             let contents = std::fs::read(beside(&place)).ok()?;
             let contents: Contents = serde_json::from_slice(&contents).ok()?;
-            Some((place, bytes, contents))
+            // Lists of older programs have no hash: their files were synchronised.
+            let whole =
+                contents.hash.is_empty() || blake3::hash(&bytes).to_hex().as_str() == contents.hash;
+            whole.then_some((place, bytes, contents))
         });
         let Some((place, bytes, contents)) = read else {
             return Err(held.into());
@@ -402,15 +410,30 @@ fn beside(place: &Path) -> PathBuf {
     name.into()
 }
 
-/// Replaces a file at once: a reader sees the old bytes or the new ones, never a part.
+/// Replaces a file at once: a reader sees the old bytes or the new ones, never a part, even after
+/// a power cut.
 pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let file = beside_it(path, bytes)?;
+    file.as_file().sync_all()?;
+    persist(file, path)
+}
+
+/// As [`replace`], but that a power cut may tear it.
+fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    persist(beside_it(path, bytes)?, path)
+}
+
+fn beside_it(path: &Path, bytes: &[u8]) -> std::io::Result<NamedTempFile> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::Builder::new()
         .prefix(".export-")
         .tempfile_in(folder)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+fn persist(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

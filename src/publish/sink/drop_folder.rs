@@ -3,10 +3,12 @@
 use crate::{
     model::MemberId,
     publish::{
-        ExportError, Publish, PublishError, Vintage, export::replace, live::Mark, respond::chain,
+        Export, ExportError, Publish, PublishError, Vintage, export::replace, live::Mark,
+        respond::chain,
     },
 };
-use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
+use futures::{StreamExt as _, stream};
+use std::{collections::BTreeMap, io, path::PathBuf, pin::pin, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 const SINK: &str = "drop-folder";
@@ -28,6 +30,9 @@ pub enum DropError {
     #[error(transparent)]
     Publish(#[from] PublishError),
 }
+
+/// Exports that are made at a time.
+const SIDE_BY_SIDE: usize = 4;
 
 /// Writes exports into a folder whenever public state changes.
 pub struct DropFolder {
@@ -139,9 +144,10 @@ impl DropFolder {
             .map(|member| member.member_id())
             .map(|id| (id.clone(), live.own.get(&id).copied().unwrap_or_default()))
             .collect();
+        let mut wanted = Vec::new();
         for profile in profiles.iter() {
-            let channel = profile.channel().to_owned();
-            let members: Vec<Option<MemberId>> = network
+            let channel = profile.channel();
+            let members = network
                 .members
                 .values()
                 .filter(|member| {
@@ -153,42 +159,59 @@ impl DropFolder {
                     // its offers, which a missing file would not do.
                     let id = member.member_id();
                     let own = !profile.one_feed || profile.has_own_feed(&network, Some(&id));
-                    own && member.mandate(&channel).allows(now)
-                        || self
-                            .folder
-                            .join(profile.file(Some(&member.member_id())))
-                            .exists()
+                    own && member.mandate(channel).allows(now)
+                        || self.folder.join(profile.file(Some(&id))).exists()
                 })
                 .map(|member| Some(member.member_id()))
-                .chain([None])
-                .collect();
-            for member in members {
-                let export = match self.publish.export(&profile.name, member.as_ref()).await {
-                    Ok(export) => export,
-                    // Held, and nothing that may stay: a file that is gone closes nothing.
-                    Err(PublishError::Export(ExportError::Held { file, .. })) => {
-                        let path = self.folder.join(&file);
-                        self.written.remove(&file);
-                        match std::fs::remove_file(&path) {
-                            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                                return Err(DropError::Write { path, source });
-                            }
-                            _ => continue,
-                        }
-                    }
-                    Err(error) => return Err(error.into()),
-                };
-                let hash = blake3::hash(&export.bytes);
-                let path = self.folder.join(&export.file);
-                if self.written.get(&export.file) == Some(&hash) && path.exists() {
-                    continue;
-                }
-                replace(&path, &export.bytes)
-                    .map_err(|source| DropError::Write { path, source })?;
-                self.written.insert(export.file, hash);
-            }
+                .chain([None]);
+            wanted.extend(members.map(|member| (profile.name.clone(), member)));
+        }
+        // One is rendered while another waits for the disk.
+        let publish = self.publish.clone();
+        let exports = stream::iter(wanted)
+            .map(|(profile, member)| {
+                let publish = publish.clone();
+                async move { publish.export(&profile, member.as_ref()).await }
+            })
+            .buffered(SIDE_BY_SIDE);
+        let mut exports = pin!(exports);
+        while let Some(export) = exports.next().await {
+            self.write(export).await?;
         }
         self.marks = marks;
+        Ok(())
+    }
+
+    /// Writes an export that is not there yet.
+    async fn write(&mut self, export: Result<Export, PublishError>) -> Result<(), DropError> {
+        let export = match export {
+            Ok(export) => export,
+            // Held, and nothing that may stay: a file that is gone closes nothing.
+            Err(PublishError::Export(ExportError::Held { file, .. })) => {
+                let path = self.folder.join(&file);
+                self.written.remove(&file);
+                return match std::fs::remove_file(&path) {
+                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                        Err(DropError::Write { path, source })
+                    }
+                    _ => Ok(()),
+                };
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let hash = blake3::hash(&export.bytes);
+        let path = self.folder.join(&export.file);
+        if self.written.get(&export.file) == Some(&hash) && path.exists() {
+            return Ok(());
+        }
+        let place = path.clone();
+        let written = tokio::task::spawn_blocking(move || replace(&place, &export.bytes));
+        written
+            .await
+            .map_err(io::Error::other)
+            .flatten()
+            .map_err(|source| DropError::Write { path, source })?;
+        self.written.insert(export.file, hash);
         Ok(())
     }
 }

@@ -398,6 +398,13 @@ async fn an_export_that_shrinks_waits_for_a_person() {
         (open[0].0.as_str(), open[0].1.before, open[0].1.now),
         ("linkedin.xml", 20, 13)
     );
+    // A last good one that was torn is none.
+    let place = folder.path().join("linkedin.xml");
+    let whole = std::fs::read(&place).unwrap();
+    std::fs::write(&place, &whole[..whole.len() / 2]).unwrap();
+    let torn = publish.export("linkedin", None).await;
+    assert!(torn.is_err_and(|error| error.to_string().contains("no last good one")));
+    std::fs::write(&place, &whole).unwrap();
     // Rejected, it stays as it is; when the offers are back, there is nothing to decide.
     let decide = async |released| {
         let decided = Decided {
