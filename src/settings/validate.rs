@@ -35,14 +35,20 @@ pub(super) fn check(
             "0 would mean without bound: write a number such as 1000",
         ));
     }
-    if settings.server.listen.to_socket_addrs().is_err() {
-        problems.push(SettingsProblem::new(
-            "server.listen",
-            format!(
-                "{:?} is no address to listen on: write HOST:PORT, such as \"127.0.0.1:8070\"",
-                settings.server.listen
-            ),
-        ));
+    let server = &settings.server;
+    let listens = [
+        ("server.listen", Some(&server.listen)),
+        ("server.health", server.health.as_ref()),
+    ];
+    for (key, address) in listens {
+        if let Some(address) = address.filter(|address| address.to_socket_addrs().is_err()) {
+            problems.push(SettingsProblem::new(
+                key,
+                format!(
+                    "{address:?} is no address to listen on: write HOST:PORT, such as \"127.0.0.1:8070\""
+                ),
+            ));
+        }
     }
     match &settings.server.public_url {
         Some(url) if !is_web(url) => problems.push(SettingsProblem::new(

@@ -53,6 +53,7 @@ url = "mysql://db"
 url = { vault = "x" }
 [server]
 listen = "everywhere"
+health = "here"
 public_url = "portal"
 port = 80
 trusted_proxies = ["proxy"]
@@ -74,8 +75,9 @@ runs_days = "many"
         fetch.contact: "le service informatique" is no contact: write an e-mail address or "https://HOST/PATH"
         retention.runs_days: string "many" stands where an integer is expected
         server.anonymous_window_seconds: write a number of seconds from 1 to 86400
+        server.health: "here" is no address to listen on: write HOST:PORT, such as "127.0.0.1:8070"
         server.listen: "everywhere" is no address to listen on: write HOST:PORT, such as "127.0.0.1:8070"
-        server.port: unknown key `port`, expected one of `listen`, `public_url`, `admin_key`, `secrets_key`, `anonymous_requests`, `anonymous_window_seconds`, `trusted_proxies`
+        server.port: unknown key `port`, expected one of `listen`, `health`, `public_url`, `admin_key`, `secrets_key`, `anonymous_requests`, `anonymous_window_seconds`, `trusted_proxies`
         server.public_url: "portal" is no web address: write "https://HOST"
         server.trusted_proxies: "proxy" is no address: write that of the proxy, such as "10.1.0.4", or its network, such as "10.1.0.0/16"
         store.url: "mysql://db" is no store: write "sqlite:PATH" or "postgres://USER@HOST/DATABASE"
