@@ -27,10 +27,11 @@ struct Hubbed {
 }
 
 impl Hubbed {
-    /// Over SQLite, or over PostgreSQL and RabbitMQ; `None` where these do not run.
-    async fn start(clustered: bool) -> Option<Self> {
+    /// Over SQLite, or over PostgreSQL and RabbitMQ, both under the name of the test, so that no hub
+    /// takes another's messages; `None` where these do not run.
+    async fn start(test: &str, clustered: bool) -> Option<Self> {
         let servers = match clustered {
-            true => Some((Backend::postgres("ingest").await?, broker("ingest")?)),
+            true => Some((Backend::postgres(test).await?, broker(test)?)),
             false => None,
         };
         let subject = match &servers {
@@ -250,11 +251,11 @@ async fn story(hub: &Hubbed) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_sent_to_either_store_is_served_alike() {
-    let embedded = Hubbed::start(false).await.unwrap();
+    let embedded = Hubbed::start("ingest_alike", false).await.unwrap();
     let one = story(&embedded).await;
     assert_eq!(one.lines().count(), 1, "{one}");
     let _shared = BROKER.read().await;
-    let Some(clustered) = Hubbed::start(true).await else {
+    let Some(clustered) = Hubbed::start("ingest_alike", true).await else {
         return;
     };
     assert_eq!(story(&clustered).await, one);
@@ -265,7 +266,7 @@ async fn what_is_sent_to_either_store_is_served_alike() {
 async fn what_is_sent_twice_at_a_time_is_taken_once() {
     let _shared = BROKER.read().await;
     for clustered in [false, true] {
-        let Some(hub) = Hubbed::start(clustered).await else {
+        let Some(hub) = Hubbed::start("ingest_twice", clustered).await else {
             continue;
         };
         let batch: Value = (0..20)
@@ -432,7 +433,7 @@ async fn named_story(hub: &Hubbed) {
 async fn a_webhook_that_names_an_offer_has_it_asked_for_alone() {
     let _shared = BROKER.read().await;
     for clustered in [false, true] {
-        let Some(hub) = Hubbed::start(clustered).await else {
+        let Some(hub) = Hubbed::start("ingest_named", clustered).await else {
             continue;
         };
         hub.hub.connector("cible", &named_connector(&hub.feeds));
