@@ -253,7 +253,8 @@ pub const TOO_LITTLE: [&str; 2] = [
 ];
 
 /// Lines that veto, in French.
-const VETOED: [(&str, &str); 6] = [
+const VETOED: [(&str, &str); 7] = [
+    ("level", "niveau dans le titre"),
     ("place", "lieu"),
     ("contract", "contrat"),
     ("shift", "horaire"),

@@ -3,7 +3,7 @@
 mod overlap;
 
 use super::features::Features;
-use super::tables::{SHIFT_ALTERNATING, Trust};
+use super::tables::{FACETS, SHIFT_ALTERNATING, Trust};
 use super::text::shared;
 use crate::model::ContractForm;
 use overlap::Overlap;
@@ -634,6 +634,15 @@ pub fn veto(a: &Features, b: &Features, signals: &Signals) -> Option<Line> {
         && at(Line::link) != link::same
     {
         return Some(Line::duration);
+    }
+    if at(Line::level) == level::different
+        && both(|t| t.title)
+        && !a.labelled
+        && !b.labelled
+        && at(Line::link) != link::same
+        && FACETS.levels_part(a.levels, b.levels)
+    {
+        return Some(Line::level);
     }
     // A re-issue may seek the rest.
     if at(Line::openings) == openings::other

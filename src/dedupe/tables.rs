@@ -145,11 +145,23 @@ pub struct Facets {
     pub service_names: Vec<String>,
     pub shifts: Phrases,
     pub levels: Phrases,
+    /// Masks of levels of which no ad has two: those who lead or know the trade, beginners,
+    /// trainees, stand-ins.
+    level_kinds: [u32; 4],
     pub noise: HashSet<u64>,
     /// Core words of titles that are an occupation's label as it stands, joined by blanks.
     pub labels: HashSet<u64>,
     /// Core words of a title, joined by blanks → the trade's number from 1.
     pub trades: HashMap<String, u32>,
+}
+
+impl Facets {
+    /// Whether titles of these levels, each with one at least, cannot be one post's.
+    pub fn levels_part(&self, one: u32, other: u32) -> bool {
+        let kinds = self.level_kinds.iter();
+        let shared = kinds.filter(|kind| one & **kind != 0 && other & **kind != 0);
+        shared.count() == 0
+    }
 }
 
 pub const SHIFT_ALTERNATING: u8 = 1;
@@ -198,7 +210,17 @@ pub static FACETS: LazyLock<Facets> = LazyLock::new(|| {
             trades.insert(name.clone(), number as u32 + 1);
         }
     }
+    let level = |name: &str| {
+        let at = file.levels.keys().position(|known| known == name);
+        at.map_or(0, |at| 1 << at)
+    };
     Facets {
+        level_kinds: [
+            level("lead") | level("coordinator") | level("senior"),
+            level("junior"),
+            level("trainee"),
+            level("replacement"),
+        ],
         services: phrases(&file.services),
         #[cfg(test)]
         service_names: file.services.keys().cloned().collect(),
@@ -228,6 +250,7 @@ mod tests {
     fn the_compiled_in_tables_parse() {
         assert!(FACETS.service_names.len() > 50 && FACETS.service_names.len() <= 128);
         assert!(SOURCES.is_agency(&Words::of("Adecco Medical")));
+        assert!(FACETS.level_kinds.iter().all(|kind| *kind != 0));
         assert!(!SOURCES.is_agency(&Words::of("Centre hospitalier de Vesoul")));
     }
 

@@ -391,6 +391,36 @@ fn too_little_text_is_a_question_at_most() {
 }
 
 #[test]
+fn a_title_of_another_seniority_is_another_post() {
+    let entitled = |connector: &str, title: &str| {
+        let mut ad = posting(connector, "1", false, 10);
+        ad.posting.offer.title = title.to_owned();
+        ad
+    };
+    for (one, other, apart) in [
+        ("Comptable confirmé H/F", "Comptable débutant H/F", true),
+        ("Comptable senior", "Comptable en alternance", true),
+        ("Responsable comptable", "Stagiaire comptable", true),
+        // One may say what the other leaves out, and a lead is a senior.
+        ("Comptable confirmé H/F", "Comptable H/F", false),
+        ("Comptable senior", "Responsable comptable", false),
+    ] {
+        let edge = compare(
+            &entitled("emplois", one).posting,
+            &entitled("annonces", other).posting,
+        );
+        let vetoed = edge.evidence[0] == "veto: level";
+        assert_eq!(vetoed, apart, "{one} | {other}: {edge:#?}");
+        // A partner that writes labels for titles is not believed.
+        let labels = compare(
+            &entitled("meteojob", one).posting,
+            &entitled("annonces", other).posting,
+        );
+        assert_ne!(labels.evidence[0], "veto: level");
+    }
+}
+
+#[test]
 fn the_employer_never_comes_from_an_intermediary() {
     let mut agency = posting("hellowork", "H1", false, 10);
     agency.posting.offer.employer = Some(Employer {
@@ -442,6 +472,45 @@ fn poor_postings_do_not_panic() {
     );
     assert_eq!(run(&[empty, other], &[]).len(), 2);
     assert!(derive(&[], &[], &[], &Network::default(), at(0), 0).is_empty());
+}
+
+/// An answer holds through new revisions; it is asked for again where a text changed since and the
+/// machine is sure of the contrary.
+#[test]
+fn an_answer_is_asked_for_again_when_the_texts_speak_against_it() {
+    let own = posting("ats", "1", true, 10);
+    let copy = posting("france-travail", "F1", false, 12);
+    let said = [decide(DecisionKind::Different, &own, Some(&copy), 20)];
+    let asked = |updated: i64, titles: [&str; 2]| {
+        let mut ads = [own.clone(), copy.clone()];
+        for (ad, title) in ads.iter_mut().zip(titles) {
+            ad.posting.offer.updated = Some(at(updated));
+            title.clone_into(&mut ad.posting.offer.title);
+        }
+        let derived = run(&ads, &said);
+        assert_eq!(derived.len(), 2, "the answer holds");
+        let home = derived
+            .iter()
+            .flat_map(|d| d.postings.iter().map(|p| (*p, d.id)));
+        let found = questions(&ads, &home.collect(), &edges(&ads), &said);
+        let [question] = &found[..] else {
+            panic!("{found:#?}");
+        };
+        assert_eq!(question.answer, Some(Answer::Different));
+        assert_eq!(question.open, question.asked_again);
+        question.asked_again
+    };
+    let same = ["Aide-soignant H/F"; 2];
+    assert!(!asked(15, same), "nothing changed since");
+    let siblings = ["Aide-soignant de jour", "Aide-soignant de nuit"];
+    assert!(!asked(30, siblings), "it says the same as the machine");
+    assert!(asked(30, same));
+    let ads = [own.clone(), copy.clone()];
+    let counted = agreement(&ads, &said);
+    assert_eq!(
+        (counted.agreed, counted.contradicted, counted.asked),
+        (0, 1, 0)
+    );
 }
 
 #[test]

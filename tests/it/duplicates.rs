@@ -1,6 +1,7 @@
 //! Duplicates: figures on the labelled corpora, the form of `evaluate`, and what people say of
 //! pairs, through the program.
 
+use crate::services::{BROKER, broker};
 use crate::store_contract::backend::Backend;
 use crate::support::feeds::{Answer, Feeds};
 use crate::support::hub::{Hub, Served, client, corpus};
@@ -466,6 +467,10 @@ async fn a_question_is_asked_over_http_and_its_answer_outlives_a_replay() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_question_is_asked_and_answered_on_postgresql() {
+    let _shared = BROKER.read().await;
+    let Some(broker) = broker("questions") else {
+        return;
+    };
     let Some(backend) = Backend::postgres("questions").await else {
         return;
     };
@@ -473,7 +478,9 @@ async fn a_question_is_asked_and_answered_on_postgresql() {
         return;
     };
     let mut hub = Hub::new();
-    hub.envs
-        .push(("PASSERELLE__STORE__URL".into(), schema.url()));
+    hub.envs = vec![
+        ("PASSERELLE__STORE__URL".into(), schema.url()),
+        ("PASSERELLE__BUS__URL".into(), broker.url.clone()),
+    ];
     a_question_is_asked_and_answered(hub).await;
 }
