@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub enum Field {
     /// The source's key of the record. Required.
     Reference,
-    /// An explicit status; its value table maps to `open` or `closed`.
+    /// An explicit status; its value table maps to `open`, `closed` (filled) or `withdrawn`.
     Status,
     /// Its value table maps to `public` or `internal`.
     Visibility,

@@ -18,7 +18,7 @@ pub enum CloseReason {
     Expired,
     /// The offer's page answers 404 or 410.
     Gone,
-    /// Withdrawn by the member or an operator.
+    /// The source says that it was taken back, and not filled.
     Withdrawn,
     /// Erased for a person's privacy.
     Erased,
@@ -30,9 +30,9 @@ pub enum CloseReason {
 pub enum ReopenReason {
     /// The source lists it again.
     Listed,
-    /// The source had said that it was closed, and says that it is open.
+    /// The source had said that it was closed or withdrawn, and says that it is open.
     Open,
-    /// It had expired or was withdrawn, and the source shows it with other content.
+    /// It had expired, and the source shows it with other content.
     Changed,
 }
 

@@ -23,8 +23,8 @@ pub fn of_record(
     match (change, known) {
         (Change::New, None) if plan.apply_new => Some(found(connector, row, now)),
         (Change::Changed, Some(state)) if plan.apply_changed => Some(shown_again(state, row, now)),
-        (Change::Closed, Some(state)) if plan.apply_closed => {
-            Some(closing(state, CloseReason::Explicit, now))
+        (Change::Closed(reason), Some(state)) if plan.apply_closed => {
+            Some(closing(state, reason, now))
         }
         _ => None,
     }
@@ -51,11 +51,9 @@ fn found(connector: &ConnectorName, row: StagedRow, now: Timestamp) -> PostingCh
 fn shown_again(state: PostingState, row: StagedRow, now: Timestamp) -> PostingChange {
     let reopened = state.closed.map(|(_, reason)| match reason {
         CloseReason::Absent | CloseReason::Gone => ReopenReason::Listed,
-        CloseReason::Explicit => ReopenReason::Open,
+        CloseReason::Explicit | CloseReason::Withdrawn => ReopenReason::Open,
         // An erased one never comes here: see `diff::change`.
-        CloseReason::Expired | CloseReason::Withdrawn | CloseReason::Erased => {
-            ReopenReason::Changed
-        }
+        CloseReason::Expired | CloseReason::Erased => ReopenReason::Changed,
     });
     let change = announced(
         PostingState {

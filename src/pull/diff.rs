@@ -50,8 +50,8 @@ pub enum Change {
     New,
     /// Live with other bytes, or closed and shown again.
     Changed,
-    /// Live, and the source says that it is closed.
-    Closed,
+    /// Live, and the source says that it is closed, for this reason.
+    Closed(CloseReason),
 }
 
 /// What one record changes.
@@ -64,8 +64,15 @@ pub fn change(compared: &Compared) -> Change {
             Change::Changed
         }
         (RecordVerdict::Open, Some(state)) if reopens(state, &row.hash) => Change::Changed,
-        (RecordVerdict::Closed, Some(state)) if state.is_live() => Change::Closed,
-        (RecordVerdict::Open | RecordVerdict::Closed, _) => Change::Unchanged,
+        (RecordVerdict::Closed, Some(state)) if state.is_live() => {
+            Change::Closed(CloseReason::Explicit)
+        }
+        (RecordVerdict::Withdrawn, Some(state)) if state.is_live() => {
+            Change::Closed(CloseReason::Withdrawn)
+        }
+        (RecordVerdict::Open | RecordVerdict::Closed | RecordVerdict::Withdrawn, _) => {
+            Change::Unchanged
+        }
     }
 }
 
@@ -74,9 +81,13 @@ fn reopens(state: &PostingState, hash: &str) -> bool {
     match state.closed {
         None => false,
         Some((_, reason)) => match reason {
-            CloseReason::Absent | CloseReason::Explicit | CloseReason::Gone => true,
-            // The same bytes carry the same expiry date, or what was withdrawn by hand.
-            CloseReason::Expired | CloseReason::Withdrawn => state.hash != hash,
+            // What said that it was closed or withdrawn were other bytes than these.
+            CloseReason::Absent
+            | CloseReason::Explicit
+            | CloseReason::Gone
+            | CloseReason::Withdrawn => true,
+            // The same bytes carry the same expiry date.
+            CloseReason::Expired => state.hash != hash,
             // A later pull does not bring an erased person back (law 6).
             CloseReason::Erased => false,
         },
@@ -136,7 +147,7 @@ impl Diff {
                 self.counts.changed += 1;
                 self.changed.add(reference);
             }
-            Change::Closed => {
+            Change::Closed(_) => {
                 self.counts.changed += 1;
                 self.closed.add(reference);
             }

@@ -196,8 +196,10 @@ pub struct StagedRecord {
 #[serde(rename_all = "snake_case")]
 pub enum RecordVerdict {
     Open,
-    /// The source says that it is closed.
+    /// The source says that it is closed: filled.
     Closed,
+    /// The source says that it was taken back, and not filled.
+    Withdrawn,
     /// Kept, counted and shown; its posting, if known, is not taken for missing.
     Rejected(Vec<Problem>),
 }

@@ -1,5 +1,7 @@
 //! A filled offer does not linger: what closes is gone from every door of a running hub.
 
+use crate::services::{BROKER, broker};
+use crate::store_contract::backend::Backend;
 use crate::support::feeds::{Answer, Feeds};
 use crate::support::hub::{Hub, Served, client};
 use crate::support::offers;
@@ -129,6 +131,61 @@ async fn what_closes_is_gone_from_every_door() {
         (&told["type"], &told["data"]),
         (&json!("vacancy.deleted"), &last)
     );
+}
+
+/// Over SQLite, and over PostgreSQL and RabbitMQ where these run.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_source_says_is_the_reason_that_readers_are_told() {
+    said(None).await;
+    let _shared = BROKER.read().await;
+    if let (Some(backend), Some(broker)) = (Backend::postgres("reason").await, broker("reason"))
+        && let Backend::Postgres(schema) = &backend
+    {
+        said(Some((schema.url(), broker.url.clone()))).await;
+    }
+}
+
+async fn said(servers: Option<(String, String)>) {
+    let (mut hub, feeds) = (Hub::new(), Feeds::start());
+    if let Some((store, bus)) = servers {
+        hub.envs.push(("PASSERELLE__STORE__URL".into(), store));
+        hub.envs.push(("PASSERELLE__BUS__URL".into(), bus));
+    }
+    hub.member("essai", offers::MEMBER);
+    let file = offers::json_connector("essai", &feeds.url("/feed")).replace(
+        "apply_url = \"url\"",
+        "apply_url = \"url\"\nstatus = { path = \"etat\", values = { Pourvue = \"closed\", \
+         \"Annulée\" = \"withdrawn\" } }",
+    );
+    hub.connector("essai", &file);
+    let document = offers::json(&offers::some(4));
+    let served = hub.serve();
+    let show = |document: &Value| {
+        feeds.set("/feed", Answer::json(document));
+        let done = hub.run(&["sync", "essai"]);
+        assert!(done.status.success(), "{done:?}");
+    };
+    show(&document);
+    let four = |_, text: &str| text.matches("\"R-00").count() >= 4;
+    until(&served, "/api/v1/vacancies?fields=sources", four).await;
+
+    let mut ended = document.clone();
+    ended["jobs"][0]["etat"] = json!("Pourvue");
+    ended["jobs"][1]["etat"] = json!("Annulée");
+    show(&ended);
+    let both = |_, text: &str| text.matches("\"delete\"").count() == 2;
+    let changes = until(&served, "/api/v1/changes?limit=1000", both).await;
+    let changes: Value = serde_json::from_str(&changes).unwrap();
+    let items = changes["items"].as_array().unwrap().iter();
+    let deleted = items.filter(|item| item["op"] == "delete");
+    let mut reasons: Vec<&str> = deleted.map(|i| i["reason"].as_str().unwrap()).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["filled", "withdrawn"]);
+
+    // The very bytes of before: both are out again.
+    show(&document);
+    let none = |_, text: &str| text.contains("\"upsert\"") && !text.contains("\"delete\"");
+    until(&served, "/api/v1/changes?limit=1000", none).await;
 }
 
 async fn wait(done: impl Fn() -> bool, what: &str) {

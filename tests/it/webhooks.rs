@@ -7,6 +7,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 const KEY: &str = "a-key-for-tests-only";
@@ -303,4 +306,50 @@ async fn only_with_the_key_and_only_to_sound_targets() {
         assert!(Instant::now() < deadline, "{shown}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_erased_between_two_attempts_is_not_sent_again() {
+    const WORD: &str = "Zorglub";
+    let bench = Bench::new();
+    // The first attempt is answered once the erasure is through: the next one comes after it.
+    let (erased, answers) = mpsc::channel::<()>();
+    let (answers, open) = (Mutex::new(answers), AtomicBool::new(false));
+    bench.feeds.route("/hook", move |_| {
+        if open.load(Ordering::SeqCst) {
+            return Answer::new(204, "text/plain", "");
+        }
+        let _ = answers.lock().unwrap().recv();
+        open.store(true, Ordering::SeqCst);
+        Answer::new(503, "text/plain", "")
+    });
+    let served = bench.hub.serve();
+    let new = json!({ "url": bench.feeds.url("/hook") });
+    let (status, made) = call(&served, "POST", "", new).await;
+    assert_eq!(status, 201, "{made}");
+
+    let mut all = offers::some(3);
+    all[0].text.push_str(&format!("<p>Demandez {WORD}.</p>"));
+    let show = |all: &[offers::Offer]| {
+        bench.feeds.set("/feed", Answer::json(&offers::json(all)));
+        let output = bench.hub.run(&["sync"]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+    };
+    show(&all);
+    let first = bench.told("/hook", 1).await;
+    assert!(first[0].body.contains(WORD), "{}", first[0].body);
+    let output = bench.hub.run(&["erase", "--text", WORD]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    drop(erased);
+    all[1].text.push_str("<p>Poste de jour.</p>");
+    show(&all);
+
+    let told = bench.told("/hook", 3).await;
+    for request in &told[1..] {
+        assert!(!request.body.contains(WORD), "{}", request.body);
+    }
+    let events = events(&told);
+    assert_eq!(events[1]["data"]["reason"], "erased", "{}", events[1]);
+    assert_eq!(events[1]["data"]["id"], events[0]["data"]["id"]);
+    assert_eq!(events[2]["type"], "vacancy.upserted", "{}", events[2]);
 }

@@ -86,6 +86,16 @@ impl Publisher {
         self.broken.cancelled().await;
     }
 
+    /// Whether the broker has said that it takes no messages.
+    pub fn blocked(&self) -> bool {
+        self.connection.blocked()
+    }
+
+    /// Messages that it hands over before it waits for their confirms.
+    pub fn window(&self) -> usize {
+        self.window
+    }
+
     /// Publishes in order, at most a window unconfirmed at a time; one outcome a message. After a
     /// window with an unknown outcome nothing more is sent.
     pub async fn publish(&self, messages: &[Outgoing], blocked: WhileBlocked) -> Vec<Published> {

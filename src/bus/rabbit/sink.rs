@@ -63,8 +63,17 @@ impl PublicSink {
             let Some(publisher) = self.shared.publisher() else {
                 return Ok(());
             };
+            // What waits for the end of an alarm is not handed over yet: it may be erased meanwhile.
+            if publisher.blocked() {
+                tokio::select! {
+                    () = cancel.cancelled() => {}
+                    () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                }
+                continue;
+            }
             let after = self.shared.store.cursor(CURSOR).await?;
-            let changes = self.shared.store.changes(after, BATCH).await?;
+            let batch = publisher.window().min(BATCH);
+            let changes = self.shared.store.changes(after, batch).await?;
             let Some(last) = changes.last().map(|change| change.seq) else {
                 tokio::select! {
                     () = cancel.cancelled() => {}

@@ -159,6 +159,9 @@ impl Courier {
             return Ok(Some(0));
         }
         let changes = store.changes(after, BATCH).await?;
+        if changes.is_empty() {
+            return Ok(Some(0));
+        }
         let mut log = Vec::new();
         let mut sent = 0;
         for change in &changes {
@@ -175,7 +178,8 @@ impl Courier {
                     after = change.seq;
                     sent += 1;
                 }
-                // A person changed the endpoint, or the program ends: begin anew from the cursor.
+                // A person changed the endpoint, the program ends, or something newer has come of this
+                // vacancy: begin anew from the cursor. The waits of the schedule go on.
                 Outcome::Interrupted => break,
                 Outcome::Disabled => {
                     self.write_log(log).await?;
@@ -212,6 +216,9 @@ impl Courier {
             }
         }
         loop {
+            if !self.is_current(change).await? {
+                return Ok(Outcome::Interrupted);
+            }
             let (status, error, asked) = self.attempt(endpoint, &id, &body).await;
             progress.attempts += 1;
             let now = self.publish.clock().now();
@@ -253,6 +260,14 @@ impl Courier {
                 return Ok(Outcome::Interrupted);
             }
         }
+    }
+
+    /// Whether `change` is still what is kept: a newer one of the same vacancy, an erasure above all,
+    /// takes its place, and what it held is then not to be sent any more.
+    async fn is_current(&self, change: &Change) -> Result<bool, PublishError> {
+        let before = change.seq.saturating_sub(1);
+        let next = self.publish.store().changes(before, 1).await?;
+        Ok(next.first() == Some(change))
     }
 
     /// Waits, unless someone changes the endpoint meanwhile.

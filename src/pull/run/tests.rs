@@ -469,9 +469,8 @@ async fn what_expired_reopens_only_with_other_content() {
     let closings = [
         (ids[0], CloseReason::Expired),
         (ids[1], CloseReason::Erased),
-        (ids[2], CloseReason::Withdrawn),
     ];
-    assert_eq!(hub.store.close(&closings, now).await.unwrap(), 3);
+    assert_eq!(hub.store.close(&closings, now).await.unwrap(), 2);
     let report = hub.hourly(Shot::complete(offers(0..5))).await;
     assert_eq!(report.counts, counts(5, 0, 0, 5));
     let changed = offers(0..5).into_iter().map(|o| with(o, "text", "neuf"));
@@ -485,7 +484,6 @@ async fn what_expired_reopens_only_with_other_content() {
     for (id, last) in [
         (ids[0], Became::Live(ReopenReason::Changed)),
         (ids[1], Became::Closed(CloseReason::Erased)),
-        (ids[2], Became::Live(ReopenReason::Changed)),
     ] {
         let turns = hub.turns(id).await;
         assert_eq!(turns.last().map(|turn| turn.became), Some(last));
@@ -493,11 +491,42 @@ async fn what_expired_reopens_only_with_other_content() {
 }
 
 #[tokio::test]
+async fn the_word_of_the_source_closes_with_its_reason_and_the_same_bytes_reopen() {
+    let hub = bench();
+    hub.run(Shot::complete(offers(0..5))).await;
+    let id = hub.states().await[2].id;
+    for (word, reason) in [
+        ("withdrawn", CloseReason::Withdrawn),
+        ("closed", CloseReason::Explicit),
+    ] {
+        let mut shot = offers(0..5);
+        shot[2] = with(offer(2), "status", word);
+        let report = hub.hourly(Shot::complete(shot.clone())).await;
+        assert_eq!(report.counts.closed, 1, "{word}");
+        let report = hub.hourly(Shot::complete(shot)).await;
+        assert_eq!((report.counts.closed, report.counts.unchanged), (0, 5));
+        assert_eq!(hub.live().await.len(), 4);
+        let report = hub.hourly(Shot::complete(offers(0..5))).await;
+        assert_eq!(report.counts, counts(5, 0, 1, 4), "{word}");
+        let turns = hub.turns(id).await;
+        let became: Vec<Became> = turns.iter().rev().take(2).map(|t| t.became).collect();
+        assert_eq!(
+            became,
+            [Became::Live(ReopenReason::Open), Became::Closed(reason)]
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_closed_record_founds_nothing() {
     let hub = bench();
-    let shot = vec![offer(1), with(offer(2), "status", "closed")];
+    let shot = vec![
+        offer(1),
+        with(offer(2), "status", "closed"),
+        with(offer(3), "status", "withdrawn"),
+    ];
     let report = hub.run(Shot::complete(shot)).await;
-    assert_eq!(report.counts, counts(2, 1, 0, 1));
+    assert_eq!(report.counts, counts(3, 1, 0, 2));
     assert_eq!(hub.states().await.len(), 1);
 }
 

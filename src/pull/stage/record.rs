@@ -76,10 +76,10 @@ fn recalled(known: Arc<Known>) -> ReadRecord {
 }
 
 fn usable(draft: Draft, hash: String, payload: Bytes, digest: Option<Digest>) -> ReadRecord {
-    let verdict = if draft.value(Field::Status) == Some("closed") {
-        RecordVerdict::Closed
-    } else {
-        RecordVerdict::Open
+    let verdict = match draft.value(Field::Status) {
+        Some("closed") => RecordVerdict::Closed,
+        Some("withdrawn") => RecordVerdict::Withdrawn,
+        _ => RecordVerdict::Open,
     };
     let fields = filled(&draft);
     let known = digest.filter(|_| verdict == RecordVerdict::Open);

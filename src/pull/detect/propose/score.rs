@@ -96,8 +96,8 @@ fn made(field: &'static str, path: &str, confidence: f64, values: &[String]) -> 
         .iter()
         .any(|known| known.field == field && known.looks == Looks::Date);
     let states = match field {
-        "status" => states(values, &CLOSED, "closed", "open")?,
-        "visibility" => states(values, &INTERNAL, "internal", "public")?,
+        "status" => states(values, &ENDED, "open")?,
+        "visibility" => states(values, &[(&INTERNAL, "internal")], "public")?,
         _ => Vec::new(),
     };
     let example = values.first()?.split_whitespace().collect::<Vec<_>>();
@@ -115,7 +115,8 @@ fn made(field: &'static str, path: &str, confidence: f64, values: &[String]) -> 
     })
 }
 
-const CLOSED: [&str; 15] = [
+const ENDED: [(&[&str], &str); 2] = [(&CLOSED, "closed"), (&WITHDRAWN, "withdrawn")];
+const CLOSED: [&str; 11] = [
     "pourvu",
     "ferm",
     "clo",
@@ -126,20 +127,16 @@ const CLOSED: [&str; 15] = [
     "expir",
     "filled",
     "inactiv",
-    "annul",
-    "cancel",
-    "retir",
     "termin",
-    "depubli",
 ];
+const WITHDRAWN: [&str; 5] = ["annul", "cancel", "retir", "withdr", "depubli"];
 const INTERNAL: [&str; 5] = ["intern", "priv", "confidentiel", "true", "oui"];
 
 /// What each of a few values means; none where they are too many to be states.
 fn states(
     values: &[String],
-    words: &[&str],
-    yes: &'static str,
-    no: &'static str,
+    meanings: &[(&[&str], &'static str)],
+    other: &'static str,
 ) -> Option<Vec<(String, &'static str)>> {
     let distinct: BTreeSet<&String> = values.iter().collect();
     if distinct.len() > 8 {
@@ -147,8 +144,9 @@ fn states(
     }
     let meaning = |value: &str| {
         let folded = folded(value);
-        let says = words.iter().any(|word| folded.starts_with(word));
-        if says { yes } else { no }
+        let says = |words: &[&str]| words.iter().any(|word| folded.starts_with(word));
+        let found = meanings.iter().find(|(words, _)| says(words));
+        found.map_or(other, |(_, meaning)| *meaning)
     };
     let table = distinct
         .into_iter()
