@@ -3,7 +3,7 @@
 use super::{Exit, Lang, Usage, out, table};
 use crate::daemon::Hub;
 use crate::model::MemberId;
-use crate::publish::{ExportError, PublishError};
+use crate::publish::{ExportError, PreflightItem, PublishError};
 use anyhow::Context as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -110,6 +110,37 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A row for each thing that is said of an offer; which offer it is, on the first alone.
+fn said_of(item: &PreflightItem, lang: Lang) -> Vec<Vec<String>> {
+    let mut said: Vec<(String, String)> = item
+        .blockers
+        .iter()
+        .chain(&item.notices)
+        .map(|one| {
+            let value = match one.value.is_empty() {
+                true => String::new(),
+                false => format!(" = {:?}", one.value),
+            };
+            let remedy = lang.of(&one.fr, &one.en);
+            (one.rule.clone(), format!("{}{value}: {remedy}", one.field))
+        })
+        .collect();
+    if said.is_empty() {
+        said.push(Default::default());
+    }
+    let mut offer = [
+        item.id.to_string(),
+        item.status.to_owned(),
+        table::cut(&item.title, 44),
+    ];
+    let rows = said.into_iter().map(|(rule, what)| {
+        let mut row = std::mem::take(&mut offer).to_vec();
+        row.extend([rule, what]);
+        row
+    });
+    rows.collect()
+}
+
 pub async fn preflight(hub: &Hub, args: &Preflight) -> anyhow::Result<Exit> {
     let member = args.member.as_deref().map(MemberId::from);
     let report = hub
@@ -126,31 +157,10 @@ pub async fn preflight(hub: &Hub, args: &Preflight) -> anyhow::Result<Exit> {
             .items
             .iter()
             .filter(|item| args.all || !item.blockers.is_empty() || !item.notices.is_empty())
-            .map(|item| {
-                let (rule, remedy) = match item.blockers.iter().chain(&item.notices).next() {
-                    Some(blocker) => (
-                        blocker.rule.clone(),
-                        args.lang.of(&blocker.fr, &blocker.en).to_owned(),
-                    ),
-                    None => (String::new(), String::new()),
-                };
-                let more = (item.blockers.len() + item.notices.len()).saturating_sub(1);
-                let rule = if more > 0 {
-                    format!("{rule} (+{more})")
-                } else {
-                    rule
-                };
-                vec![
-                    item.id.to_string(),
-                    item.status.to_owned(),
-                    table::cut(&item.title, 44),
-                    rule,
-                    table::cut(&remedy, 80),
-                ]
-            })
+            .flat_map(|item| said_of(item, args.lang))
             .collect();
         out::line(table::table(
-            &["id", "status", "title", "rule", "remedy"],
+            &["id", "status", "title", "rule", "what and remedy"],
             rows,
             &[],
         ))?;

@@ -186,7 +186,7 @@ fn names_that_there_are_not_are_a_matter_of_usage() {
 
 #[test]
 fn the_kit_is_one_file_and_preflight_speaks_both_languages() {
-    let (hub, _feeds) = bench();
+    let (hub, feeds) = bench();
     hub.sync();
     let output = hub.run(&["kit", "--all", "--out", "kit.zip"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -216,11 +216,35 @@ fn the_kit_is_one_file_and_preflight_speaks_both_languages() {
 
     let (head, _) = offers::MEMBER.split_once("[linkedin]").unwrap();
     hub.member("essai", &format!("{head}[mandates]\nlinkedin = true\n"));
-    for (lang, says) in [("fr", "Ajoutez le numéro"), ("en", "Add the number")] {
+    let mut document = offers::json(&offers::some(4));
+    document["jobs"][0]["url"] = "http://residence.example/R-001".into();
+    feeds.set("/feed", Answer::json(&document));
+    hub.sync();
+    let insecure = "applyUrl = \"http://residence.example/R-001\": ";
+    for (lang, number, address) in [
+        (
+            "fr",
+            "companyId: Ajoutez le numéro",
+            "L’adresse de candidature doit commencer par https:// ; corrigez-la dans l’outil de recrutement.",
+        ),
+        (
+            "en",
+            "companyId: Add the number",
+            "The application address must begin with https://; correct it in the recruiting tool.",
+        ),
+    ] {
         let output = hub.run(&["preflight", "linkedin", "--lang", lang]);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(output.status.code(), Some(3), "{text}");
-        assert!(text.contains(says), "{text}");
+        assert_eq!(text.matches(number).count(), 4, "{text}");
+        assert_eq!(
+            text.matches(" blocked  ").count(),
+            4,
+            "once an offer: {text}"
+        );
+        let line = text.lines().find(|line| line.contains(insecure));
+        let line = line.unwrap_or_else(|| panic!("{text}"));
+        assert!(line.ends_with(&format!("{insecure}{address}")), "{line}");
     }
 }
 

@@ -66,7 +66,7 @@ async function pages() {
   const members = (await (await fetch(at("/api/v1/members"))).json()).items;
   const paths = [
     ["/", 200],
-    ["/?q=infirmier&ou=Vesoul&rayon=30&tri=distance", 200],
+    ["/?q=infirmier&lieu=Vesoul&rayon=30&tri=distance", 200],
     ["/?q=astronaute", 200],
     ...items.map((item) => [`/offres/${item.id}`, 200]),
     ["/structures", 200],

@@ -196,26 +196,34 @@ def webhooks(demo):
     ]
 
 
-def javascript(demo):
-    """The judges of judge.mjs, about what the others have left behind."""
-    if len(sys.argv) < 3:
-        print("skipped: the JavaScript judges are not installed (node and npm)")
-        return
-    folder = pathlib.Path(sys.argv[2])
+def closings(demo):
+    """What has closed is gone from the feeds, and named as gone in Atom's."""
     listed = requests.get(demo.systems + "/demo", timeout=30).text
     for reference in sorted(set(re.findall(r"2026-1\d{3}", listed)))[:3]:
         requests.post(f"{demo.systems}/demo/close/{reference}?everywhere=true", timeout=30)
     for _ in range(2):
         demo.run("sync", "ghms")
     changes = requests.get(demo.base + "/api/v1/changes?limit=1000", timeout=30).json()["items"]
-    gone = [item["id"] for item in changes if item["op"] == "delete" and item["reason"] != "merged"]
-    assert len(gone) >= 2, "nothing was closed"
+    demo.gone = [item["id"] for item in changes if item["op"] == "delete" and item["reason"] != "merged"]
+    assert len(demo.gone) >= 2, "nothing was closed"
+    newest = [f'<at:deleted-entry ref="urn:uuid:{one}"' for one in demo.gone[-2:]]
+    atom = demo.base + "/feeds/atom.xml"
+    wait("a tombstone", lambda: all(one in requests.get(atom, timeout=30).text for one in newest))
+    feeds(demo)
+
+
+def javascript(demo):
+    """The judges of judge.mjs, about what the others have left behind."""
+    if len(sys.argv) < 3:
+        print("skipped: the JavaScript judges are not installed (node and npm)")
+        return
+    folder = pathlib.Path(sys.argv[2])
     asyncapi = subprocess.run(
         [demo.program, "schema", "asyncapi"], check=True, capture_output=True, text=True
     )
     case = {
         "base": demo.base,
-        "gone": gone[:2],
+        "gone": demo.gone[:2],
         "secret": demo.secret,
         "adminKey": KEY,
         "deliveries": demo.deliveries,
@@ -233,7 +241,7 @@ def javascript(demo):
 def main():
     demo = Demo(sys.argv[1])
     try:
-        for judge in (api, feeds, pages, schemas, webhooks, mirror, javascript):
+        for judge in (api, feeds, pages, schemas, webhooks, mirror, closings, javascript):
             started = time.monotonic()
             judge(demo)
             print(f"judge {judge.__name__}: sound, {time.monotonic() - started:.1f} s", flush=True)

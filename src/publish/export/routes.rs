@@ -5,13 +5,14 @@ use crate::{
     model::MemberId,
     publish::{
         Publish, PublishError,
+        api::Params,
         consumers::{Asking, Caller, Consumer, Part},
         respond::{Document, Problem, put},
     },
 };
 use axum::{
     Extension, Router,
-    extract::{Path, State},
+    extract::{Path, RawQuery, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -27,20 +28,22 @@ pub fn routes() -> Router<Publish> {
 async fn consolidated(
     State(publish): State<Publish>,
     Path(file): Path<String>,
+    RawQuery(query): RawQuery,
     caller: Asking,
 ) -> Result<Response, Response> {
     let (name, extension) = split(&file).map_err(IntoResponse::into_response)?;
-    answer(&publish, name, extension, None, caller).await
+    answer(&publish, name, extension, None, query, caller).await
 }
 
 async fn of_member(
     State(publish): State<Publish>,
     Path((profile, file)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
     caller: Asking,
 ) -> Result<Response, Response> {
     let (member, extension) = split(&file).map_err(IntoResponse::into_response)?;
     let member = Some(MemberId::from(member));
-    answer(&publish, &profile, extension, member, caller).await
+    answer(&publish, &profile, extension, member, query, caller).await
 }
 
 fn split(file: &str) -> Result<(&str, &str), Problem> {
@@ -56,6 +59,7 @@ async fn answer(
     name: &str,
     extension: &str,
     member: Option<MemberId>,
+    query: Option<String>,
     caller: Asking,
 ) -> Result<Response, Response> {
     // A consumer whose filter admits everything gets what everybody gets.
@@ -68,6 +72,9 @@ async fn answer(
     if !known {
         return Err(missing().into_response());
     }
+    Params::new(query.as_deref())
+        .finish()
+        .map_err(IntoResponse::into_response)?;
     match render(publish, name, member, consumer).await {
         Ok(document) => Ok((&*document).into_response()),
         Err(PublishError::Export(

@@ -17,8 +17,8 @@ use axum::{
 use std::fmt::Write as _;
 
 const TYPE: &str = "application/xml; charset=utf-8";
-/// Addresses of one file; the protocol allows 50,000.
-const MOST: usize = 40_000;
+/// Addresses of one file; the protocol allows 50,000. Tests see parts with fewer.
+const MOST: usize = if cfg!(test) { 100 } else { 40_000 };
 const NAMESPACE: &str = "http://www.sitemaps.org/schemas/sitemap/0.9";
 const HEADER: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 

@@ -218,7 +218,12 @@ impl Publish {
         vacancies: impl Iterator<Item = Vacancy>,
     ) -> Result<Collection, PublishError> {
         let (network, now) = (self.network(), self.clock().now());
-        let begin = since.and_then(|day| Some(day.to_zoned(labels::paris()).ok()?.timestamp()));
+        // A day that no instant can name is behind all offers, or before them.
+        let begin = since.map(|day| match day.to_zoned(labels::paris()) {
+            Ok(day) => day.timestamp(),
+            Err(_) if day.year() < 0 => Timestamp::MIN,
+            Err(_) => Timestamp::MAX,
+        });
         let mut kept = Vec::new();
         let mut left_out: BTreeMap<&'static str, usize> = BTreeMap::new();
         for vacancy in vacancies {

@@ -40,6 +40,14 @@ async fn feeds_say_the_same_in_three_forms() {
         400
     );
     assert_eq!(get(&publish, "/sitemap-2.xml").await.status, 404);
+    for (path, status) in [
+        ("/exports/linkedin.xml?x=1", 400),
+        ("/exports/linkedin/ch-exemple.xml?x=1", 400),
+        ("/exports/nothing.xml?x=1", 404),
+        ("/exports/linkedin.xml?", 200),
+    ] {
+        assert_eq!(get(&publish, path).await.status, status, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -206,5 +214,48 @@ async fn large_feeds_come_in_pages() {
     ] {
         let reply = get(&publish, &format!("/feeds/atom.xml?{query}")).await;
         assert_eq!(reply.status, 400, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_sitemap_is_an_index_of_parts_that_keep_the_filter() {
+    let shop = Arc::new(Shop::default());
+    for n in 1..=120 {
+        shop.publish(&vacancy(n, "ch-exemple", |_| {}));
+    }
+    for n in 121..=130 {
+        shop.publish(&vacancy(n, "aide-domicile", |_| {}));
+    }
+    let publish = publishing(&shop);
+    let locations = |text: &str| -> Vec<String> {
+        let found = text.split("<loc>").skip(1);
+        let ends = found.map(|rest| rest.split("</loc>").next().unwrap().replace("&amp;", "&"));
+        ends.collect()
+    };
+    for (query, offers) in [("", 130), ("?member=ch-exemple&department=70", 120)] {
+        let index = get(&publish, &format!("/sitemap.xml{query}")).await;
+        assert_eq!(index.status, 200, "{query}");
+        assert!(index.text().contains("<sitemapindex "), "{query}");
+        let parts = locations(&index.text());
+        assert_eq!(parts.len(), 2, "{parts:?}");
+        let mut shown = Vec::new();
+        for part in &parts {
+            assert!(part.ends_with(&format!(".xml{query}")), "{part}");
+            let path = &part[part.find("/sitemap-").unwrap()..];
+            let file = get(&publish, path).await;
+            assert_eq!(file.status, 200, "{path}");
+            let addresses = locations(&file.text());
+            assert!(!addresses.is_empty() && addresses.len() <= 100, "{path}");
+            shown.extend(addresses);
+        }
+        shown.retain(|address| address.contains("/offres/"));
+        assert_eq!(shown.len(), offers, "{query}");
+        for n in 1..=offers {
+            let id = vacancy(n as u128, "", |_| {}).id.to_string();
+            let count = shown.iter().filter(|one| one.contains(&id)).count();
+            assert_eq!(count, 1, "{query}: offer {n}");
+        }
+        let beyond = get(&publish, &format!("/sitemap-3.xml{query}")).await;
+        assert_eq!(beyond.status, 404, "{query}");
     }
 }

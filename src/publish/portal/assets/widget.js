@@ -163,7 +163,7 @@
       item.append(title);
       const place = offer.places?.[0];
       const facts = [
-        offer.employer?.name,
+        offer.employer?.name || offer.employer?.intermediary,
         place?.name && (place.department ? `${place.name} (${place.department})` : place.name),
         CONTRACTS[offer.contract?.form],
         words.time[offer.working_time?.time],
