@@ -1,4 +1,4 @@
-use super::super::tests::{draft, run};
+use super::super::tests::{draft, processor_time, run};
 use crate::model::{Field, Pay, Period};
 
 fn pay(field: Field, text: &str) -> Pay {
@@ -340,9 +340,10 @@ fn amounts_in_running_text() {
 
 #[test]
 fn many_signs_take_linear_time() {
-    let start = std::time::Instant::now();
+    let start = processor_time();
     for unit in ["€", "1€", "1k", "salaire 1 € ", "smic "] {
         let _ = pay(Field::Description, &unit.repeat(60_000 / unit.len()));
     }
-    assert!(start.elapsed().as_secs() < 30, "{:?}", start.elapsed());
+    let took = processor_time() - start;
+    assert!(took.as_secs() < 60, "{took:?}");
 }

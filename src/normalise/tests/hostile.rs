@@ -72,7 +72,7 @@ proptest! {
 /// Sizes that no ad has, through the whole of it.
 #[test]
 fn monstrous_drafts_take_linear_time() {
-    let start = std::time::Instant::now();
+    let start = processor_time();
     for unit in [
         "<div>",
         "<b>x",
@@ -112,10 +112,10 @@ fn monstrous_drafts_take_linear_time() {
             (Field::ApplyUrl, &text),
         ]));
         assert!(posting.offer.title.chars().count() <= 200);
-        eprintln!("{unit:?} {:?}", start.elapsed());
     }
-    // Debug builds on a loaded machine; something quadratic would take hours.
-    assert!(start.elapsed().as_secs() < 300, "{:?}", start.elapsed());
+    // What others do meanwhile does not count; something quadratic would take hours.
+    let took = processor_time() - start;
+    assert!(took.as_secs() < 600, "{took:?}");
 }
 
 /// Input that no source should send, and what comes of it.

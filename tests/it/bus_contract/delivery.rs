@@ -114,13 +114,13 @@ async fn receiving_waits_and_is_woken(backend: &Backend) {
     let bus = process.bus.clone();
     let began = Instant::now();
     let waiting = tokio::spawn(async move {
-        let wait = Duration::from_secs(20);
+        let wait = Duration::from_secs(600);
         bus.receive(Stage::Normalise, 1, wait).await.unwrap()
     });
     tokio::time::sleep(Duration::from_millis(50)).await;
     process.write(&["A"]).await;
     assert_eq!(waiting.await.unwrap().len(), 1);
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(300));
 }
 
 async fn events_of_another_process_are_found(backend: &Backend) {
@@ -128,14 +128,14 @@ async fn events_of_another_process_are_found(backend: &Backend) {
     let beside = backend.start().await;
     let bus = process.bus.clone();
     let waiting = tokio::spawn(async move {
-        let wait = Duration::from_secs(20);
+        let wait = Duration::from_secs(600);
         bus.receive(Stage::Normalise, 1, wait).await.unwrap()
     });
     tokio::time::sleep(Duration::from_millis(50)).await;
     let began = Instant::now();
     beside.write(&["A"]).await;
     assert_eq!(waiting.await.unwrap().len(), 1);
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(300));
 }
 
 async fn an_abandoned_receive_loses_nothing(backend: &Backend) {
