@@ -3,12 +3,11 @@
 use crate::{
     model::MemberId,
     publish::{
-        Export, ExportError, Publish, PublishError, Vintage, export::replace, live::Mark,
-        respond::chain,
+        ExportError, Publish, PublishError, Vintage, export::replace, live::Mark, respond::chain,
     },
 };
 use futures::{StreamExt as _, stream};
-use std::{collections::BTreeMap, io, path::PathBuf, pin::pin, time::Duration};
+use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 const SINK: &str = "drop-folder";
@@ -68,8 +67,8 @@ impl DropFolder {
                 Ok((looked, done)) => {
                     if looked || due {
                         reviewed = Some(tokio::time::Instant::now());
-                        // While much changes, half of the time is others'.
-                        rest = begun.elapsed().min(QUIET);
+                        // While much changes, a third of the time is others'.
+                        rest = (begun.elapsed() / 2).min(QUIET);
                     }
                     Some(done)
                 }
@@ -124,8 +123,8 @@ impl DropFolder {
     /// Writes every profile, consolidated and for each member that gave its mandate.
     ///
     /// # Errors
-    /// The first export that cannot be rendered or written; the files of the others stay as they
-    /// were.
+    /// The first export that cannot be rendered or written; its file stays as it was, and the
+    /// others are written.
     pub async fn write_all(&mut self) -> Result<(), DropError> {
         self.marks.clear();
         self.write_changed().await
@@ -167,51 +166,62 @@ impl DropFolder {
             wanted.extend(members.map(|member| (profile.name.clone(), member)));
         }
         // One is rendered while another waits for the disk.
-        let publish = self.publish.clone();
-        let exports = stream::iter(wanted)
-            .map(|(profile, member)| {
-                let publish = publish.clone();
-                async move { publish.export(&profile, member.as_ref()).await }
-            })
-            .buffered(SIDE_BY_SIDE);
-        let mut exports = pin!(exports);
-        while let Some(export) = exports.next().await {
-            self.write(export).await?;
+        let this = &*self;
+        let done: Vec<_> = stream::iter(wanted)
+            .map(|(profile, member)| this.write(profile, member))
+            .buffered(SIDE_BY_SIDE)
+            .collect()
+            .await;
+        let mut failed = None;
+        for one in done {
+            match one {
+                Ok((file, Some(hash))) => {
+                    self.written.insert(file, hash);
+                }
+                Ok((file, None)) => {
+                    self.written.remove(&file);
+                }
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         self.marks = marks;
         Ok(())
     }
 
-    /// Writes an export that is not there yet.
-    async fn write(&mut self, export: Result<Export, PublishError>) -> Result<(), DropError> {
-        let export = match export {
+    /// Writes an export that is not there yet: its file, and the hash of what is there now.
+    async fn write(
+        &self,
+        profile: String,
+        member: Option<MemberId>,
+    ) -> Result<(String, Option<blake3::Hash>), DropError> {
+        let export = match self.publish.export(&profile, member.as_ref()).await {
             Ok(export) => export,
             // Held, and nothing that may stay: a file that is gone closes nothing.
             Err(PublishError::Export(ExportError::Held { file, .. })) => {
                 let path = self.folder.join(&file);
-                self.written.remove(&file);
                 return match std::fs::remove_file(&path) {
                     Err(source) if source.kind() != io::ErrorKind::NotFound => {
                         Err(DropError::Write { path, source })
                     }
-                    _ => Ok(()),
+                    _ => Ok((file, None)),
                 };
             }
             Err(error) => return Err(error.into()),
         };
         let hash = blake3::hash(&export.bytes);
         let path = self.folder.join(&export.file);
-        if self.written.get(&export.file) == Some(&hash) && path.exists() {
-            return Ok(());
+        if self.written.get(&export.file) != Some(&hash) || !path.exists() {
+            let place = path.clone();
+            let written = tokio::task::spawn_blocking(move || replace(&place, &export.bytes));
+            written
+                .await
+                .map_err(io::Error::other)
+                .flatten()
+                .map_err(|source| DropError::Write { path, source })?;
         }
-        let place = path.clone();
-        let written = tokio::task::spawn_blocking(move || replace(&place, &export.bytes));
-        written
-            .await
-            .map_err(io::Error::other)
-            .flatten()
-            .map_err(|source| DropError::Write { path, source })?;
-        self.written.insert(export.file, hash);
-        Ok(())
+        Ok((export.file, Some(hash)))
     }
 }
