@@ -226,3 +226,74 @@ async fn t23_a_rejected_rekey_leaves_the_offers_as_they_are() {
     let mended = bench.hub.published().await;
     assert!(before.iter().all(|body| mended.contains(body)));
 }
+
+#[tokio::test]
+async fn t08_a_field_that_vanishes_everywhere_is_doubted() {
+    let bench = Bench::json(24);
+    let mut document = offers::json(&bench.offers);
+    for job in document["jobs"].as_array_mut().unwrap() {
+        job.as_object_mut().unwrap().remove("text");
+    }
+    let sync = bench.bad("no text", Answer::json(&document)).await;
+    assert!(sync.count(SOURCE, "held") > 0);
+    assert!(sync.needs_a_human);
+    for vacancy in bench.hub.vacancies().await {
+        assert!(
+            vacancy["description"]["text"]
+                .as_str()
+                .is_some_and(|t| !t.is_empty())
+        );
+    }
+    let holds = bench.hub.lines(&["holds", "list", "--json"]);
+    assert_eq!(holds.len(), 1);
+}
+
+#[tokio::test]
+async fn t23_new_numbers_for_everything_are_one_question() {
+    let bench = Bench::json(24);
+    let mut renamed = bench.offers.clone();
+    for offer in &mut renamed {
+        offer.reference = offer.reference.replace("R-", "NEW-");
+    }
+    let before = bench.hub.published().await;
+    let sync = bench
+        .bad("re-key", Answer::json(&offers::json(&renamed)))
+        .await;
+    assert!(before == bench.hub.published().await);
+    assert!(sync.count(SOURCE, "held") > 0);
+    let holds = bench.hub.lines(&["holds", "list", "--json"]);
+    assert_eq!(holds.len(), 1);
+    let shown = bench.hub.run(&[
+        "holds",
+        "show",
+        holds[0]["id"].to_string().trim_matches('"'),
+    ]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    for line in [
+        "R-001 became NEW-001?",
+        "missing R-001  Infirmier",
+        "new     NEW-001",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    // Released, each offer keeps its id under its new reference, and none is there twice.
+    let id = holds[0]["id"].to_string();
+    let hold = id.trim_matches('"');
+    let released = bench.hub.run(&["holds", "release", hold, "--why", "essai"]);
+    let errors = String::from_utf8_lossy(&released.stderr).into_owned();
+    assert!(released.status.success(), "{errors}");
+    bench.hub.sync();
+    assert_eq!(bench.live().await, 24);
+    let ids = |bodies: &[Vec<u8>]| -> Vec<String> {
+        let id = |body: &Vec<u8>| {
+            let vacancy: Value = serde_json::from_slice(body).unwrap();
+            vacancy["id"].as_str().unwrap().to_owned()
+        };
+        bodies.iter().map(id).collect()
+    };
+    assert_eq!(ids(&before), ids(&bench.hub.published().await));
+    // Who released it, and why, stays with it.
+    let shown = bench.hub.lines(&["holds", "show", hold, "--json"]);
+    assert_eq!(shown[0]["status"], "applied");
+    assert_eq!(shown[0]["decided"][2], "essai");
+}

@@ -133,3 +133,57 @@ async fn t24_two_runs_at_a_time_and_a_death_between_leave_no_half() {
     );
     assert_eq!(bench.hub.changes().await.len(), changes.len());
 }
+
+#[tokio::test]
+async fn t09_a_lost_apply_does_not_keep_the_entity_tag() {
+    let bench = Bench::json(12);
+    let mut changed = bench.offers.clone();
+    for offer in &mut changed {
+        offer.text = offer.text.replace("accueillante", "bienveillante");
+    }
+    for (fault, tag) in [("pull.planned", "\"two\""), ("pull.batch", "\"three\"")] {
+        let answer = Answer::json(&offers::json(&changed)).tagged(tag);
+        bench.feeds.set(FEED, answer);
+        let died = bench
+            .hub
+            .command(&["sync", "--json"])
+            .env("PASSERELLE_FAULT", fault)
+            .output();
+        assert!(!died.unwrap().status.success(), "{fault}");
+        bench.hub.sync();
+        let vacancies = bench.hub.vacancies().await;
+        assert_eq!(vacancies.len(), 12);
+        assert!(
+            vacancies
+                .iter()
+                .all(|one| one.to_string().contains("bienveillante")),
+            "{fault}"
+        );
+        // From now on the tag holds.
+        assert_eq!(bench.hub.sync().snapshot(SOURCE), "unchanged");
+        for offer in &mut changed {
+            offer.title = offer.title.replace("(H/F)", "de nuit (H/F)");
+        }
+    }
+}
+
+#[tokio::test]
+async fn t15_one_source_that_disappears_is_named() {
+    let bench = Bench::json(40);
+    let few = offers::some(52)[40..].to_vec();
+    bench.feeds.set("/small", Answer::json(&offers::json(&few)));
+    bench.hub.connector(
+        "small",
+        &offers::json_connector("small", &bench.feeds.url("/small")),
+    );
+    assert_eq!(bench.hub.sync().count("small", "new"), 12);
+    let before = bench.live().await;
+    bench
+        .feeds
+        .set("/small", Answer::new(404, "text/plain", "gone"));
+    let sync = bench.hub.sync();
+    assert_eq!(sync.snapshot("small"), "failed");
+    assert_eq!(sync.count(SOURCE, "unchanged"), 40);
+    assert!(sync.needs_a_human);
+    assert_eq!(bench.live().await, before);
+}
