@@ -196,7 +196,8 @@ impl Alerts {
         Ok(Self(channels))
     }
 
-    /// One look: tells every channel what changed since its last, and remembers it.
+    /// One look: tells every channel what changed since its last, and remembers it. One process of the
+    /// hub does so at a time: the others leave it to that one.
     ///
     /// # Errors
     /// The store cannot be read, or a channel could not be told; the next look tries again.
@@ -206,6 +207,13 @@ impl Alerts {
         connectors: &[ConnectorName],
         clock: &Clock,
     ) -> anyhow::Result<()> {
+        // No connector may have this name: names have no slash.
+        let right = store
+            .lock_connector(&ConnectorName::from("/alerts"))
+            .await?;
+        let Some(_right) = right else {
+            return Ok(());
+        };
         let now = incidents(store, connectors).await?;
         let mut failed = None;
         for channel in &self.0 {
@@ -291,6 +299,8 @@ async fn run(command: &str, body: &[u8]) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{MessageId, Stage};
+    use crate::store::{Parked, SqliteStore};
 
     fn incident(subject: &str) -> Incident {
         Incident {
@@ -318,6 +328,33 @@ mod tests {
                 (Status::Resolved, "a".to_owned())
             ]
         );
+    }
+
+    #[tokio::test]
+    async fn two_processes_tell_an_incident_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("told.json");
+        let command = format!("cat >> '{0}'; echo >> '{0}'", file.display());
+        let store: DynStore = std::sync::Arc::new(SqliteStore::temporary().unwrap());
+        let at: Timestamp = "2026-11-02T08:00:00Z".parse().unwrap();
+        let parked = Parked {
+            id: MessageId(uuid::Uuid::now_v7()),
+            stage: Stage::Normalise,
+            body: Vec::new(),
+            error: "no event".into(),
+            attempts: 0,
+            at,
+        };
+        store.park(parked).await.unwrap();
+        let (alerts, clock) = (Alerts::new(None, Some(&command)).unwrap(), Clock::fixed(at));
+        let looks = [(); 2].map(|()| alerts.look(&store, &[], &clock));
+        for look in futures::future::join_all(looks).await {
+            look.unwrap();
+        }
+        let told = std::fs::read_to_string(&file).unwrap();
+        assert_eq!(told.lines().count(), 1, "{told}");
+        alerts.look(&store, &[], &clock).await.unwrap();
+        assert_eq!(std::fs::read_to_string(file).unwrap(), told);
     }
 
     #[tokio::test]
