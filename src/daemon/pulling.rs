@@ -6,7 +6,7 @@ use crate::model::{Clock, ConnectorName};
 use crate::pull::schedule::Schedule;
 use crate::store::Hint;
 use futures::FutureExt as _;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -86,9 +86,14 @@ impl Timetable {
     }
 }
 
+/// A newest run further ahead than this was timed by a clock that has been set back since: no source is
+/// left alone until that time comes. Less is how far the clocks of two machines may differ.
+const AHEAD: SignedDuration = SignedDuration::from_hours(1);
+
 fn is_due(schedule: &Schedule, last: Option<Timestamp>, now: Timestamp) -> bool {
     match last {
         None => true,
+        Some(last) if last.duration_since(now) > AHEAD => true,
         Some(last) => schedule.next(last).is_some_and(|next| next <= now),
     }
 }
@@ -259,4 +264,20 @@ async fn settle(
         tracing::warn!(connector = %name, error = crate::telemetry::chain(&error), "the request could not be answered");
     }
     Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_of_a_clock_that_was_ahead_leaves_no_source_alone() {
+        let hourly: Schedule = "0 * * * *".parse().unwrap();
+        let now: Timestamp = "2026-11-20T12:30:00Z".parse().unwrap();
+        let due = |minutes| is_due(&hourly, Some(now + SignedDuration::from_mins(minutes)), now);
+        assert!(is_due(&hourly, None, now));
+        assert!(due(-31) && !due(-29));
+        assert!(!due(5), "another machine's clock is not quite the same");
+        assert!(due(60 * 24 * 365));
+    }
 }

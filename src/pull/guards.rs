@@ -427,7 +427,7 @@ fn median(history: &[u64]) -> Option<u64> {
 pub enum Miss {
     /// Too close to the last one to count.
     InsideGap,
-    /// The new number of misses.
+    /// The number of misses from now on.
     Counted(u32),
     /// With the number of misses that proved it.
     Closes(u32),
@@ -438,11 +438,15 @@ pub fn miss(state: &PostingState, now: Timestamp, guards: &Guards, ruling: &Clos
     if ruling.now {
         return Miss::Closes(state.misses.saturating_add(1));
     }
-    let counts = state
-        .last_miss
-        .is_none_or(|last| now.duration_since(last) >= guards.miss_gap);
-    if !counts {
-        return Miss::InsideGap;
+    if let Some(last) = state.last_miss {
+        let since = now.duration_since(last);
+        // By a clock that has been set back since: the gap is measured anew, and proves nothing.
+        if since < -guards.miss_gap {
+            return Miss::Counted(state.misses);
+        }
+        if since < guards.miss_gap {
+            return Miss::InsideGap;
+        }
     }
     let misses = state.misses.saturating_add(1);
     if ruling.allowed && misses >= guards.misses.max(1) {
@@ -504,4 +508,44 @@ pub fn rekey_pairs(missing: &[(String, Print)], new: &[(String, Print)]) -> Vec<
     }
     pairs.sort_unstable();
     pairs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ConnectorName, PostingId};
+
+    /// A wrong clock timed an absence far ahead: it neither holds the closing up until then, nor closes
+    /// by two absences that are no gap apart.
+    #[test]
+    fn a_clock_set_back_measures_the_gap_anew() {
+        let guards = Guards::default();
+        assert_eq!(guards.misses, 2);
+        let now: Timestamp = "2026-11-02T08:00:00Z".parse().unwrap();
+        let connector = ConnectorName::from("essai");
+        let mut state = PostingState {
+            id: PostingId::new(&connector, "A"),
+            connector,
+            reference: "A".into(),
+            hash: String::new(),
+            observation: 1,
+            first_seen: now,
+            closed: None,
+            misses: 1,
+            last_miss: Some(now + 24 * 365 * guards.miss_gap),
+        };
+        let rule = Closing {
+            now: false,
+            allowed: true,
+        };
+        let missed = |state: &PostingState, at| miss(state, at, &guards, &rule);
+        assert_eq!(missed(&state, now), Miss::Counted(1));
+        state.last_miss = Some(now);
+        let soon = now + guards.miss_gap / 2;
+        assert_eq!(missed(&state, soon), Miss::InsideGap);
+        assert_eq!(missed(&state, now + guards.miss_gap), Miss::Closes(2));
+        // Within the gap nothing is known of the clock.
+        state.last_miss = Some(soon);
+        assert_eq!(missed(&state, now), Miss::InsideGap);
+    }
 }

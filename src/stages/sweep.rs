@@ -3,13 +3,16 @@
 use super::{Hub, recheck};
 use crate::model::{CloseReason, EventKind, PostingId};
 use crate::store::StoreError;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
 /// Postings closed at a time.
 const BATCH: usize = 1000;
 /// Where the store remembers up to when mandates have been looked at.
 const SWEPT: &str = "mandates.swept";
+
+/// Further than the clocks of two machines may differ.
+const AHEAD: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,9 +68,12 @@ async fn end_mandates(hub: &Hub, now: Timestamp) -> Result<u64, StoreError> {
         .members
         .values()
         .filter_map(|member| member.mandate("portal").ends());
-    let ended = ends
-        .into_iter()
-        .any(|end| end <= now && last.is_none_or(|last| last < end));
+    // A clock that was ahead has ended mandates before their day.
+    let was_ahead = last.is_some_and(|last| last.duration_since(now) > AHEAD);
+    let ended = was_ahead
+        || ends
+            .into_iter()
+            .any(|end| end <= now && last.is_none_or(|last| last < end));
     let mut rechecked = 0;
     if ended {
         // Copies at aggregators are recognised as the member's: every posting is looked at.

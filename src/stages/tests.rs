@@ -414,6 +414,12 @@ async fn a_mandate_ends_on_its_day() {
     world.drain().await;
     assert!(world.live().await.is_empty());
     assert_eq!(world.sweep().await, Swept::default());
+    // It was a wrong clock that said so.
+    world.own.pass(SignedDuration::from_hours(-48));
+    assert_eq!(world.sweep().await.rechecked, 2);
+    world.drain().await;
+    assert_eq!(world.live().await.len(), 2);
+    assert_eq!(world.sweep().await, Swept::default());
 }
 
 #[tokio::test]

@@ -209,8 +209,7 @@ impl Courier {
         let id = format!("chg_{}", change.seq);
         let body = body(&self.publish, change);
         if let Some(due) = progress.due {
-            let wait = due.duration_since(self.publish.clock().now());
-            let wait = Duration::try_from(wait).unwrap_or(Duration::ZERO);
+            let wait = left(due, self.publish.clock().now());
             if !self.wait(endpoint, wait).await? {
                 return Ok(Outcome::Interrupted);
             }
@@ -370,6 +369,12 @@ impl Courier {
     }
 }
 
+/// The wait that is left until `due`: never more than any was, whatever became of the clock.
+fn left(due: Timestamp, now: Timestamp) -> Duration {
+    let wait = Duration::try_from(due.duration_since(now)).unwrap_or_default();
+    wait.min(LONGEST)
+}
+
 enum Outcome {
     Delivered,
     Interrupted,
@@ -417,4 +422,18 @@ fn body(publish: &Publish, change: &Change) -> Vec<u8> {
             .url(&format!("/api/v1/vacancies/{}", change.id)),
     );
     serde_json::to_vec(&message).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_clock_makes_an_attempt_wait_longer_than_any_does() {
+        let now: Timestamp = "2026-11-02T08:00:00Z".parse().unwrap();
+        let minute = Duration::from_secs(60);
+        assert_eq!(left(now + minute, now), minute);
+        assert_eq!(left(now - minute, now), Duration::ZERO);
+        assert_eq!(left(now + 365 * LONGEST, now), LONGEST);
+    }
 }
