@@ -25,6 +25,7 @@ use crate::model::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use std::ops::Range;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -182,9 +183,9 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<Vec<Leased>>;
     /// Ends leases: done (deleted), retried at an instant with its attempt counted, or parked.
     async fn settle_outbox(&self, settlements: Vec<Settlement>, now: Timestamp) -> Result<()>;
-    /// Makes every event of `stage` due now that a broker has taken or that waits for a retry: the
-    /// broker has lost its queues. Gives their number.
-    async fn resend_outbox(&self, stage: Stage) -> Result<u64>;
+    /// Makes every event of `stage` due now that a broker has taken or that waits for a retry, and that
+    /// would be due within `due`: the broker has lost them. Gives their number.
+    async fn resend_outbox(&self, stage: Stage, due: Range<Timestamp>) -> Result<u64>;
     /// Writes events that no stage's commit carries (rechecks of the command line).
     async fn enqueue(&self, events: Vec<Event>) -> Result<()>;
     /// Undelivered events and the time of the oldest, all stages.

@@ -63,7 +63,7 @@ impl Subject {
     async fn clustered(feeds: &Feeds, seed: u64, database: Arc<Database>) -> Option<Self> {
         let broker = broker(&format!("oracle{seed}"))?;
         let backend = Backend::postgres_at(database.url.clone()).await;
-        let (proxy, bus) = faults::through(&broker);
+        let (proxy, bus) = broker.through_a_proxy();
         Tap::open(&broker).await;
         let servers = Servers {
             backend,

@@ -375,3 +375,25 @@ async fn text_that_a_server_cannot_hold_comes_back() {
     let states = store.posting_states(&connector()).await.unwrap();
     assert_eq!(states, [state(&odd, 1)]);
 }
+
+/// The machine's clock was hours ahead, its relay died, and the clock was set right.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_by_a_clock_that_was_ahead_holds_nothing_up() {
+    let Some((backend, _)) = backend("ahead").await else {
+        return;
+    };
+    let store = backend.open().await;
+    let event = pulled(&state(&record("A", ""), 1));
+    store.enqueue(vec![event.clone()]).await.unwrap();
+    let lease = async |now, until| {
+        let leased = store.lease_outbox(Stage::Normalise, 1, now, until);
+        leased.await.unwrap().pop().map(|leased| leased.event)
+    };
+    assert_eq!(lease(at(300), at(301)).await, Some(event.clone()));
+    assert_eq!(
+        lease(at(250), at(251)).await,
+        None,
+        "it is in a relay's hands"
+    );
+    assert_eq!(lease(at(0), at(1)).await, Some(event));
+}

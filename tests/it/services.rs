@@ -1,5 +1,6 @@
 //! The servers that `.ci/services` started: tests that need one say so when it is not there.
 
+use crate::support::proxy::Proxy;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
@@ -82,6 +83,16 @@ impl Broker {
         self.control(&["close_all_connections", "--vhost", vhost, "test"]);
     }
 
+    /// The address behind a proxy; a silent link is found out by its missing heartbeats: soon, here.
+    pub fn through_a_proxy(&self) -> (Proxy, String) {
+        let place = self.url.rsplit_once('@').unwrap().1;
+        let (target, vhost) = place.split_once('/').unwrap();
+        let proxy = Proxy::start(target.to_owned());
+        let port = proxy.port;
+        let url = format!("amqp://guest:guest@127.0.0.1:{port}/{vhost}?heartbeat=2");
+        (proxy, url)
+    }
+
     /// Drops this virtual host: a broker that restarts would recover its queues each time.
     pub fn forget(&self) {
         let vhost = self.url.rsplit('/').next().unwrap_or_default();
@@ -138,9 +149,16 @@ impl Database {
 
     /// Ends it without a goodbye, and starts it again.
     pub fn restart(&self) {
-        let folder = self.folder.to_string_lossy();
-        order(&["kill-postgres", &folder]);
-        order(&["start-postgres", &folder]);
+        self.kill();
+        self.come_back();
+    }
+
+    pub fn kill(&self) {
+        order(&["kill-postgres", &self.folder.to_string_lossy()]);
+    }
+
+    pub fn come_back(&self) {
+        order(&["start-postgres", &self.folder.to_string_lossy()]);
     }
 }
 

@@ -6,8 +6,8 @@ use crate::support::hub::{Hub, Served};
 use passerelle::model::ConnectorName;
 use passerelle::store::{RunStatus, Store};
 use serde_json::json;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -122,25 +122,47 @@ async fn what_does_not_end_within_the_grace_is_given_up() {
     slow.made_good().await;
 }
 
-/// A daemon over these servers says that it waits, and ends in good order when it is told to.
-fn waits_and_can_be_stopped(store: &str, bus: &str, says: &str) {
-    let hub = Hub::new();
-    let mut daemon = hub
-        .command(&["run"])
-        .env("PASSERELLE__STORE__URL", store)
-        .env("PASSERELLE__BUS__URL", bus)
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(daemon.stderr.take().unwrap()).lines();
-    let waits = said.any(|line| line.is_ok_and(|line| line.contains(says)));
-    assert!(waits, "it ended: {:?}", daemon.wait());
-    std::thread::spawn(move || said.for_each(drop));
-    let pid = daemon.id().to_string();
-    let told = Command::new("kill").args(["-TERM", &pid]).status();
-    assert!(told.unwrap().success());
-    assert_eq!(daemon.wait().unwrap().code(), Some(0));
+/// A daemon over servers that need not be there, and what it says.
+struct Waiting {
+    daemon: Child,
+    said: Lines<BufReader<ChildStderr>>,
+    _hub: Hub,
+}
+
+impl Waiting {
+    fn start(store: &str, bus: &str) -> Self {
+        let hub = Hub::new();
+        let mut daemon = hub
+            .command(&["run"])
+            .env("PASSERELLE__STORE__URL", store)
+            .env("PASSERELLE__BUS__URL", bus)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(daemon.stderr.take().unwrap()).lines();
+        Self {
+            daemon,
+            said,
+            _hub: hub,
+        }
+    }
+
+    /// Reads on until it has said `words`.
+    fn says(&mut self, words: &str) {
+        let mut lines = self.said.by_ref().map_while(Result::ok);
+        let said = lines.any(|line| line.contains(words));
+        assert!(said, "it ended: {:?}", self.daemon.wait());
+    }
+
+    /// Ends in good order when it is told to.
+    fn stops(mut self) {
+        std::thread::spawn(move || self.said.for_each(drop));
+        let pid = self.daemon.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(told.unwrap().success());
+        assert_eq!(self.daemon.wait().unwrap().code(), Some(0));
+    }
 }
 
 const NOBODY: &str = "amqp://guest:guest@127.0.0.1:9/%2f";
@@ -150,13 +172,33 @@ async fn a_daemon_that_waits_for_its_broker_can_be_stopped() {
     let Some(Backend::Postgres(schema)) = Backend::postgres("stopped").await else {
         return;
     };
-    waits_and_can_be_stopped(&schema.url(), NOBODY, "waiting for the broker");
+    let mut daemon = Waiting::start(&schema.url(), NOBODY);
+    daemon.says("waiting for the broker");
+    daemon.stops();
 }
 
 #[test]
 fn a_daemon_that_waits_for_its_database_can_be_stopped() {
-    let store = "postgres://nobody@127.0.0.1:9/nothing";
-    waits_and_can_be_stopped(store, NOBODY, "waiting for the database");
+    let mut daemon = Waiting::start("postgres://nobody@127.0.0.1:9/nothing", NOBODY);
+    daemon.says("waiting for the database");
+    daemon.stops();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_that_waits_for_its_database_goes_on_once_it_comes() {
+    let _shared = crate::services::BROKER.read().await;
+    let (Some(database), Some(broker)) = (
+        crate::services::Database::start("late"),
+        crate::services::broker("late"),
+    ) else {
+        return;
+    };
+    database.kill();
+    let mut daemon = Waiting::start(&database.url, &broker.url);
+    daemon.says("waiting for the database");
+    database.come_back();
+    daemon.says("\"running\"");
+    daemon.stops();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,13 @@
 //! Webhooks from end to end: subscribed over HTTP, signed, retried, disabled, replayed.
 
+use crate::services::{BROKER, broker};
+use crate::store_contract::backend::Backend;
 use crate::support::feeds::{Answer, Feeds, Request, Sent};
 use crate::support::hub::{Hub, Served, client};
 use crate::support::offers;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, Mac};
+use passerelle::model::ConnectorName;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::sync::Mutex;
@@ -21,7 +24,13 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::over(Vec::new())
+    }
+
+    /// With more of an environment.
+    fn over(envs: Vec<(String, String)>) -> Self {
         let (mut hub, feeds) = (Hub::new(), Feeds::start());
+        hub.envs = envs;
         hub.envs
             .push(("PASSERELLE__SERVER__ADMIN_KEY".into(), KEY.into()));
         hub.member("essai", offers::MEMBER);
@@ -352,4 +361,52 @@ async fn what_is_erased_between_two_attempts_is_not_sent_again() {
     assert_eq!(events[1]["data"]["reason"], "erased", "{}", events[1]);
     assert_eq!(events[1]["data"]["id"], events[0]["data"]["id"]);
     assert_eq!(events[2]["type"], "vacancy.upserted", "{}", events[2]);
+}
+
+/// The session that holds the right to deliver is lost, and nothing else is: the process stops, another
+/// may deliver, and once that has ended the first goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_loses_the_right_to_deliver_stops_and_takes_it_again() {
+    let _shared = BROKER.read().await;
+    let (Some(broker), Some(backend)) = (broker("hooks"), Backend::postgres("hooks").await) else {
+        return;
+    };
+    let Backend::Postgres(schema) = &backend else {
+        return;
+    };
+    let bench = Bench::over(vec![
+        ("PASSERELLE__STORE__URL".into(), schema.url()),
+        ("PASSERELLE__BUS__URL".into(), broker.url.clone()),
+    ]);
+    bench.target(200);
+    let served = bench.hub.serve();
+    let new = json!({ "url": bench.feeds.url("/hook") });
+    let (status, made) = call(&served, "POST", "", new).await;
+    assert_eq!(status, 201, "{made}");
+    let show = async |count: usize| {
+        bench.offer(count);
+        let deadline = Instant::now() + Duration::from_secs(120);
+        // Its sessions may have been cut this moment: asked again, it is pulled again.
+        while served.json("/api/v1/vacancies").await["total"] != json!(count) {
+            assert!(Instant::now() < deadline, "it is not published");
+            let _ = bench.hub.run(&["sync", "--timeout", "20s"]);
+        }
+    };
+    show(4).await;
+    bench.told("/hook", 1).await;
+
+    let other = backend.open().await;
+    let name = ConnectorName::from("/webhooks");
+    let taken = backend.take_over(&other, &name).await;
+    show(5).await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let told = bench.feeds.asked("/hook").len();
+    assert_eq!(told, 1, "it delivers without the right");
+    drop(taken);
+    let told = bench.told("/hook", 2).await;
+    let sequences: Vec<Value> = events(&told)
+        .iter()
+        .map(|e| e["data"]["seq"].clone())
+        .collect();
+    assert_eq!(sequences, [json!(4), json!(5)]);
 }

@@ -21,6 +21,9 @@ pub struct RabbitConfig {
     pub window: usize,
     pub confirm_timeout: Duration,
     pub heartbeat: Duration,
+    /// A confirmed event that nobody has ended after this time, and of whose stage the broker has no
+    /// message left, is sent again: the broker has lost it, though it keeps its queues.
+    pub lost_after: Duration,
     /// Waits before the 1st, 2nd, … retry: a queue a stage and step, whose names say them.
     pub ladder: Vec<Duration>,
     /// Shown in the broker's list of connections.
@@ -37,6 +40,7 @@ impl Default for RabbitConfig {
             window: 256,
             confirm_timeout: Duration::from_secs(10),
             heartbeat: Duration::from_secs(15),
+            lost_after: Duration::from_secs(600),
             ladder: LADDER.to_vec(),
             name: "passerelle".to_owned(),
         }

@@ -36,7 +36,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// A confirmed event whose stage has still not committed it is sent again after this time, longer than
 /// the ladder's last wait. A broker that has lost its queues is noticed when they are declared, and
-/// gets all of it again at once ([`topology::missing`]).
+/// gets all of it again at once ([`topology::missing`]); one that has lost what was in them, after
+/// [`RabbitConfig::lost_after`].
 const RESEND_AFTER: Duration = Duration::from_secs(2 * 3600);
 
 /// What the bus says of itself to `/readyz` and to the pull stage.
@@ -160,20 +161,37 @@ impl RabbitBus {
         PublicSink::new(self.shared.clone())
     }
 
-    /// Publishes each to its step of the ladder. Gives the tokens of those that arrived there, and why
-    /// others did not.
+    async fn write(&self, stage: Stage, rows: Vec<Settlement>) -> Result<(), BusError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let now = self.shared.clock.now();
+        let settled = self.shared.store.settle_outbox(rows, now);
+        settled.await.map_err(|source| BusError {
+            doing: format!("settle messages of {}", stage.name()),
+            source: Box::new(source),
+        })
+    }
+
+    /// Publishes each to its step of the ladder.
     async fn climb(
         &self,
         session: Option<&Publisher>,
         stage: Stage,
         climbing: Vec<(Duration, Delivery)>,
-    ) -> (Vec<u64>, Option<String>) {
+    ) -> Climbed {
+        let mut climbed = Climbed::default();
         if climbing.is_empty() {
-            return (Vec::new(), None);
+            return climbed;
         }
         let Some(publisher) = session else {
-            return (Vec::new(), Some("no connection to the broker".to_owned()));
+            climbed.broken = Some("no connection to the broker".to_owned());
+            return climbed;
         };
+        if publisher.blocked() {
+            climbed.refused = climbing;
+            return climbed;
+        }
         let messages: Vec<Outgoing> = climbing
             .iter()
             .map(|(wait, delivery)| Outgoing {
@@ -187,16 +205,32 @@ impl RabbitBus {
             })
             .collect();
         let outcomes = publisher.publish(&messages, WhileBlocked::GivesUp).await;
-        let mut arrived = Vec::new();
-        let mut why = None;
-        for ((_, delivery), outcome) in climbing.iter().zip(outcomes) {
+        for (one, outcome) in climbing.into_iter().zip(outcomes) {
             match outcome {
-                Published::Confirmed => arrived.push(delivery.token),
-                other => why = Some(format!("the retry queue took no message: {other:?}")),
+                Published::Confirmed => climbed.arrived.push(one.1.token),
+                Published::Refused => climbed.refused.push(one),
+                Published::Unknown(_) if publisher.blocked() => climbed.refused.push(one),
+                other => {
+                    let why = format!("the retry queue took no message: {other:?}");
+                    climbed.broken = Some(why);
+                }
             }
         }
-        (arrived, why)
+        climbed
     }
+}
+
+/// What became of messages that were to climb the ladder.
+#[derive(Default)]
+struct Climbed {
+    /// Tokens of those that are there.
+    arrived: Vec<u64>,
+    /// Those that the broker takes no more now, by an alarm or because its queue is full: they wait for
+    /// their step in the outbox. Given back, they would come again at once, and the broker parks what it
+    /// has delivered too often.
+    refused: Vec<(Duration, Delivery)>,
+    /// Why the session is of no use any more; the rest comes again with the next one.
+    broken: Option<String>,
 }
 
 #[async_trait]
@@ -268,18 +302,20 @@ impl Bus for RabbitBus {
             rows.push(Settlement { id, outcome });
             tokens.push(delivery.token);
         }
-        self.shared
-            .store
-            .settle_outbox(rows, now)
-            .await
-            .map_err(|source| BusError {
-                doing: format!("settle messages of {}", stage.name()),
-                source: Box::new(source),
-            })?;
+        self.write(stage, rows).await?;
         crate::fault::point("settle.stored");
-        let (arrived, mut lost) = self.climb(session.as_deref(), stage, climbing).await;
+        let climbed = self.climb(session.as_deref(), stage, climbing).await;
+        let waiting = climbed.refused.iter().map(|(wait, delivery)| Settlement {
+            id: delivery.event.id,
+            outcome: SettlementOutcome::Sent {
+                resend_at: now + *wait,
+            },
+        });
+        self.write(stage, waiting.collect()).await?;
         crate::fault::point("settle.published");
-        tokens.extend(arrived);
+        tokens.extend(climbed.arrived);
+        tokens.extend(climbed.refused.iter().map(|(_, delivery)| delivery.token));
+        let mut lost = climbed.broken;
         let outstanding = &self.shared.outstanding;
         for ended in [
             outstanding.acknowledge(stage, &tokens).await,

@@ -1,12 +1,11 @@
 //! Publishing with confirms: only `Ack(None)` is success, every wait has an end but that for the
-//! end of an alarm.
+//! end of an alarm, which the end of the process ends too.
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionStatus};
 use std::time::Duration;
-use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Our own count of failed deliveries; the broker's counts differ between its versions.
@@ -39,11 +38,17 @@ pub enum Published {
 /// What a publish does while the broker takes no messages (memory or disk alarm).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhileBlocked {
-    /// It waits for the end of the alarm, however long.
+    /// It waits for the end of the alarm, however long, unless the process stops.
     Waits,
     /// It is given up after the time of a confirm.
     GivesUp,
 }
+
+/// How often a publish looks whether the broker has said that it is blocked.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// No answer came, and it is not waited for any more.
+struct GivenUp;
 
 /// A channel in confirm mode.
 pub struct Publisher {
@@ -51,6 +56,8 @@ pub struct Publisher {
     connection: ConnectionStatus,
     window: usize,
     patience: Duration,
+    /// Cancelled once the process stops: no alarm is waited out then.
+    stopping: CancellationToken,
     /// Ends the session of this publisher, and no other.
     broken: CancellationToken,
 }
@@ -62,6 +69,7 @@ impl Publisher {
         connection: &Connection,
         window: usize,
         patience: Duration,
+        stopping: CancellationToken,
     ) -> lapin::Result<Self> {
         let channel = connection.create_channel().await?;
         channel
@@ -72,6 +80,7 @@ impl Publisher {
             connection: connection.status().clone(),
             window: window.max(1),
             patience,
+            stopping,
             broken: CancellationToken::new(),
         })
     }
@@ -125,7 +134,9 @@ impl Publisher {
                 confirms.push(match sent {
                     Ok(Ok(confirm)) => Ok(confirm),
                     Ok(Err(error)) => Err(error.to_string()),
-                    Err(_) => Err("the broker takes no messages (alarm or stalled link)".into()),
+                    Err(GivenUp) => {
+                        Err("the broker takes no messages (alarm or stalled link)".into())
+                    }
                 });
             }
             for confirm in confirms {
@@ -139,7 +150,7 @@ impl Publisher {
                             Published::Unknown("the channel is not in confirm mode".into())
                         }
                         Ok(Err(error)) => Published::Unknown(error.to_string()),
-                        Err(_) => Published::Unknown("no confirm in time".into()),
+                        Err(GivenUp) => Published::Unknown("no confirm in time".into()),
                     },
                 });
             }
@@ -153,14 +164,21 @@ impl Publisher {
         deadline: &mut Instant,
         blocked: WhileBlocked,
         answer: F,
-    ) -> Result<F::Output, Elapsed> {
+    ) -> Result<F::Output, GivenUp> {
         tokio::pin!(answer);
         loop {
-            match timeout_at(*deadline, &mut answer).await {
-                Err(_) if blocked == WhileBlocked::Waits && self.connection.blocked() => {
-                    *deadline = Instant::now() + self.patience;
+            let held_up = self.connection.blocked();
+            tokio::select! {
+                biased;
+                answer = &mut answer => return Ok(answer),
+                () = self.stopping.cancelled(), if held_up => return Err(GivenUp),
+                () = sleep_until((*deadline).min(Instant::now() + LOOK)) => {}
+            }
+            if Instant::now() >= *deadline {
+                if blocked == WhileBlocked::GivesUp || !self.connection.blocked() {
+                    return Err(GivenUp);
                 }
-                ended => return ended,
+                *deadline = Instant::now() + self.patience;
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::store::{Hint, Leased, Settlement, SettlementOutcome, StoreError};
 use lapin::Channel;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// A relay that dies between lease and confirm delays its rows by this.
@@ -22,13 +22,20 @@ const ALARM_AFTER: u32 = 3;
 pub(super) async fn run(
     shared: Arc<Shared>,
     publisher: Arc<Publisher>,
-    declaring: Channel,
+    asking: Channel,
     cancel: CancellationToken,
 ) -> String {
     let mut hints = shared.store.hints(Hint::Outbox);
+    let mut looked = Instant::now();
     loop {
         if cancel.is_cancelled() {
             return "stopping".to_owned();
+        }
+        if looked.elapsed() >= shared.config.lost_after / 10 {
+            looked = Instant::now();
+            if let Err(why) = resend_lost(&shared, &asking).await {
+                return why;
+            }
         }
         let mut moved = 0;
         for stage in Stage::ALL {
@@ -36,6 +43,11 @@ pub(super) async fn run(
                 Ok(step) => {
                     moved += step.confirmed;
                     if let Some(why) = step.broken {
+                        // An alarm holds it up as the process stops: the session is still good for what
+                        // workers have to acknowledge.
+                        if shared.resting.is_cancelled() && publisher.blocked() {
+                            cancel.cancelled().await;
+                        }
                         return why;
                     }
                     if step.returned == 0 {
@@ -51,17 +63,15 @@ pub(super) async fn run(
                             "no queue takes the events of this stage: a binding is missing"
                         );
                     }
-                    let declared = topology::declare(&declaring, &shared.config.ladder);
-                    match tokio::time::timeout(PATIENCE, declared).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => return format!("{error}: {}", error.source),
-                        Err(_) => return "no answer to a declaration".to_owned(),
-                    }
-                    // A queue that was deleted has lost its consumers: a new session brings them.
-                    return "a queue or binding was missing; it is declared again".to_owned();
+                    // A new session finds out which: it declares them, brings consumers, and has sent
+                    // again what a queue has taken with it.
+                    return "a queue or binding is missing".to_owned();
                 }
-                // The store is away: its own supervisor says so; the rows are safe there.
-                Err(error) => tracing::warn!(%error, "the relay could not read the outbox"),
+                // The store is away; the rows are safe there.
+                Err(error) => {
+                    tracing::warn!(%error, "the relay could not read the outbox");
+                    break;
+                }
             }
         }
         if moved > 0 {
@@ -75,6 +85,40 @@ pub(super) async fn run(
             () = tokio::time::sleep(Duration::from_secs(1)) => {}
         }
     }
+}
+
+/// Has sent again what the broker took long ago and has no more, though its queues are there: they were
+/// emptied by hand, or a node came back with an older disk. A worker that has had a message for so long
+/// gets it twice, which commits bear.
+///
+/// # Errors
+/// The channel is of no use any more, or a queue is not there: a new session sees to both.
+async fn resend_lost(shared: &Shared, asking: &Channel) -> Result<(), String> {
+    let config = &shared.config;
+    // What waits in the outbox for a step of the ladder is due sooner than this.
+    let ladder = config.ladder.iter().max().copied().unwrap_or_default();
+    for stage in Stage::ALL {
+        let waiting = topology::waiting(asking, stage, &config.ladder);
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(_)) => continue,
+            Ok(Err(error)) => return Err(format!("the queues of {}: {error}", stage.name())),
+            Err(_) => return Err("the broker does not say what is in its queues".to_owned()),
+        }
+        let now = shared.clock.now();
+        let due = now + ladder..now + RESEND_AFTER - config.lost_after;
+        match shared.store.resend_outbox(stage, due).await {
+            Ok(0) => {}
+            Ok(events) => tracing::warn!(
+                stage = stage.name(),
+                events,
+                "the broker has lost messages of this stage: they are sent again"
+            ),
+            // Its time comes again.
+            Err(error) => tracing::warn!(%error, "the relay could not read the outbox"),
+        }
+    }
+    Ok(())
 }
 
 #[derive(Default)]
@@ -136,7 +180,8 @@ fn outgoing(leased: &Leased) -> Outgoing {
         body: cloudevent::encode(event),
         message_id: event.id.to_string(),
         type_name: event.kind.type_name(),
-        attempt: 0,
+        // It may have been in the ladder before, or have waited for its step in the outbox.
+        attempt: leased.attempt,
         mandatory: true,
     }
 }

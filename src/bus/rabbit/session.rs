@@ -7,13 +7,15 @@ use super::{BusHealth, Shared, relay, topology};
 use crate::bus::{BusError, Delivery, cloudevent};
 use crate::model::Stage;
 use crate::store::{Parked, Settlement, SettlementOutcome, StoreError};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
+use jiff::Timestamp;
 use lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use lapin::{Channel, Connection, ConnectionProperties, Consumer, ErrorKind};
 use rand::Rng;
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -101,7 +103,8 @@ async fn connect_to(shared: &Shared, address: &str) -> Result<Session, NoSession
 async fn resend_lost(shared: &Shared, connection: &Connection) -> Result<(), String> {
     let missing = topology::missing(connection, &shared.config.ladder);
     for stage in missing.await.map_err(|error| error.to_string())? {
-        let resent = shared.store.resend_outbox(stage).await;
+        let ever = Timestamp::MIN..Timestamp::MAX;
+        let resent = shared.store.resend_outbox(stage, ever).await;
         let resent = resent.map_err(|error| error.to_string())?;
         if resent > 0 {
             tracing::warn!(
@@ -186,7 +189,11 @@ pub(super) async fn connect_until(
 ) -> Result<Option<Session>, BusError> {
     let mut pause = FIRST_PAUSE;
     loop {
-        match connect(shared).await {
+        let connected = tokio::select! {
+            connected = connect(shared) => connected,
+            () = cancel.cancelled() => return Ok(None),
+        };
+        match connected {
             Ok(session) => return Ok(Some(session)),
             Err(NoSession::Refused(error)) => return Err(error),
             Err(NoSession::Away(why)) => {
@@ -235,12 +242,17 @@ pub(super) async fn supervise(
     while !cancel.is_cancelled() {
         let session = match ready.take() {
             Some(session) => Ok(session),
-            None => connect(&shared).await,
+            None => tokio::select! {
+                session = connect(&shared) => session,
+                () = cancel.cancelled() => break,
+            },
         };
         let why = match session {
             Ok(session) => {
                 let begun = Instant::now();
-                let why = run(&shared, &stages, session, &cancel).await;
+                let running = AssertUnwindSafe(run(&shared, &stages, session, &cancel));
+                let why = running.catch_unwind().await;
+                let why = why.unwrap_or_else(|_| "it broke down".to_owned());
                 pause = pause_after(pause, begun.elapsed());
                 shared.set_publisher(None);
                 shared.outstanding.clear();
@@ -373,8 +385,13 @@ async fn begin(
     over: &CancellationToken,
 ) -> lapin::Result<Begun> {
     let config = &shared.config;
-    let publisher =
-        Publisher::open(&session.publishing, config.window, config.confirm_timeout).await?;
+    let publisher = Publisher::open(
+        &session.publishing,
+        config.window,
+        config.confirm_timeout,
+        shared.resting.clone(),
+    )
+    .await?;
     let publisher = Arc::new(publisher);
     shared.set_publisher(Some(publisher.clone()));
     let (mut tasks, mut consumers) = (JoinSet::new(), Vec::new());
@@ -391,8 +408,9 @@ async fn begin(
     let (parked, consuming) = consume(&session.consuming, topology::PARKED, 16).await?;
     consumers.push(consuming);
     tasks.spawn(keep_parked(shared.clone(), parked));
-    let declaring = session.publishing.create_channel().await?;
-    let relay = relay::run(shared.clone(), publisher.clone(), declaring, over.clone());
+    // A passive declaration publishes nothing: on this connection no alarm holds it up.
+    let asking = session.consuming.create_channel().await?;
+    let relay = relay::run(shared.clone(), publisher.clone(), asking, over.clone());
     Ok(Begun {
         tasks,
         consumers,

@@ -85,6 +85,10 @@ impl PublicSink {
             let messages: Vec<Outgoing> = changes.iter().map(outgoing).collect();
             let outcomes = publisher.publish(&messages, WhileBlocked::Waits).await;
             if let Some(outcome) = outcomes.iter().find(|o| **o != Published::Confirmed) {
+                // The process stops under an alarm: the next one sends them.
+                if cancel.is_cancelled() {
+                    return Ok(());
+                }
                 tracing::warn!(?outcome, "public events were not confirmed; they go again");
                 if matches!(outcome, Published::Unknown(_)) {
                     publisher.give_up();

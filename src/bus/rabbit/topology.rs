@@ -24,6 +24,15 @@ const DELIVERY_LIMIT: i32 = 20;
 /// Messages a queue takes before it refuses; the outbox keeps the rest.
 const MAX_LENGTH: i32 = 200_000;
 
+/// Asks for a queue without making one.
+const PASSIVE: QueueDeclareOptions = QueueDeclareOptions {
+    passive: true,
+    durable: false,
+    exclusive: false,
+    auto_delete: false,
+    nowait: false,
+};
+
 const KINDS: [EventKind; 5] = [
     EventKind::PostingPulled,
     EventKind::PostingNormalised,
@@ -111,16 +120,11 @@ pub fn queues(ladder: &[Duration]) -> Vec<Queue> {
 /// # Errors
 /// The connection's.
 pub async fn missing(connection: &Connection, ladder: &[Duration]) -> lapin::Result<Vec<Stage>> {
-    let passive = QueueDeclareOptions {
-        passive: true,
-        ..Default::default()
-    };
     let mut channel = connection.create_channel().await?;
     let mut missing = Vec::new();
     for stage in Stage::ALL {
-        let steps = ladder.iter().map(|wait| retry_queue(stage, *wait));
-        for name in std::iter::once(work_queue(stage)).chain(steps) {
-            let asked = channel.queue_declare(name.into(), passive, FieldTable::default());
+        for name in names(stage, ladder) {
+            let asked = channel.queue_declare(name.into(), PASSIVE, FieldTable::default());
             let Err(error) = asked.await else { continue };
             // The answer "no" closes the channel. Any other refusal is the declaration's to tell.
             channel = connection.create_channel().await?;
@@ -132,6 +136,25 @@ pub async fn missing(connection: &Connection, ladder: &[Duration]) -> lapin::Res
     }
     let _ = channel.close(200, "asked".into()).await;
     Ok(missing)
+}
+
+/// Messages of `stage` that wait in its queues; those in a worker's hands are not among them.
+///
+/// # Errors
+/// The channel's, which is closed where a queue is not there.
+pub async fn waiting(channel: &Channel, stage: Stage, ladder: &[Duration]) -> lapin::Result<u64> {
+    let mut waiting = 0;
+    for name in names(stage, ladder) {
+        let asked = channel.queue_declare(name.into(), PASSIVE, FieldTable::default());
+        waiting += u64::from(asked.await?.message_count());
+    }
+    Ok(waiting)
+}
+
+/// The queues of `stage`.
+fn names(stage: Stage, ladder: &[Duration]) -> impl Iterator<Item = String> {
+    let steps = ladder.iter().map(move |wait| retry_queue(stage, *wait));
+    std::iter::once(work_queue(stage)).chain(steps)
 }
 
 /// What a broker said of one channel, where `error` is that.

@@ -6,12 +6,15 @@ use crate::model::{Event, MessageId, Revision, Stage};
 use crate::store::{Inbox, Leased, OutboxDepth, Parked, Settlement, SettlementOutcome, codec};
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
+use std::ops::Range;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 /// Six hours: what lies further ahead than any wait of a bus was timed by a clock that has been set
 /// back since, and is due.
 const FAR: i64 = 6 * 3600 * 1_000_000;
+/// The same for leases, which last for seconds: that clock's relay may have died with it.
+const FAR_LEASE: i64 = 3600 * 1_000_000;
 
 pub(super) async fn put(c: &impl GenericClient, events: &[Event]) -> Result<()> {
     if events.is_empty() {
@@ -111,7 +114,7 @@ pub(super) async fn lease(
         c,
         &format!(
             "UPDATE outbox SET leased = $5 WHERE seq IN (SELECT seq FROM outbox \
-             WHERE stage = $1 AND (due <= $2 OR due > $3) AND (leased <= $2 OR leased > $3) \
+             WHERE stage = $1 AND (due <= $2 OR due > $3) AND (leased <= $2 OR leased > $6) \
              ORDER BY seq LIMIT $4 FOR UPDATE SKIP LOCKED) RETURNING {EVENT}"
         ),
         &[
@@ -120,6 +123,7 @@ pub(super) async fn lease(
             &now.saturating_add(FAR),
             &limit(max),
             &codec::micros(until),
+            &now.saturating_add(FAR_LEASE),
         ],
     )
     .await?;
@@ -144,12 +148,17 @@ pub(super) async fn lease(
     Ok((leased, parked))
 }
 
-pub(super) async fn resend(c: &impl GenericClient, stage: Stage) -> Result<u64> {
+pub(super) async fn resend(
+    c: &impl GenericClient,
+    stage: Stage,
+    due: Range<Timestamp>,
+) -> Result<u64> {
+    let (from, to) = (codec::micros(due.start), codec::micros(due.end));
     run(
         c,
         "UPDATE outbox SET due = 0 WHERE seq IN (SELECT seq FROM outbox \
-         WHERE stage = $1 AND due <> 0 ORDER BY id FOR UPDATE)",
-        &[&stage.name()],
+         WHERE stage = $1 AND due <> 0 AND due >= $2 AND due < $3 ORDER BY id FOR UPDATE)",
+        &[&stage.name(), &from, &to],
     )
     .await
 }

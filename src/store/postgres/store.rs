@@ -20,6 +20,7 @@ use crate::store::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
+use std::ops::Range;
 
 #[async_trait]
 impl Store for PostgresStore {
@@ -329,9 +330,9 @@ impl Store for PostgresStore {
         .await
     }
 
-    async fn resend_outbox(&self, stage: Stage) -> Result<u64> {
+    async fn resend_outbox(&self, stage: Stage, due: Range<Timestamp>) -> Result<u64> {
         self.write("send events again", async |tx| {
-            outbox::resend(tx, stage).await
+            outbox::resend(tx, stage, due).await
         })
         .await
     }

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -200,11 +201,15 @@ pub(super) fn park_unreadable(
     Ok(())
 }
 
-pub(super) fn resend(c: &Connection, stage: Stage) -> Result<u64> {
+pub(super) fn resend(c: &Connection, stage: Stage, due: Range<Timestamp>) -> Result<u64> {
     let moved = run(
         c,
-        "UPDATE outbox SET due = 0 WHERE stage = ?1 AND due <> 0",
-        [stage.name()],
+        "UPDATE outbox SET due = 0 WHERE stage = ?1 AND due <> 0 AND due >= ?2 AND due < ?3",
+        params![
+            stage.name(),
+            codec::micros(due.start),
+            codec::micros(due.end)
+        ],
     )?;
     Ok(moved as u64)
 }

@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 
@@ -412,9 +413,9 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    async fn resend_outbox(&self, stage: Stage) -> Result<u64> {
+    async fn resend_outbox(&self, stage: Stage, due: Range<Timestamp>) -> Result<u64> {
         self.inner
-            .write("send events again", move |c| outbox::resend(c, stage))
+            .write("send events again", move |c| outbox::resend(c, stage, due))
             .await
     }
 

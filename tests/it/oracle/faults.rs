@@ -4,7 +4,6 @@ use super::world::{Random, SOURCES, Source, World};
 use super::{Servers, Subject};
 use crate::services::Broker;
 use crate::support::feeds::{Answer, Feeds, Sent};
-use crate::support::proxy::Proxy;
 use futures::StreamExt;
 use lapin::options::{
     BasicConsumeOptions, BasicPublishOptions, QueueBindOptions, QueueDeclareOptions,
@@ -19,14 +18,16 @@ use std::process::{Child, Stdio};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Points at which the program can be told to die.
-const JOINTS: [&str; 6] = [
+/// Points at which the program can be told to die; the last two over a broker alone.
+const JOINTS: [&str; 8] = [
     "pull.planned",
     "pull.batch",
     "pull.finished",
     "normalise.committed",
     "dedupe.committed",
     "publish.committed",
+    "settle.stored",
+    "settle.published",
 ];
 
 /// Faults injected so far, by whether the hub was a cluster and by kind.
@@ -68,7 +69,10 @@ impl Fault {
         let soon = 50 + random.below(500);
         match random.below(if clustered { 16 } else { 8 }) {
             0 | 1 => Self::Kill(20 + random.below(600)),
-            2 => Self::Joint(JOINTS[random.below(6) as usize], 1 + random.below(3)),
+            2 => {
+                let joints = if clustered { 8 } else { 6 };
+                Self::Joint(JOINTS[random.below(joints) as usize], 1 + random.below(3))
+            }
             3 => Self::BadFeed(random.pick(&SOURCES), random.below(6)),
             4 => Self::Replay,
             5 => Self::TwoAtATime,
@@ -340,19 +344,6 @@ async fn connect(broker: &Broker) -> lapin::Result<(Connection, Channel)> {
     let connection = Connection::connect(&broker.url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     Ok((connection, channel))
-}
-
-/// Servers through a proxy.
-pub fn through(broker: &Broker) -> (Proxy, String) {
-    let place = broker.url.rsplit_once('@').unwrap().1;
-    let (target, vhost) = place.split_once('/').unwrap();
-    let proxy = Proxy::start(target.to_owned());
-    // A silent link is found out by its missing heartbeats: soon, here.
-    let url = format!(
-        "amqp://guest:guest@127.0.0.1:{}/{vhost}?heartbeat=2",
-        proxy.port
-    );
-    (proxy, url)
 }
 
 impl Servers {

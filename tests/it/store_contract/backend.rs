@@ -1,8 +1,12 @@
 //! A backend under test: a place that can be opened again, as after a crash.
 
-use passerelle::store::{DynStore, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore};
+use passerelle::model::ConnectorName;
+use passerelle::store::{
+    DynStore, Guard, PostgresOptions, PostgresStore, SqliteOptions, SqliteStore,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 pub enum Backend {
     Sqlite(tempfile::TempDir),
@@ -89,6 +93,29 @@ impl Backend {
                 file.execute_batch(sql).unwrap();
             }
             Self::Postgres(schema) => schema.order(sql).await,
+        }
+    }
+}
+
+impl Backend {
+    /// Cuts every session of this backend's stores until `store` has the right of that name: whoever
+    /// had it pauses before it asks again.
+    pub async fn take_over(&self, store: &DynStore, name: &ConnectorName) -> Guard {
+        let began = Instant::now();
+        loop {
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "it is never lost"
+            );
+            self.order(
+                "SET application_name = 'test'; \
+                 SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                 WHERE application_name = current_schema()",
+            )
+            .await;
+            if let Ok(Some(taken)) = store.lock_connector(name).await {
+                return taken;
+            }
         }
     }
 }

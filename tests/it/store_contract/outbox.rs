@@ -2,6 +2,7 @@
 
 use super::backend::Backend;
 use super::fixtures::*;
+use jiff::Timestamp;
 use passerelle::model::{Event, MessageId, Stage};
 use passerelle::store::{DynStore, Parked, Settlement, SettlementOutcome};
 
@@ -158,7 +159,7 @@ async fn what_a_broker_has_lost_is_due_at_once(backend: &Backend) {
     let store = backend.open().await;
     let events: Vec<_> = ["A", "B", "C"].map(event).to_vec();
     store.enqueue(events.clone()).await.unwrap();
-    let leased = store.lease_outbox(Stage::Normalise, 9, at(0), at(180));
+    let leased = store.lease_outbox(Stage::Normalise, 9, at(0), at(30));
     assert_eq!(leased.await.unwrap().len(), 3);
     let sent = SettlementOutcome::Sent { resend_at: at(120) };
     let retried = SettlementOutcome::Retry {
@@ -167,9 +168,14 @@ async fn what_a_broker_has_lost_is_due_at_once(backend: &Backend) {
     };
     settle(&store, events[0].id, sent).await;
     settle(&store, events[1].id, retried).await;
-    assert_eq!(store.resend_outbox(Stage::Dedupe).await.unwrap(), 0);
+    let resend = async |stage, due| store.resend_outbox(stage, due).await.unwrap();
+    let ever = Timestamp::MIN..Timestamp::MAX;
+    assert_eq!(resend(Stage::Dedupe, ever.clone()).await, 0);
+    assert_eq!(resend(Stage::Normalise, at(0)..at(120)).await, 0);
+    assert_eq!(resend(Stage::Normalise, at(121)..at(500)).await, 0);
     assert!(lease(&store, Stage::Normalise, 1).await.is_empty());
-    assert_eq!(store.resend_outbox(Stage::Normalise).await.unwrap(), 2);
+    assert_eq!(resend(Stage::Normalise, at(120)..at(121)).await, 2);
+    assert_eq!(resend(Stage::Normalise, ever).await, 0);
     // The third is in somebody's hands, and stays there.
     assert_eq!(lease(&store, Stage::Normalise, 1).await, events[..2]);
 }

@@ -12,7 +12,11 @@ pub struct Proxy {
     /// Connections that were accepted at an earlier age pass nothing.
     age: Arc<AtomicU64>,
     down: Arc<AtomicBool>,
+    deaf: Arc<AtomicBool>,
 }
+
+/// The age of connections that never pass anything.
+const DEAF: u64 = u64::MAX;
 
 impl Proxy {
     /// Its threads end with the connections, and with the process.
@@ -23,6 +27,8 @@ impl Proxy {
         let current = Arc::clone(&age);
         let down = Arc::new(AtomicBool::new(false));
         let is_down = Arc::clone(&down);
+        let deaf = Arc::new(AtomicBool::new(false));
+        let is_deaf = Arc::clone(&deaf);
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 if is_down.load(Ordering::SeqCst) {
@@ -35,7 +41,10 @@ impl Proxy {
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                     let (current, is_down) = (Arc::clone(&current), Arc::clone(&is_down));
-                    let own = current.load(Ordering::SeqCst);
+                    let own = match is_deaf.load(Ordering::SeqCst) {
+                        true => DEAF,
+                        false => current.load(Ordering::SeqCst),
+                    };
                     std::thread::spawn(move || {
                         // However it ends, the other end is told.
                         let open = || current.load(Ordering::SeqCst) == own;
@@ -45,7 +54,12 @@ impl Proxy {
                 }
             }
         });
-        Self { port, age, down }
+        Self {
+            port,
+            age,
+            down,
+            deaf,
+        }
     }
 
     /// Ends all connections and takes no more, until it comes up again.
@@ -60,6 +74,12 @@ impl Proxy {
     /// All connections there are become half-open; new ones work.
     pub fn fall_silent(&self) {
         self.age.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// All connections become half-open, those that are still to come too.
+    pub fn go_deaf(&self) {
+        self.deaf.store(true, Ordering::SeqCst);
+        self.fall_silent();
     }
 }
 
