@@ -148,14 +148,12 @@ impl<'a> Bench<'a> {
     }
 
     /// The names for the head of the document.
-    pub fn head_context(&self, ready: &[Value], count: usize, member: Option<&Member>) -> Value {
-        let updated = ready
-            .iter()
-            .filter_map(|offer| {
-                let at = offer.get_attr("updated").ok()?;
-                at.as_str()?.parse::<Timestamp>().ok()
-            })
-            .max();
+    pub fn head_context(
+        &self,
+        updated: Option<Timestamp>,
+        count: usize,
+        member: Option<&Member>,
+    ) -> Value {
         let head = Value::from(Serde(json!({
             "updated": updated,
             "count": count,

@@ -1,27 +1,30 @@
-//! An export that would shrink by more than a share waits for a person, as a feed does: meanwhile
-//! the last good document stays served.
+//! An export that would lose more than a share of offers that are still open waits for a person,
+//! as a feed does: meanwhile the last good document stays served.
 //!
-//! What it is compared with is the fullest document of the day, so that many small steps count like
-//! one. Members whose mandate ended are left out of the comparison, and a document that still holds
-//! what a person took out (hidden, erased, a mandate withdrawn) is not served again: then there is
-//! none until the decision.
+//! What it is compared with is every offer that it had that day, so that many small steps count like
+//! one. An offer that has closed, or that a person took out (hidden, erased, a mandate withdrawn),
+//! is not missing: it leaves the document at once, the one that is held too (law 2).
 
-use super::{Export, ExportError, preflight::Preflight, profile::Profile};
+use super::{
+    preflight::{Preflight, PreflightItem},
+    profile::Profile,
+    render::Pieces,
+};
 use crate::{
-    model::{MemberId, TombstoneReason, VacancyId, VacancyStatus},
+    model::{TombstoneReason, VacancyId, VacancyStatus},
     publish::{PublicState, Publish, PublishError},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     io::Write as _,
     path::{Path, PathBuf},
 };
 use tempfile::NamedTempFile;
 
 const NOTE: &str = "export.guard/";
-/// For how long the fullest document counts.
+/// For how long an offer that was in the document counts.
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What an export held back, and what a person said of it.
@@ -30,7 +33,7 @@ pub struct ExportHold {
     /// `open`, `rejected`, `released` and then `applied`, or `cleared` when the offers came back.
     pub status: String,
     pub opened: Timestamp,
-    /// Offers of the last good document, and of the one that waits.
+    /// Offers of that day that are still open, and how many of them are in the document that waits.
     pub before: usize,
     pub now: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -46,7 +49,7 @@ pub struct Decided {
 
 impl ExportHold {
     /// Whether the last good document is served instead.
-    fn holds(&self) -> bool {
+    pub(super) fn holds(&self) -> bool {
         matches!(self.status.as_str(), "open" | "rejected")
     }
 
@@ -61,12 +64,13 @@ impl ExportHold {
 
 /// What the hub remembers of one export.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Memory {
-    /// When the fullest document of the day was made, and its offers by member.
+pub(super) struct Memory {
     since: Timestamp,
-    offers: BTreeMap<String, usize>,
+    /// Every offer that the document had since then.
+    #[serde(default)]
+    ids: BTreeSet<VacancyId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    hold: Option<ExportHold>,
+    pub hold: Option<ExportHold>,
 }
 
 /// Every export's newest hold, by its file; those that wait for a person, or all.
@@ -123,40 +127,40 @@ async fn remember(
 }
 
 impl Memory {
-    /// What the guard makes of a document with these offers: the new memory.
-    fn after(
+    /// What the guard makes of a document with this report: the new memory. More than `least`
+    /// offers and more than `share` of them may not be lost.
+    pub(super) fn after(
         &self,
-        offers: BTreeMap<String, usize>,
-        mandated: impl Fn(&str) -> bool,
+        report: &Preflight,
         (share, least): (f64, usize),
         now: Timestamp,
     ) -> Self {
-        let before = self.offers.iter();
-        let before: usize = before.filter(|(id, _)| mandated(id)).map(|(_, n)| n).sum();
-        let count: usize = offers.values().sum();
-        let lost = before.saturating_sub(count);
+        let ready = |item: &&PreflightItem| item.blockers.is_empty();
+        let open = report.items.iter().filter(|item| !item.refused());
+        let known = open.filter(|item| self.ids.contains(&item.id));
+        let before = known.clone().count();
+        let there = known.filter(ready).count();
+        let lost = before - there;
         let doubtful = lost > least && lost as f64 > share * before as f64;
-        let fresh = Self {
-            since: now,
-            offers,
-            hold: None,
+        let ids: BTreeSet<VacancyId> = report.items.iter().filter(ready).map(|i| i.id).collect();
+        let held = |hold: ExportHold| ExportHold {
+            before,
+            now: there,
+            ..hold
+        };
+        let status = |status: &str, hold: &ExportHold| ExportHold {
+            status: status.into(),
+            ..hold.clone()
         };
         match &self.hold {
             // A person let it through: it is what later ones are compared with.
             Some(hold) if doubtful && hold.status == "released" => Self {
-                hold: Some(ExportHold {
-                    status: "applied".into(),
-                    now: count,
-                    ..hold.clone()
-                }),
-                ..fresh
+                since: now,
+                ids,
+                hold: Some(held(status("applied", hold))),
             },
             Some(hold) if doubtful && hold.holds() => Self {
-                hold: Some(ExportHold {
-                    now: count,
-                    before,
-                    ..hold.clone()
-                }),
+                hold: Some(held(hold.clone())),
                 ..self.clone()
             },
             _ if doubtful => Self {
@@ -164,250 +168,223 @@ impl Memory {
                     status: "open".into(),
                     opened: now,
                     before,
-                    now: count,
+                    now: there,
                     decided: None,
                 }),
                 ..self.clone()
             },
             hold => {
-                let hold = hold.clone().map(|mut hold| {
-                    match hold.status.as_str() {
-                        "open" | "rejected" => hold.status = "cleared".into(),
-                        "released" => hold.status = "applied".into(),
-                        _ => {}
-                    }
-                    hold
+                let hold = hold.as_ref().map(|hold| match hold.status.as_str() {
+                    "open" | "rejected" => status("cleared", hold),
+                    "released" => status("applied", hold),
+                    _ => hold.clone(),
                 });
-                let fuller = count >= before || now.duration_since(self.since) >= DAY;
-                let kept = if fuller { fresh } else { self.clone() };
-                Self { hold, ..kept }
+                self.with(ids, report, now, hold)
             }
+        }
+    }
+
+    /// With what the document has now.
+    fn with(
+        &self,
+        ids: BTreeSet<VacancyId>,
+        report: &Preflight,
+        now: Timestamp,
+        hold: Option<ExportHold>,
+    ) -> Self {
+        if now.duration_since(self.since) >= DAY {
+            let since = now;
+            return Self { since, ids, hold };
+        }
+        let mut known = self.ids.clone();
+        if !ids.is_subset(&known) {
+            // Written anew anyway: without what has closed.
+            let open: BTreeSet<VacancyId> = report.items.iter().map(|item| item.id).collect();
+            known.retain(|id| open.contains(id));
+            known.extend(ids);
+        }
+        Self {
+            ids: known,
+            hold,
+            ..*self
         }
     }
 }
 
-/// The offers of a kept document, beside it.
+/// The last good document, by its pieces.
 #[derive(Serialize, Deserialize)]
-struct Contents {
-    ready: usize,
-    ids: BTreeSet<VacancyId>,
-    /// Of the document: a power cut may have torn either file.
-    #[serde(default)]
-    hash: String,
+pub(super) struct Kept {
+    /// The newest date of its offers.
+    pub updated: Option<Timestamp>,
+    /// Whose each piece is.
+    owners: Vec<VacancyId>,
+    pieces: Pieces,
+}
+
+impl Kept {
+    /// `pieces` of which the first ones are the offers of `owners`, one by one.
+    pub fn new(updated: Option<Timestamp>, owners: Vec<VacancyId>, mut pieces: Pieces) -> Self {
+        pieces.items.truncate(owners.len());
+        Self {
+            updated,
+            owners,
+            pieces,
+        }
+    }
+
+    /// Its pieces, but for those of offers that have closed or may not go there; and how many offers
+    /// that are.
+    pub fn open(self, report: &Preflight) -> (Pieces, usize) {
+        let open = report.items.iter().filter(|item| !item.refused());
+        let open: BTreeSet<VacancyId> = open.map(|item| item.id).collect();
+        let left = self.without(|id| !open.contains(id));
+        let owners: BTreeSet<VacancyId> = left.owners.into_iter().collect();
+        (left.pieces, owners.len())
+    }
+
+    fn without(mut self, gone: impl Fn(&VacancyId) -> bool) -> Self {
+        let pieces = std::mem::take(&mut self.pieces.items);
+        let both = std::mem::take(&mut self.owners).into_iter().zip(pieces);
+        (self.owners, self.pieces.items) = both.filter(|(id, _)| !gone(id)).unzip();
+        self
+    }
+
+    /// One that a power cut tore is none.
+    fn read(place: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(place).ok()?).ok()
+    }
 }
 
 impl Publish {
-    /// `export` if it may go out; else the last good one.
-    pub(super) async fn guarded(
+    /// What is remembered of `file`; nothing where `profile` may shrink as it likes.
+    pub(super) async fn memory(
         &self,
         profile: &Profile,
-        export: Export,
-        report: &Preflight,
-    ) -> Result<Export, PublishError> {
+        file: &str,
+    ) -> Result<Option<Memory>, PublishError> {
+        if self.limits(profile).0 >= 1.0 {
+            return Ok(None);
+        }
+        let text = self.store().meta(&format!("{NOTE}{file}")).await?;
+        let memory = text.and_then(|text| serde_json::from_str(&text).ok());
+        Ok(Some(memory.unwrap_or_default()))
+    }
+
+    /// The share and the number of its offers that an export may lose.
+    pub(super) fn limits(&self, profile: &Profile) -> (f64, usize) {
         let settings = self.settings();
-        let share = profile.max_drop.unwrap_or(settings.export_max_drop);
-        let least = profile.min_drop.unwrap_or(settings.export_min_drop);
-        if share >= 1.0 {
-            return Ok(export);
+        (
+            profile.max_drop.unwrap_or(settings.export_max_drop),
+            profile.min_drop.unwrap_or(settings.export_min_drop),
+        )
+    }
+
+    /// Notes what the guard made of `file`, and says so where a person is asked.
+    pub(super) async fn learn(
+        &self,
+        file: &str,
+        before: &Memory,
+        after: &Memory,
+    ) -> Result<(), PublishError> {
+        if after == before {
+            return Ok(());
         }
-        let ready = report.items.iter().filter(|item| item.blockers.is_empty());
-        let mut offers: BTreeMap<String, usize> = BTreeMap::new();
-        for item in ready.clone() {
-            let member = item.member.as_ref().map_or("", MemberId::as_str);
-            *offers.entry(member.to_owned()).or_default() += 1;
+        let status = |memory: &Memory| memory.hold.as_ref().map(|hold| hold.status.clone());
+        if status(after) != status(before)
+            && let Some(hold) = after.hold.as_ref().filter(|hold| hold.status == "open")
+        {
+            tracing::warn!(
+                export = file,
+                "{}: `passerelle holds release {file}` lets it through",
+                hold.why()
+            );
         }
-        let now = self.clock().now();
-        let network = self.network();
-        let mandated = |id: &str| {
-            let channel = profile.channel();
-            let member = network.member(&MemberId::from(id));
-            let id = MemberId::from(id);
-            // Who has a file of its own now, or no longer, is in the other one.
-            let moved = profile.one_feed
-                && profile.has_own_feed(&network, Some(&id)) != export.file.contains('/');
-            !moved
-                && (id.as_str().is_empty()
-                    || channel == "portal"
-                    || member.is_some_and(|member| member.mandate(channel).allows(now)))
-        };
-        let key = format!("{NOTE}{}", export.file);
-        let memory: Option<Memory> = match self.store().meta(&key).await? {
-            Some(text) => serde_json::from_str(&text).ok(),
-            None => None,
-        };
-        let before = memory.unwrap_or_default();
-        let after = before.after(offers, mandated, (share, least), now);
-        if after != before {
-            if after.hold.as_ref().map(|h| &h.status) != before.hold.as_ref().map(|h| &h.status)
-                && let Some(hold) = after.hold.as_ref().filter(|hold| hold.status == "open")
-            {
-                tracing::warn!(
-                    export = export.file,
-                    "{}: `passerelle holds release {}` lets it through",
-                    hold.why(),
-                    export.file
-                );
-            }
-            remember(self.store(), key, &after).await?;
-        }
-        let ids = ready.map(|item| item.id).collect();
-        match after.hold.filter(ExportHold::holds) {
-            None => {
-                self.keep(&export, ids);
-                Ok(export)
-            }
-            Some(hold) => self.kept(export, &hold, ids, report).await,
-        }
+        remember(self.store(), format!("{NOTE}{file}"), after).await
     }
 
     /// Where the last good document of `file` lies.
     fn place(&self, file: &str) -> Option<PathBuf> {
-        Some(self.settings().kept.as_ref()?.join(file))
+        Some(self.settings().kept.as_ref()?.join(format!("{file}.kept")))
     }
 
     /// Keeps a document in case the next one is doubtful. That it cannot be kept is no reason not
     /// to send it.
-    fn keep(&self, export: &Export, ids: BTreeSet<VacancyId>) {
-        let Some(place) = self.place(&export.file) else {
+    pub(super) fn keep(&self, file: &str, kept: &Kept) {
+        let Some(place) = self.place(file) else {
             return;
         };
-        if std::fs::read(&place).is_ok_and(|bytes| bytes == export.bytes) {
-            return;
-        }
-        let contents = Contents {
-            ready: export.ready,
-            ids,
-            hash: blake3::hash(&export.bytes).to_hex().to_string(),
-        };
-        let written = serde_json::to_vec(&contents)
-            .map_err(std::io::Error::from)
-            .and_then(|contents| {
-                // The list first: a document without its list is never served.
-                put(&beside(&place), &contents)?;
-                put(&place, &export.bytes)
-            });
+        let written = serde_json::to_vec(kept).map_err(std::io::Error::from);
+        let written = written.and_then(|text| {
+            if std::fs::read(&place).is_ok_and(|there| there == text) {
+                return Ok(());
+            }
+            put(&place, &text)
+        });
         if let Err(error) = written {
             tracing::warn!(place = %place.display(), %error, "the last good export is not kept");
         }
     }
 
-    /// Drops every kept document that holds something erased. The next rendering keeps another.
+    /// The last good document of `file`.
+    pub(super) fn kept(&self, file: &str) -> Option<Kept> {
+        Kept::read(&self.place(file)?)
+    }
+
+    /// Takes what was erased out of every kept document.
     ///
     /// # Errors
-    /// The store's; the first file that cannot be removed.
+    /// The store's; the first file that cannot be written.
     pub async fn forget_erased(&self) -> Result<(), PublishError> {
-        let Some(kept) = self.settings().kept.clone() else {
+        let Some(folder) = self.settings().kept.clone() else {
             return Ok(());
         };
-        for (place, contents) in lists(&kept) {
-            for id in contents.ids {
-                let status = self.store().vacancy(id).await?.map(|stored| stored.status);
-                let erased = matches!(
-                    status,
-                    Some(VacancyStatus::Closed {
-                        reason: TombstoneReason::Erased,
-                        ..
-                    })
-                );
-                if !erased {
-                    continue;
+        for place in documents(&folder) {
+            let Some(kept) = Kept::read(&place) else {
+                continue;
+            };
+            let mut erased = BTreeSet::new();
+            for id in &kept.owners {
+                let status = self.store().vacancy(*id).await?.map(|stored| stored.status);
+                if let Some(VacancyStatus::Closed {
+                    reason: TombstoneReason::Erased,
+                    ..
+                }) = status
+                {
+                    erased.insert(*id);
                 }
-                for file in [beside(&place), place.clone()] {
-                    match std::fs::remove_file(&file) {
-                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                            let place = file.display();
-                            return Err(PublishError::Index(
-                                anyhow::Error::from(error)
-                                    .context(format!("{place} still has erased texts: remove it")),
-                            ));
-                        }
-                        _ => {}
-                    }
-                }
-                break;
             }
+            if erased.is_empty() {
+                continue;
+            }
+            let left = kept.without(|id| erased.contains(id));
+            let text = serde_json::to_vec(&left).map_err(std::io::Error::from);
+            text.and_then(|text| replace(&place, &text))
+                .map_err(|error| {
+                    let place = place.display();
+                    let error = anyhow::Error::from(error);
+                    PublishError::Index(
+                        error.context(format!("{place} still has erased texts: remove it")),
+                    )
+                })?;
         }
         Ok(())
     }
-
-    /// The last good document, unless a person has taken out something that it holds.
-    async fn kept(
-        &self,
-        export: Export,
-        hold: &ExportHold,
-        ready: BTreeSet<VacancyId>,
-        report: &Preflight,
-    ) -> Result<Export, PublishError> {
-        let held = ExportError::Held {
-            file: export.file.clone(),
-            why: hold.why(),
-        };
-        let read = self.place(&export.file).and_then(|place| {
-            let bytes = std::fs::read(&place).ok()?;
-            let contents = std::fs::read(beside(&place)).ok()?;
-            let contents: Contents = serde_json::from_slice(&contents).ok()?;
-            // Lists of older programs have no hash: their files were synchronised.
-            let whole =
-                contents.hash.is_empty() || blake3::hash(&bytes).to_hex().as_str() == contents.hash;
-            whole.then_some((place, bytes, contents))
-        });
-        let Some((place, bytes, contents)) = read else {
-            return Err(held.into());
-        };
-        let refused: BTreeSet<VacancyId> = report
-            .items
-            .iter()
-            .filter(|item| item.blockers.iter().any(|b| b.rule.starts_with("mandate.")))
-            .map(|item| item.id)
-            .collect();
-        for id in contents.ids.difference(&ready) {
-            let status = self.store().vacancy(*id).await?.map(|stored| stored.status);
-            let taken_out = match status {
-                Some(VacancyStatus::Private) => true,
-                Some(VacancyStatus::Closed { reason, .. }) => {
-                    matches!(reason, TombstoneReason::Erased | TombstoneReason::Hidden)
-                }
-                _ => refused.contains(id),
-            };
-            if taken_out {
-                for file in [beside(&place), place.clone()] {
-                    let _ = std::fs::remove_file(file);
-                }
-                return Err(held.into());
-            }
-        }
-        Ok(Export {
-            bytes: bytes.into(),
-            ready: contents.ready,
-            held: Some(hold.clone()),
-            ..export
-        })
-    }
 }
 
-/// Every kept document below `folder`, with its offers.
-fn lists(folder: &Path) -> Vec<(PathBuf, Contents)> {
+/// Every kept document below `folder`.
+fn documents(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
     };
-    let mut lists = Vec::new();
+    let mut found = Vec::new();
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         if path.is_dir() {
-            lists.extend(self::lists(&path));
-        } else if path.extension().is_some_and(|e| e == "ids")
-            && let Ok(bytes) = std::fs::read(&path)
-            && let Ok(contents) = serde_json::from_slice(&bytes)
-        {
-            lists.push((path.with_extension(""), contents));
+            found.extend(documents(&path));
+        } else if path.extension().is_some_and(|e| e == "kept") {
+            found.push(path);
         }
     }
-    lists
-}
-
-fn beside(place: &Path) -> PathBuf {
-    let mut name = place.as_os_str().to_owned();
-    name.push(".ids");
-    name.into()
+    found
 }
 
 /// Replaces a file at once: a reader sees the old bytes or the new ones, never a part, even after

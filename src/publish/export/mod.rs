@@ -29,8 +29,12 @@ use super::{Consumer, Publish, PublishError};
 use crate::model::{MemberId, Vacancy, VacancyId};
 use bytes::Bytes;
 use context::{Bench, Reader};
-use ledger::{Asked, Ledger};
+use guard::{Kept, Memory};
+use jiff::Timestamp;
+use ledger::{Asked, Ledger, Sent};
+use minijinja::Value;
 use movements::Deposit;
+use preflight::Checked;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -73,10 +77,18 @@ pub struct Export {
     pub ready: usize,
     /// Offers that the preflight keeps out, for want of a mandate included.
     pub blocked: usize,
-    /// The newest document is doubtful: this is the last good one.
+    /// The newest document is doubtful: this is the last good one, without what has closed.
     pub held: Option<ExportHold>,
     /// What the board has once it was given this, where the profile tells movements.
     deposit: Option<Deposit>,
+}
+
+/// A document, and what is to be noted of it.
+struct Made {
+    export: Result<Export, ExportError>,
+    /// What the guard knew, and what it knows now.
+    memory: Option<(Memory, Memory)>,
+    fixed: Vec<(VacancyId, Sent)>,
 }
 
 impl Export {
@@ -98,44 +110,103 @@ impl Publish {
     ) -> Result<Export, PublishError> {
         let (profile, mut vacancies) = self.subjects(profile, member).await?;
         let sent = Arc::new(self.ledger(&profile).await?);
+        let file = profile.file(member);
         let deposited = match profile.movements {
-            Some(_) => self.last_deposit(&profile.file(member)).await?,
+            Some(_) => self.last_deposit(&file).await?,
             None => Deposit::default(),
         };
         let elsewhere = self.elsewhere(&profile, member, &vacancies);
         vacancies.retain(|vacancy| !elsewhere.contains(&vacancy.id));
         let asked = Asked::about(&vacancies, member.is_some(), elsewhere);
+        let memory = self.memory(&profile, &file).await?;
         let this = self.clone();
         let member = member.cloned();
         let (rendering, before) = (profile.clone(), Arc::clone(&sent));
-        let (export, fixed, report) = blocking(move || {
-            let (network, profile) = (this.network(), &rendering);
+        let made = blocking(move || {
+            let network = this.network();
             let reader = Reader::at(this.clock().now());
-            let bench = Bench::new(profile, &network, this.settings(), &reader);
+            let bench = Bench::new(&rendering, &network, this.settings(), &reader);
             let checked = preflight::check(&bench, vacancies, &before)?;
-            let (mut ready, mut gone, mut deposit) = (checked.ready, Vec::new(), None);
-            if let Some(movements) = &profile.movements {
-                let moved = movements::moved(movements, ready, &deposited);
-                (ready, gone, deposit) = (moved.lines, moved.gone, Some(moved.deposit));
-            }
-            let document = render::document(&bench, &ready, &gone, member.as_ref())?;
-            let export = Export {
-                bytes: document.into(),
-                content_type: profile.content_type().into(),
-                file: profile.file(member.as_ref()),
-                ready: checked.report.ready,
-                blocked: checked.report.blocked,
-                held: None,
-                deposit,
-            };
-            Ok((export, checked.fixed, checked.report))
+            Ok(this.make(&bench, checked, &deposited, memory, member.as_ref())?)
         })
         .await?;
-        let export = self.guarded(&profile, export, &report).await?;
+        if let Some((before, after)) = &made.memory {
+            self.learn(&file, before, after).await?;
+        }
+        let export = made.export?;
         if export.held.is_none() {
-            self.remember(&profile, &sent, &asked, fixed).await;
+            self.remember(&profile, &sent, &asked, made.fixed).await;
         }
         Ok(export)
+    }
+
+    /// The document of what was checked, which is kept; or the last good one, where `memory` makes
+    /// it doubtful.
+    fn make(
+        &self,
+        bench: &Bench<'_>,
+        checked: Checked,
+        deposited: &Deposit,
+        memory: Option<Memory>,
+        member: Option<&MemberId>,
+    ) -> Result<Made, ExportError> {
+        let (profile, report) = (bench.profile, checked.report);
+        let limits = self.limits(profile);
+        let memory = memory.map(|before| {
+            let after = before.after(&report, limits, bench.now);
+            (before, after)
+        });
+        let hold = memory.as_ref().and_then(|(_, after)| after.hold.clone());
+        let hold = hold.filter(ExportHold::holds);
+        let export = |bytes: Vec<u8>, ready| Export {
+            bytes: bytes.into(),
+            content_type: profile.content_type().into(),
+            file: profile.file(member),
+            ready,
+            blocked: report.blocked,
+            held: None,
+            deposit: None,
+        };
+        let file = profile.file(member);
+        let export = match hold {
+            None => {
+                let (mut ready, mut gone, mut deposit) = (checked.ready, Vec::new(), None);
+                let updated = newest(&ready);
+                if let Some(movements) = &profile.movements {
+                    let moved = movements::moved(movements, ready, deposited);
+                    (ready, gone, deposit) = (moved.lines, moved.gone, Some(moved.deposit));
+                }
+                let pieces = render::pieces(bench, &ready, &gone)?;
+                let bytes = render::document(bench, &pieces, updated, ready.len(), member)?;
+                if memory.is_some() {
+                    self.keep(&file, &Kept::new(updated, checked.owners, pieces));
+                }
+                let made = export(bytes, report.ready);
+                Ok(Export { deposit, ..made })
+            }
+            Some(hold) => match self.kept(&file) {
+                None => Err(ExportError::Held {
+                    why: hold.why(),
+                    file,
+                }),
+                Some(kept) => {
+                    let updated = kept.updated;
+                    let (pieces, ready) = kept.open(&report);
+                    let count = pieces.items.len();
+                    let bytes = render::document(bench, &pieces, updated, count, member)?;
+                    let held = Some(hold);
+                    Ok(Export {
+                        held,
+                        ..export(bytes, ready)
+                    })
+                }
+            },
+        };
+        Ok(Made {
+            export,
+            memory,
+            fixed: checked.fixed,
+        })
     }
 
     /// As [`Publish::export`], of the offers that `consumer` may see. It is made of what the whole
@@ -165,12 +236,15 @@ impl Publish {
             let bench = Bench::new(&profile, &network, this.settings(), &reader);
             let checked = preflight::check(&bench, vacancies, &sent)?;
             let (mut ready, mut gone) = (checked.ready, Vec::new());
+            let updated = newest(&ready);
             if let Some(movements) = &profile.movements {
                 // A part has no deposits of its own: all of it is new.
                 let moved = movements::moved(movements, ready, &Deposit::default());
                 (ready, gone) = (moved.lines, moved.gone);
             }
-            let document = render::document(&bench, &ready, &gone, member.as_ref())?;
+            let pieces = render::pieces(&bench, &ready, &gone)?;
+            let document =
+                render::document(&bench, &pieces, updated, ready.len(), member.as_ref())?;
             Ok(Export {
                 bytes: document.into(),
                 ready: checked.report.ready,
@@ -261,6 +335,15 @@ impl Publish {
         let own = live.vacancies.iter().filter(own);
         Ok((profile, own.cloned().collect()))
     }
+}
+
+/// The newest date of the offers in `ready`.
+fn newest(ready: &[Value]) -> Option<Timestamp> {
+    let dates = ready.iter().filter_map(|offer| {
+        let at = offer.get_attr("updated").ok()?;
+        at.as_str()?.parse::<Timestamp>().ok()
+    });
+    dates.max()
 }
 
 /// Runs CPU work away from the runtime's own threads.

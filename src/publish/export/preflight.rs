@@ -54,6 +54,15 @@ pub struct PreflightItem {
     pub notices: Vec<Blocker>,
 }
 
+impl PreflightItem {
+    /// Whether a person decided that the offer may not go there: a mandate that its member has not
+    /// given, or that ended.
+    pub(super) fn refused(&self) -> bool {
+        let mandate = |blocker: &Blocker| blocker.rule.starts_with("mandate.");
+        self.member.is_some() && self.blockers.iter().any(mandate)
+    }
+}
+
 /// The preflight of a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Preflight {
@@ -73,6 +82,8 @@ pub struct Preflight {
 pub struct Checked {
     pub report: Preflight,
     pub ready: Vec<Value>,
+    /// Whose each of these contexts is.
+    pub owners: Vec<VacancyId>,
     /// Of each ready offer, the fields that the board will not change once it has them.
     pub fixed: Vec<(VacancyId, Sent)>,
 }
@@ -88,7 +99,7 @@ pub fn check(
     sent: &Ledger,
 ) -> Result<Checked, ExportError> {
     let patterns = patterns(bench);
-    let mut ready = Vec::new();
+    let (mut ready, mut owners) = (Vec::new(), Vec::new());
     let mut fixed = Vec::new();
     let mut report = Preflight {
         profile: bench.profile.name.clone(),
@@ -115,6 +126,7 @@ pub fn check(
             for notice in &notices {
                 *report.noticed.entry(notice.rule.clone()).or_default() += 1;
             }
+            owners.extend(contexts.iter().map(|_| vacancy.id));
             ready.extend(contexts);
         } else {
             report.blocked += 1;
@@ -144,6 +156,7 @@ pub fn check(
     Ok(Checked {
         report,
         ready,
+        owners,
         fixed,
     })
 }

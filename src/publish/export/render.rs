@@ -7,33 +7,79 @@ use super::{
     tree::{self, Node},
 };
 use crate::model::MemberId;
+use jiff::Timestamp;
 use minijinja::Value;
+use serde::{Deserialize, Serialize};
 
-/// The whole document, in memory: it is whole or it is not there. `gone` are offers that the board
-/// is told to take down.
+/// What a document is made of besides its frame, each as it stands in it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Pieces {
+    /// Of a table: the line that names its columns.
+    pub header: String,
+    pub items: Vec<String>,
+}
+
+/// Writes each ready offer, then `gone`: offers that the board is told to take down.
 ///
 /// # Errors
 /// An expression fails, or a cell cannot be written.
+pub fn pieces(bench: &Bench<'_>, ready: &[Value], gone: &[Value]) -> Result<Pieces, ExportError> {
+    let profile = bench.profile;
+    let parting = profile.parting();
+    let offers = ready.iter().map(|offer| (&profile.fields, offer));
+    let offers = offers.chain(gone.iter().map(|offer| (&parting, offer)));
+    let mut header = String::new();
+    let items = match &profile.document {
+        Frame::Xml {
+            item, list, cdata, ..
+        } => {
+            let depth = 1 + usize::from(list.is_some());
+            let xml = |(lines, offer): (&Vec<FieldLine>, &Value)| {
+                let mut out = String::new();
+                node(bench, item, lines, offer)?.xml(&mut out, depth, *cdata);
+                Ok(out)
+            };
+            offers.map(xml).collect::<Result<_, ExportError>>()?
+        }
+        Frame::Csv {
+            delimiter,
+            formulas_disarmed,
+            ..
+        } => {
+            let columns = profile.fields.iter().map(|line| line.path.clone());
+            header = record(bench, *delimiter, columns)?;
+            let row = |(lines, offer): (&Vec<FieldLine>, &Value)| {
+                let cells = cells(bench, lines, offer, *formulas_disarmed)?;
+                record(bench, *delimiter, cells.into_iter())
+            };
+            offers.map(row).collect::<Result<_, ExportError>>()?
+        }
+        Frame::Json { .. } | Frame::Jsonl {} => offers
+            .map(|(lines, offer)| Ok(node(bench, "", lines, offer)?.json().to_string()))
+            .collect::<Result<_, ExportError>>()?,
+    };
+    Ok(Pieces { header, items })
+}
+
+/// The whole document, in memory: it is whole or it is not there. `updated` is the newest date of
+/// its offers, and `count` how many it has.
+///
+/// # Errors
+/// An expression fails, or a piece is none of this format.
 pub fn document(
     bench: &Bench<'_>,
-    ready: &[Value],
-    gone: &[Value],
+    pieces: &Pieces,
+    updated: Option<Timestamp>,
+    count: usize,
     member: Option<&MemberId>,
 ) -> Result<Vec<u8>, ExportError> {
     let profile = bench.profile;
-    let parting = profile.parting();
-    let items = || {
-        let ready = ready.iter().map(|offer| (&profile.fields, offer));
-        ready.chain(gone.iter().map(|offer| (&parting, offer)))
-    };
     let member = member.and_then(|id| bench.network.member(id));
-    let head = bench.head_context(ready, ready.len(), member);
+    let head = bench.head_context(updated, count, member);
+    let items = pieces.items.concat();
     match &profile.document {
         Frame::Xml {
-            root,
-            item,
-            list,
-            cdata,
+            root, list, cdata, ..
         } => {
             let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
             if let Some(notice) = &bench.settings.synthetic {
@@ -51,28 +97,22 @@ pub fn document(
                 Some(opening) => out.push_str(opening),
                 None => out.push_str(&format!("<{root}>\n")),
             }
-            let depth = 1 + usize::from(list.is_some());
-            if let Some(list) = list {
-                out.push_str(&format!("  <{list}>\n"));
-            }
-            for (lines, offer) in items() {
-                node(bench, item, lines, offer)?.xml(&mut out, depth, *cdata);
-            }
-            if let Some(list) = list {
-                out.push_str(&format!("  </{list}>\n"));
+            match list {
+                Some(list) => out.push_str(&format!("  <{list}>\n{items}  </{list}>\n")),
+                None => out.push_str(&items),
             }
             out.push_str(&closing);
             Ok(out.into_bytes())
         }
-        Frame::Csv {
-            delimiter,
-            bom,
-            formulas_disarmed,
-        } => csv(bench, items(), *delimiter, *bom, *formulas_disarmed),
+        Frame::Csv { bom, .. } => {
+            let bom = if *bom { "\u{feff}" } else { "" };
+            Ok(format!("{bom}{}{items}", pieces.header).into_bytes())
+        }
         Frame::Json { list } => {
-            let items = items()
-                .map(|(lines, offer)| Ok(node(bench, "", lines, offer)?.json()))
-                .collect::<Result<Vec<_>, ExportError>>()?;
+            let items = pieces.items.iter().map(|item| serde_json::from_str(item));
+            let items: Vec<serde_json::Value> = items
+                .collect::<Result<_, _>>()
+                .map_err(|error| unwritable(bench, error))?;
             let document = match list {
                 None => serde_json::Value::Array(items),
                 Some(list) => {
@@ -84,13 +124,16 @@ pub fn document(
             Ok(format!("{document:#}\n").into_bytes())
         }
         Frame::Jsonl {} => {
-            let mut out = String::new();
-            for (lines, offer) in items() {
-                let line = node(bench, "", lines, offer)?.json();
-                out.push_str(&format!("{line}\n"));
-            }
-            Ok(out.into_bytes())
+            let lines = pieces.items.iter().flat_map(|line| [line.as_str(), "\n"]);
+            Ok(lines.collect::<String>().into_bytes())
         }
+    }
+}
+
+fn unwritable(bench: &Bench<'_>, source: impl Into<anyhow::Error>) -> ExportError {
+    ExportError::Write {
+        profile: bench.profile.name.clone(),
+        source: source.into(),
     }
 }
 
@@ -122,49 +165,44 @@ fn fitted(line: &FieldLine, value: Value) -> Value {
     Value::from(format!("{}…", head[..whole].trim_end()))
 }
 
-fn csv<'l>(
+/// One line of a table.
+fn record(
     bench: &Bench<'_>,
-    items: impl Iterator<Item = (&'l Vec<FieldLine>, &'l Value)>,
     delimiter: char,
-    bom: bool,
-    disarmed: bool,
-) -> Result<Vec<u8>, ExportError> {
-    let failed = |source: csv::Error| ExportError::Write {
-        profile: bench.profile.name.clone(),
-        source: source.into(),
-    };
+    cells: impl Iterator<Item = String>,
+) -> Result<String, ExportError> {
     let mut writer = csv::WriterBuilder::new()
         .delimiter(u8::try_from(delimiter).unwrap_or(b','))
         .terminator(csv::Terminator::CRLF)
-        .from_writer(if bom {
-            vec![0xef, 0xbb, 0xbf]
-        } else {
-            Vec::new()
-        });
-    let columns = &bench.profile.fields;
-    writer
-        .write_record(columns.iter().map(|line| &line.path))
-        .map_err(failed)?;
-    for (lines, offer) in items {
-        let mut row = Vec::with_capacity(columns.len());
-        for line in columns {
-            let said = lines.iter().any(|own| own.path == line.path);
-            let value = match said {
-                true => bench.value(line, offer)?,
-                false => None,
-            };
-            let cell = value
-                .map(|value| tree::legal(&tree::text(&fitted(line, value))))
-                .unwrap_or_default();
-            row.push(match cell.as_bytes().first() {
-                Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') if disarmed => format!("'{cell}"),
-                _ => cell,
-            });
-        }
-        writer.write_record(&row).map_err(failed)?;
-    }
-    writer.into_inner().map_err(|error| ExportError::Write {
-        profile: bench.profile.name.clone(),
-        source: anyhow::anyhow!("{error}"),
-    })
+        .from_writer(Vec::new());
+    let failed = |error: csv::Error| unwritable(bench, error);
+    writer.write_record(cells).map_err(failed)?;
+    let written = writer.into_inner();
+    let bytes = written.map_err(|error| unwritable(bench, anyhow::anyhow!("{error}")))?;
+    String::from_utf8(bytes).map_err(|error| unwritable(bench, error))
+}
+
+/// The cells of one offer: those of `lines`, and the other columns empty.
+fn cells(
+    bench: &Bench<'_>,
+    lines: &[FieldLine],
+    offer: &Value,
+    disarmed: bool,
+) -> Result<Vec<String>, ExportError> {
+    let columns = bench.profile.fields.iter();
+    let cell = |line: &FieldLine| {
+        let said = lines.iter().any(|own| own.path == line.path);
+        let value = match said {
+            true => bench.value(line, offer)?,
+            false => None,
+        };
+        let cell = value
+            .map(|value| tree::legal(&tree::text(&fitted(line, value))))
+            .unwrap_or_default();
+        Ok(match cell.as_bytes().first() {
+            Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r') if disarmed => format!("'{cell}"),
+            _ => cell,
+        })
+    };
+    columns.map(cell).collect()
 }

@@ -1,13 +1,12 @@
 use super::get;
 use crate::publish::testing::{
-    Shop, publishing, publishing_all_channels, publishing_of_member_without_mandate,
-    publishing_of_members, publishing_with, vacancy,
+    Shop, publishing, publishing_all_channels, publishing_of_members, publishing_with, vacancy,
 };
 use serde_json::json;
 use std::{process::Command, sync::Arc};
 
 /// One offer that is ready, and one for each thing that blocks.
-fn mixed() -> Arc<Shop> {
+pub(super) fn mixed() -> Arc<Shop> {
     let shop = Arc::new(Shop::default());
     shop.publish(&vacancy(1, "ch-exemple", |_| {}));
     shop.publish(&vacancy(2, "ch-exemple", |v| {
@@ -179,77 +178,6 @@ async fn exports_have_addresses() {
     }
 }
 
-#[tokio::test]
-async fn the_drop_folder_holds_whole_files_only() {
-    let shop = mixed();
-    let publish = publishing(&shop);
-    let folder = tempfile::tempdir().unwrap();
-    let mut sink = crate::publish::DropFolder::new(publish.clone(), folder.path());
-    sink.write_all().await.unwrap();
-    let file = folder.path().join("linkedin.xml");
-    let before = std::fs::read(&file).unwrap();
-    assert_eq!(
-        before,
-        publish.export("linkedin", None).await.unwrap().bytes
-    );
-    shop.close(
-        vacancy(1, "", |_| {}).id,
-        crate::model::TombstoneReason::Filled,
-        None,
-    );
-    sink.write_all().await.unwrap();
-    assert_ne!(std::fs::read(&file).unwrap(), before);
-    let names: Vec<_> = std::fs::read_dir(folder.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.starts_with("linkedin") || name.starts_with('.'))
-        .collect();
-    assert_eq!(names, ["linkedin.xml"]);
-}
-
-#[tokio::test]
-async fn a_change_costs_the_files_of_its_member_alone() {
-    let shop = mixed();
-    let publish = publishing_of_members(&shop, |member| {
-        let own = crate::model::Channel("indeed".into());
-        member.mandates.insert(own, crate::model::Mandate::Always);
-    });
-    let folder = tempfile::tempdir().unwrap();
-    let mut sink = crate::publish::DropFolder::new(publish, folder.path());
-    sink.step(true).await.unwrap();
-    let [all, theirs, other] = [
-        "indeed.xml",
-        "indeed/ch-exemple.xml",
-        "indeed/aide-domicile.xml",
-    ]
-    .map(|file| folder.path().join(file));
-    let closed = vacancy(1, "", |_| {}).id;
-    let shows = |file: &std::path::Path| {
-        let text = std::fs::read_to_string(file).unwrap();
-        text.contains(&closed.to_string())
-    };
-    assert!(shows(&all) && shows(&theirs) && !shows(&other));
-    // Where nothing is to be told, nothing is looked at: not even that a file was taken away.
-    std::fs::remove_file(&other).unwrap();
-    shop.close(closed, crate::model::TombstoneReason::Filled, None);
-    assert!(sink.step(false).await.unwrap().0);
-    assert!(!shows(&all) && !shows(&theirs) && !other.exists());
-    // One goes and another comes: as many as before, and not the same.
-    shop.close(
-        vacancy(3, "", |_| {}).id,
-        crate::model::TombstoneReason::Filled,
-        None,
-    );
-    let next = vacancy(9, "aide-domicile", |_| {});
-    shop.publish(&next);
-    sink.step(false).await.unwrap();
-    let text = std::fs::read_to_string(&other).unwrap();
-    assert!(text.contains(&next.id.to_string()));
-    std::fs::remove_file(&theirs).unwrap();
-    sink.step(true).await.unwrap();
-    assert!(theirs.exists());
-}
-
 /// Every profile says something of every offer, however little that offer says.
 #[tokio::test]
 async fn every_profile_renders_and_explains() {
@@ -361,98 +289,6 @@ async fn a_board_may_ask_for_the_candidate_apart() {
     shop.publish(&vacancy(1, "ch-exemple", |_| {}));
     let export = publish.export("hellowork", None).await.unwrap();
     assert!(!String::from_utf8_lossy(&export.bytes).contains("<profile>"));
-}
-
-/// An export that shrinks waits; the last good one stays; a person decides, or the offers come back.
-#[tokio::test]
-async fn an_export_that_shrinks_waits_for_a_person() {
-    use crate::model::TombstoneReason;
-    use crate::publish::{Decided, decide_export_hold, export_holds};
-    let shop = Arc::new(Shop::default());
-    let offers: Vec<_> = (1..=20).map(|n| vacancy(n, "ch-exemple", |_| {})).collect();
-    offers.iter().for_each(|offer| shop.publish(offer));
-    let folder = tempfile::tempdir().unwrap();
-    let publish = publishing_with(&shop, |settings| {
-        settings.kept = Some(folder.path().to_owned());
-        settings.export_max_drop = 0.3;
-        settings.export_min_drop = 3;
-    });
-    let jobs = async || {
-        let reply = get(&publish, "/exports/linkedin.xml").await;
-        (reply.status.as_u16(), reply.text().matches("<job>").count())
-    };
-    let close = |from: usize, to: usize, reason| {
-        offers[from..to]
-            .iter()
-            .for_each(|offer| shop.close(offer.id, reason, None));
-    };
-    assert_eq!(jobs().await, (200, 20));
-    // Six are 30 %: no more than the share. Then, one by one, they are: the day counts.
-    close(0, 6, TombstoneReason::Filled);
-    assert_eq!(jobs().await, (200, 14));
-    close(6, 7, TombstoneReason::Filled);
-    assert_eq!(jobs().await, (200, 14));
-    let open = export_holds(&*shop, true).await.unwrap();
-    assert_eq!(open.len(), 1);
-    assert_eq!(
-        (open[0].0.as_str(), open[0].1.before, open[0].1.now),
-        ("linkedin.xml", 20, 13)
-    );
-    // A last good one that was torn is none.
-    let place = folder.path().join("linkedin.xml");
-    let whole = std::fs::read(&place).unwrap();
-    std::fs::write(&place, &whole[..whole.len() / 2]).unwrap();
-    let torn = publish.export("linkedin", None).await;
-    assert!(torn.is_err_and(|error| error.to_string().contains("no last good one")));
-    std::fs::write(&place, &whole).unwrap();
-    // Rejected, it stays as it is; when the offers are back, there is nothing to decide.
-    let decide = async |released| {
-        let decided = Decided {
-            at: crate::publish::testing::now(),
-            who: "Anne".into(),
-            why: "seen with the hospital".into(),
-        };
-        decide_export_hold(&*shop, "linkedin.xml", released, decided)
-            .await
-            .unwrap()
-    };
-    assert!(decide(false).await);
-    assert_eq!(jobs().await, (200, 14));
-    offers[0..7].iter().for_each(|offer| shop.publish(offer));
-    assert_eq!(jobs().await, (200, 20));
-    assert!(!decide(true).await);
-    let all = export_holds(&*shop, false).await.unwrap();
-    assert_eq!(all[0].1.status, "cleared");
-
-    // Released, the newest goes out at once, and who said so is kept.
-    close(0, 10, TombstoneReason::Withdrawn);
-    assert_eq!(jobs().await, (200, 20));
-    assert!(decide(true).await);
-    assert_eq!(jobs().await, (200, 10));
-    let all = export_holds(&*shop, false).await.unwrap();
-    assert_eq!(all[0].1.status, "applied");
-    assert_eq!(all[0].1.decided.as_ref().unwrap().who, "Anne");
-
-    // What a person took out does not stay in a document that is held.
-    close(10, 16, TombstoneReason::Filled);
-    assert_eq!(jobs().await, (200, 10));
-    close(16, 17, TombstoneReason::Erased);
-    let reply = get(&publish, "/exports/linkedin.xml").await;
-    assert_eq!(
-        (reply.status.as_u16(), reply.header("retry-after")),
-        (503, "3600")
-    );
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
-    assert!(decide(true).await);
-    assert_eq!(jobs().await, (200, 3));
-
-    // An export whose member withdraws its mandate is empty at once: that was a decision.
-    let publish = publishing_of_member_without_mandate(&shop, folder.path());
-    let reply = get(&publish, "/exports/linkedin.xml").await;
-    assert_eq!(
-        (reply.status.as_u16(), reply.text().matches("<job>").count()),
-        (200, 0)
-    );
 }
 
 /// Never the same job in two registered feeds: a member's own file, or the network's.
@@ -641,37 +477,6 @@ async fn hostile_texts_leave_every_document_whole() {
             }
         }
     }
-}
-
-/// What is kept for the day on which an export is doubtful goes with an erasure.
-#[tokio::test]
-async fn a_kept_export_does_not_outlive_an_erasure() {
-    use crate::model::TombstoneReason;
-    let shop = Arc::new(Shop::default());
-    for n in 1..4 {
-        shop.publish(&vacancy(n, "ch-exemple", |_| {}));
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let publish = publishing_with(&shop, |settings| {
-        settings.kept = Some(folder.path().to_owned())
-    });
-    let kept = || {
-        let mut names: Vec<String> = std::fs::read_dir(folder.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    };
-    publish.export("linkedin", None).await.unwrap();
-    assert_eq!(kept(), ["linkedin.xml", "linkedin.xml.ids"]);
-    publish.forget_erased().await.unwrap();
-    shop.close(vacancy(1, "", |_| {}).id, TombstoneReason::Filled, None);
-    publish.forget_erased().await.unwrap();
-    assert_eq!(kept().len(), 2, "nothing was erased");
-    shop.close(vacancy(2, "", |_| {}).id, TombstoneReason::Erased, None);
-    publish.forget_erased().await.unwrap();
-    assert_eq!(kept(), Vec::<String>::new());
 }
 
 /// Boards that want no character references, and one item a place with a reference that lasts.

@@ -1,8 +1,10 @@
 //! The routes as their callers see them.
 
 mod api;
+mod drop_folder;
 mod export;
 mod feeds;
+mod guard;
 mod portal;
 mod webhooks;
 

@@ -1,0 +1,237 @@
+//! Exports that lose more than a share of what is open.
+
+use super::get;
+use crate::model::{TombstoneReason, Vacancy};
+use crate::publish::testing::{
+    Shop, publishing_of_member_without_mandate, publishing_with, vacancy,
+};
+use crate::publish::{Decided, Publish, decide_export_hold, export_holds};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+fn offer(n: u128) -> Vacancy {
+    vacancy(n, "ch-exemple", |_| {})
+}
+
+/// One that LinkedIn does not take: there is nowhere to apply.
+fn refused(n: u128) -> Vacancy {
+    vacancy(n, "ch-exemple", |v| {
+        v["description"]["html"] = "<p>Court.</p>".into();
+        v["description"]["text"] = "Court.".into();
+    })
+}
+
+/// Twenty offers, of which LinkedIn's file may lose three or 30 %.
+struct Bench {
+    shop: Arc<Shop>,
+    publish: Publish,
+    folder: TempDir,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let shop = Arc::new(Shop::default());
+        (1..=20).for_each(|n| shop.publish(&offer(n)));
+        let folder = tempfile::tempdir().unwrap();
+        let publish = publishing_with(&shop, |settings| {
+            settings.kept = Some(folder.path().to_owned());
+            settings.export_max_drop = 0.3;
+            settings.export_min_drop = 3;
+        });
+        let bench = Self {
+            shop,
+            publish,
+            folder,
+        };
+        assert_eq!(bench.jobs().await, 20);
+        bench
+    }
+
+    async fn text(&self) -> String {
+        let reply = get(&self.publish, "/exports/linkedin.xml").await;
+        assert_eq!(reply.status, 200);
+        reply.text()
+    }
+
+    /// Jobs in LinkedIn's file, which says as many.
+    async fn jobs(&self) -> usize {
+        let text = self.text().await;
+        let jobs = text.matches("<job>").count();
+        let said = format!("<expectedJobCount>{jobs}</expectedJobCount>");
+        assert!(text.contains(&said), "{text}");
+        jobs
+    }
+
+    async fn shows(&self, n: u128) -> bool {
+        self.text().await.contains(&offer(n).id.to_string())
+    }
+
+    fn refuse(&self, numbers: std::ops::RangeInclusive<u128>) {
+        numbers.for_each(|n| self.shop.publish(&refused(n)));
+    }
+
+    fn close(&self, numbers: std::ops::RangeInclusive<u128>, reason: TombstoneReason) {
+        numbers.for_each(|n| self.shop.close(offer(n).id, reason, None));
+    }
+
+    /// The newest hold: its status, and offers before and now.
+    async fn hold(&self) -> Option<(String, usize, usize)> {
+        let mut all = export_holds(&*self.shop, false).await.unwrap();
+        let (file, hold) = all.pop()?;
+        assert_eq!(file, "linkedin.xml");
+        Some((hold.status, hold.before, hold.now))
+    }
+
+    async fn decide(&self, released: bool) -> bool {
+        let decided = Decided {
+            at: crate::publish::testing::now(),
+            who: "Anne".into(),
+            why: "seen with the hospital".into(),
+        };
+        decide_export_hold(&*self.shop, "linkedin.xml", released, decided)
+            .await
+            .unwrap()
+    }
+
+    fn kept(&self) -> std::path::PathBuf {
+        self.folder.path().join("linkedin.xml.kept")
+    }
+}
+
+/// An export that shrinks waits; the last good one stays; a person decides, or the offers come back.
+#[tokio::test]
+async fn an_export_that_shrinks_waits_for_a_person() {
+    let bench = Bench::new().await;
+    // Six are 30 %: no more than the share. Then, one by one, they are: the day counts.
+    bench.refuse(1..=6);
+    assert_eq!(bench.jobs().await, 14);
+    bench.refuse(7..=7);
+    assert_eq!(bench.jobs().await, 14);
+    assert_eq!(bench.hold().await, Some(("open".into(), 20, 13)));
+    // A last good one that was torn is none.
+    let whole = std::fs::read(bench.kept()).unwrap();
+    std::fs::write(bench.kept(), &whole[..whole.len() / 2]).unwrap();
+    let reply = get(&bench.publish, "/exports/linkedin.xml").await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.header("retry-after")),
+        (503, "3600")
+    );
+    let torn = bench.publish.export("linkedin", None).await;
+    assert!(torn.is_err_and(|error| error.to_string().contains("no last good one")));
+    std::fs::write(bench.kept(), &whole).unwrap();
+    // Rejected, it stays as it is; when the offers are back, there is nothing to decide.
+    assert!(bench.decide(false).await);
+    assert_eq!(bench.jobs().await, 14);
+    (1..=7).for_each(|n| bench.shop.publish(&offer(n)));
+    assert_eq!(bench.jobs().await, 20);
+    assert!(!bench.decide(true).await);
+    assert_eq!(bench.hold().await.unwrap().0, "cleared");
+
+    // Released, the newest goes out at once, and who said so is kept.
+    bench.refuse(1..=10);
+    assert_eq!(bench.jobs().await, 20);
+    assert!(bench.decide(true).await);
+    assert_eq!(bench.jobs().await, 10);
+    let all = export_holds(&*bench.shop, false).await.unwrap();
+    assert_eq!(all[0].1.status, "applied");
+    assert_eq!(all[0].1.decided.as_ref().unwrap().who, "Anne");
+    assert!(export_holds(&*bench.shop, true).await.unwrap().is_empty());
+}
+
+/// Law 2 outranks the guard: whatever number of offers is filled, none stays in a file.
+#[tokio::test]
+async fn a_closed_offer_waits_for_nobody() {
+    let bench = Bench::new().await;
+    for n in 1..=15 {
+        bench.close(n..=n, TombstoneReason::Filled);
+        assert!(!bench.shows(n).await);
+    }
+    assert_eq!(bench.jobs().await, 5);
+    assert_eq!(bench.hold().await, None, "nothing open is missing");
+
+    // Nor does it stay in a file that is held, whyever it is gone.
+    (1..=20).for_each(|n| bench.shop.publish(&offer(n)));
+    assert_eq!(bench.jobs().await, 20);
+    bench.refuse(1..=10);
+    assert_eq!(bench.jobs().await, 20);
+    for (n, reason) in [
+        (1, TombstoneReason::Filled),
+        (11, TombstoneReason::Withdrawn),
+        (12, TombstoneReason::Hidden),
+        (2, TombstoneReason::Erased),
+    ] {
+        bench.close(n..=n, reason);
+        assert!(!bench.shows(n).await, "{reason:?}");
+    }
+    assert_eq!(bench.jobs().await, 16);
+    assert_eq!(bench.hold().await, Some(("open".into(), 16, 8)));
+    // What is new waits with the rest.
+    bench.shop.publish(&offer(30));
+    assert_eq!(bench.jobs().await, 16);
+    assert!(bench.decide(true).await);
+    assert_eq!(bench.jobs().await, 9);
+}
+
+/// A table keeps the columns that its lines were written for.
+#[tokio::test]
+async fn a_table_that_is_held_keeps_its_columns() {
+    let shop = Arc::new(Shop::default());
+    (1..=8).for_each(|n| shop.publish(&offer(n)));
+    let folder = tempfile::tempdir().unwrap();
+    let publish = publishing_with(&shop, |settings| {
+        settings.kept = Some(folder.path().to_owned());
+        settings.export_max_drop = 0.3;
+    });
+    let use_columns = |fields: &str| {
+        let own = format!(
+            "name = \"tableau\"\ntitle = \"Tableau\"\nchannel = \"portal\"\n\
+             document = {{ format = \"csv\" }}\nfields = [{fields}]\n"
+        );
+        let profiles = crate::publish::Profiles::embedded()
+            .with([("tableau.toml".to_owned(), own)])
+            .unwrap();
+        publish.use_profiles(profiles);
+    };
+    let table = async || get(&publish, "/exports/tableau.csv").await.text();
+    use_columns(r#"{ path = "id", value = "id" }, { path = "titre", value = "title" }"#);
+    let before = table().await;
+    assert_eq!(before.lines().count(), 9);
+    // Asked for what none of them has, all are blocked.
+    use_columns(
+        r#"{ path = "id", value = "id" }, { path = "x", value = "expires", required = true }"#,
+    );
+    assert_eq!(table().await, before);
+    shop.close(offer(3).id, TombstoneReason::Filled, None);
+    let closed = offer(3).id.to_string();
+    let left: Vec<&str> = before.lines().filter(|l| !l.contains(&closed)).collect();
+    assert_eq!(table().await.lines().collect::<Vec<_>>(), left);
+}
+
+/// An export whose member withdraws its mandate is empty at once: that was a decision.
+#[tokio::test]
+async fn a_withdrawn_mandate_is_no_loss() {
+    let bench = Bench::new().await;
+    let publish = publishing_of_member_without_mandate(&bench.shop, bench.folder.path());
+    let reply = get(&publish, "/exports/linkedin.xml").await;
+    assert_eq!(
+        (reply.status.as_u16(), reply.text().matches("<job>").count()),
+        (200, 0)
+    );
+}
+
+/// What is kept for the day on which an export is doubtful goes with an erasure.
+#[tokio::test]
+async fn a_kept_export_does_not_outlive_an_erasure() {
+    let bench = Bench::new().await;
+    let kept = |n| {
+        let text = std::fs::read_to_string(bench.kept()).unwrap();
+        text.contains(&offer(n).id.to_string())
+    };
+    bench.close(1..=1, TombstoneReason::Filled);
+    bench.close(2..=2, TombstoneReason::Erased);
+    bench.publish.forget_erased().await.unwrap();
+    assert!(kept(1) && !kept(2) && kept(3));
+    // The rest can still be served.
+    bench.refuse(3..=19);
+    assert_eq!(bench.jobs().await, 18);
+}
