@@ -2,18 +2,43 @@
 
 use super::{Publish, PublishError};
 use crate::model::{MemberId, Vacancy};
-use std::collections::BTreeMap;
+use crate::store::PublicVacancy;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, Weak};
 
-/// What was read last, for as long as somebody still uses it.
+/// Offers that are remembered when nobody uses them; of more than these, none is.
+const REMEMBERED: usize = 5_000;
+
+/// What was read last, for as long as somebody still uses it; longer, if it is small.
 #[derive(Default)]
-pub struct LastRead(Mutex<Option<(u64, Weak<Live>)>>);
+pub struct LastRead(Mutex<Option<Read>>);
+
+struct Read {
+    head: u64,
+    live: Reading,
+}
+
+enum Reading {
+    Small(Arc<Live>),
+    Large(Weak<Live>),
+}
+
+impl Reading {
+    fn get(&self) -> Option<Arc<Live>> {
+        match self {
+            Self::Small(live) => Some(Arc::clone(live)),
+            Self::Large(live) => live.upgrade(),
+        }
+    }
+}
 
 /// Every live vacancy, by id.
 pub struct Live {
-    pub vacancies: Vec<Vacancy>,
+    pub vacancies: Vec<Arc<Vacancy>>,
     /// What tells whether a member's offers are those of before.
     pub own: BTreeMap<MemberId, Mark>,
+    /// Of each vacancy, the number of the change that its body is of.
+    numbers: Vec<u64>,
 }
 
 /// How many offers, and the number of the newest change to one of them: an offer that left makes
@@ -30,39 +55,59 @@ impl Publish {
     pub(super) async fn live(&self) -> Result<Arc<Live>, PublishError> {
         let now = self.store().head().await?;
         let held = || self.last_read().0.lock().unwrap_or_else(|e| e.into_inner());
-        let known = held().as_ref().and_then(|(head, read)| {
-            let read = read.upgrade()?;
-            (*head == now).then_some(read)
-        });
-        if let Some(known) = known {
-            return Ok(known);
-        }
+        let last = held()
+            .as_ref()
+            .and_then(|last| Some((last.head, last.live.get()?)));
+        let before = match last {
+            Some((head, known)) if head == now => return Ok(known),
+            last => last.map(|(_, known)| known),
+        };
         let (head, live) = self.store().snapshot().await?;
-        let parse = move || {
-            let mut read = Live {
-                vacancies: Vec::with_capacity(live.len()),
-                own: BTreeMap::new(),
-            };
-            for public in live {
-                match serde_json::from_slice::<Vacancy>(&public.body) {
-                    Ok(vacancy) => {
-                        if let Some(member) = &vacancy.member {
-                            let mark = read.own.entry(member.clone()).or_default();
-                            mark.offers += 1;
-                            mark.newest = mark.newest.max(public.seq);
-                        }
-                        read.vacancies.push(vacancy);
-                    }
+        let parsed = tokio::task::spawn_blocking(move || Live::parse(live, before.as_deref()));
+        let parsed = parsed.await;
+        let read = Arc::new(parsed.map_err(|error| PublishError::Index(error.into()))?);
+        let live = match read.vacancies.len() <= REMEMBERED {
+            true => Reading::Small(Arc::clone(&read)),
+            false => Reading::Large(Arc::downgrade(&read)),
+        };
+        *held() = Some(Read { head, live });
+        Ok(read)
+    }
+}
+
+impl Live {
+    /// Reads bodies; those that `before` has are not read again.
+    fn parse(live: Vec<PublicVacancy>, before: Option<&Self>) -> Self {
+        let mut known: HashMap<u64, &Arc<Vacancy>> = HashMap::new();
+        if let Some(before) = before {
+            let numbers = before.numbers.iter().copied();
+            known.extend(numbers.zip(&before.vacancies));
+        }
+        let mut read = Self {
+            vacancies: Vec::with_capacity(live.len()),
+            own: BTreeMap::new(),
+            numbers: Vec::with_capacity(live.len()),
+        };
+        for public in live {
+            let same = known.get(&public.seq).filter(|v| v.id == public.id);
+            let vacancy = match same {
+                Some(vacancy) => Arc::clone(vacancy),
+                None => match serde_json::from_slice::<Vacancy>(&public.body) {
+                    Ok(vacancy) => Arc::new(vacancy),
                     Err(error) => {
                         tracing::warn!(vacancy = %public.id, %error, "vacancy cannot be exported");
+                        continue;
                     }
-                }
+                },
+            };
+            if let Some(member) = &vacancy.member {
+                let mark = read.own.entry(member.clone()).or_default();
+                mark.offers += 1;
+                mark.newest = mark.newest.max(public.seq);
             }
-            read
-        };
-        let parsed = tokio::task::spawn_blocking(parse).await;
-        let read = Arc::new(parsed.map_err(|error| PublishError::Index(error.into()))?);
-        *held() = Some((head, Arc::downgrade(&read)));
-        Ok(read)
+            read.vacancies.push(vacancy);
+            read.numbers.push(public.seq);
+        }
+        read
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     PublishSettings,
     api::Codec,
-    export::{ExportError, Profiles},
+    export::{ExportError, Memos, Profiles},
     index::{Address, Dimension, Filter, Index, Page, Search, Sort, Tally, Tombstone},
     kit::KitError,
     live::LastRead,
@@ -137,6 +137,7 @@ struct Inner {
     /// Streams of changes at a time: each holds a connection for as long as it likes.
     streams: Arc<tokio::sync::Semaphore>,
     last_read: LastRead,
+    memos: Memos,
     /// For whoever waits for a change.
     last_look: News,
     /// Set at shutdown: whoever waits for a change answers at once.
@@ -231,6 +232,7 @@ impl Publish {
             renders: Mutex::new(HashMap::new()),
             rendering: tokio::sync::Mutex::new(()),
             last_read: LastRead::default(),
+            memos: Memos::default(),
             last_look: News::default(),
             stopping: AtomicBool::new(false),
         }))
@@ -272,6 +274,10 @@ impl Publish {
 
     pub(super) fn room_for_streams(&self) -> Arc<tokio::sync::Semaphore> {
         self.0.streams.clone()
+    }
+
+    pub(super) fn memos(&self) -> &Memos {
+        &self.0.memos
     }
 
     pub(super) fn last_read(&self) -> &LastRead {

@@ -10,7 +10,10 @@ use crate::{
     publish::{Publish, PublishError},
 };
 use minijinja::Value;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// Path → value, of the fields that are fixed.
 pub type Sent = BTreeMap<String, String>;
@@ -109,7 +112,11 @@ pub enum Asked {
 }
 
 impl Asked {
-    pub fn about(vacancies: &[Vacancy], one_member: bool, elsewhere: BTreeSet<VacancyId>) -> Self {
+    pub fn about(
+        vacancies: &[Arc<Vacancy>],
+        one_member: bool,
+        elsewhere: BTreeSet<VacancyId>,
+    ) -> Self {
         if one_member {
             Self::These(vacancies.iter().map(|v| v.id).collect())
         } else {

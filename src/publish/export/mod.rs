@@ -8,6 +8,7 @@ mod context;
 mod guard;
 mod html;
 mod ledger;
+mod memo;
 mod movements;
 mod names;
 mod preflight;
@@ -19,6 +20,7 @@ mod values;
 
 pub(super) use guard::replace;
 pub use guard::{Decided, ExportHold, decide_export_hold, export_holds};
+pub(super) use memo::Memos;
 pub use preflight::{Blocker, Preflight, PreflightItem};
 pub use profile::{Profile, ProfileError, Profiles};
 pub(super) use routes::routes;
@@ -32,9 +34,10 @@ use context::{Bench, Reader};
 use guard::{Kept, Memory};
 use jiff::Timestamp;
 use ledger::{Asked, Ledger, Sent};
-use minijinja::Value;
+use memo::Offer;
 use movements::Deposit;
 use preflight::Checked;
+use render::Pieces;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -126,7 +129,8 @@ impl Publish {
             let network = this.network();
             let reader = Reader::at(this.clock().now());
             let bench = Bench::new(&rendering, &network, this.settings(), &reader);
-            let checked = preflight::check(&bench, vacancies, &before)?;
+            let memo = this.memos().of(&bench, &network);
+            let checked = preflight::check(&bench, vacancies, &before, &memo)?;
             Ok(this.make(&bench, checked, &deposited, memory, member.as_ref())?)
         })
         .await?;
@@ -170,18 +174,15 @@ impl Publish {
         let file = profile.file(member);
         let export = match hold {
             None => {
-                let (mut ready, mut gone, mut deposit) = (checked.ready, Vec::new(), None);
-                let updated = newest(&ready);
-                if let Some(movements) = &profile.movements {
-                    let moved = movements::moved(movements, ready, deposited);
-                    (ready, gone, deposit) = (moved.lines, moved.gone, Some(moved.deposit));
-                }
-                let pieces = render::pieces(bench, &ready, &gone)?;
-                let bytes = render::document(bench, &pieces, updated, ready.len(), member)?;
+                let fresh = fresh(bench, &checked.ready, deposited)?;
+                let (pieces, count) = (&fresh.pieces, fresh.owners.len());
+                let bytes = render::document(bench, pieces, fresh.updated, count, member)?;
                 if memory.is_some() {
-                    self.keep(&file, &Kept::new(updated, checked.owners, pieces));
+                    let kept = Kept::new(fresh.updated, fresh.owners, fresh.pieces);
+                    self.keep(&file, &kept);
                 }
                 let made = export(bytes, report.ready);
+                let deposit = fresh.deposit;
                 Ok(Export { deposit, ..made })
             }
             Some(hold) => match self.kept(&file) {
@@ -234,17 +235,12 @@ impl Publish {
             let network = this.network();
             let reader = Reader::at(this.clock().now());
             let bench = Bench::new(&profile, &network, this.settings(), &reader);
-            let checked = preflight::check(&bench, vacancies, &sent)?;
-            let (mut ready, mut gone) = (checked.ready, Vec::new());
-            let updated = newest(&ready);
-            if let Some(movements) = &profile.movements {
-                // A part has no deposits of its own: all of it is new.
-                let moved = movements::moved(movements, ready, &Deposit::default());
-                (ready, gone) = (moved.lines, moved.gone);
-            }
-            let pieces = render::pieces(&bench, &ready, &gone)?;
-            let document =
-                render::document(&bench, &pieces, updated, ready.len(), member.as_ref())?;
+            let memo = this.memos().of(&bench, &network);
+            let checked = preflight::check(&bench, vacancies, &sent, &memo)?;
+            // A part has no deposits of its own: all of it is new.
+            let fresh = fresh(&bench, &checked.ready, &Deposit::default())?;
+            let (pieces, count) = (&fresh.pieces, fresh.owners.len());
+            let document = render::document(&bench, pieces, fresh.updated, count, member.as_ref())?;
             Ok(Export {
                 bytes: document.into(),
                 ready: checked.report.ready,
@@ -271,7 +267,8 @@ impl Publish {
             let network = this.network();
             let reader = Reader::at(this.clock().now());
             let bench = Bench::new(&profile, &network, this.settings(), &reader);
-            Ok(preflight::check(&bench, vacancies, &sent)?.report)
+            let memo = this.memos().of(&bench, &network);
+            Ok(preflight::check(&bench, vacancies, &sent, &memo)?.report)
         })
         .await
     }
@@ -281,7 +278,7 @@ impl Publish {
     pub(in crate::publish) fn blocked(
         &self,
         profile: &str,
-        vacancies: Vec<Vacancy>,
+        vacancies: Vec<Arc<Vacancy>>,
     ) -> Result<BTreeMap<VacancyId, Vec<Blocker>>, ExportError> {
         let profiles = self.profiles();
         let Some(profile) = profiles.get(profile) else {
@@ -290,7 +287,8 @@ impl Publish {
         let network = self.network();
         let reader = Reader::at(self.clock().now());
         let bench = Bench::new(profile, &network, self.settings(), &reader);
-        let report = preflight::check(&bench, vacancies, &Ledger::default())?.report;
+        let memo = self.memos().of(&bench, &network);
+        let report = preflight::check(&bench, vacancies, &Ledger::default(), &memo)?.report;
         let items = report.items.into_iter();
         Ok(items.map(|item| (item.id, item.blockers)).collect())
     }
@@ -301,7 +299,7 @@ impl Publish {
         &self,
         profile: &Profile,
         member: Option<&MemberId>,
-        vacancies: &[Vacancy],
+        vacancies: &[Arc<Vacancy>],
     ) -> BTreeSet<VacancyId> {
         let network = self.network();
         let outside = vacancies.iter().filter(|vacancy| {
@@ -316,7 +314,7 @@ impl Publish {
         &self,
         name: &str,
         member: Option<&MemberId>,
-    ) -> Result<(Profile, Vec<Vacancy>), PublishError> {
+    ) -> Result<(Profile, Vec<Arc<Vacancy>>), PublishError> {
         let profiles = self.profiles();
         let profile = profiles
             .get(name)
@@ -331,19 +329,60 @@ impl Publish {
             return Err(ExportError::UnknownMember(member.0.clone()).into());
         }
         let live = self.live().await?;
-        let own = |vacancy: &&Vacancy| member.is_none() || vacancy.member.as_ref() == member;
+        let own = |vacancy: &&Arc<Vacancy>| member.is_none() || vacancy.member.as_ref() == member;
         let own = live.vacancies.iter().filter(own);
         Ok((profile, own.cloned().collect()))
     }
 }
 
-/// The newest date of the offers in `ready`.
-fn newest(ready: &[Value]) -> Option<Timestamp> {
-    let dates = ready.iter().filter_map(|offer| {
-        let at = offer.get_attr("updated").ok()?;
-        at.as_str()?.parse::<Timestamp>().ok()
-    });
-    dates.max()
+/// What the newest document is made of.
+struct Fresh {
+    pieces: Pieces,
+    /// Whose each of the first pieces is; the rest tell the board what is gone.
+    owners: Vec<VacancyId>,
+    /// The newest date of the offers.
+    updated: Option<Timestamp>,
+    deposit: Option<Deposit>,
+}
+
+/// Puts the pieces of what is ready together; those of a profile that tells movements are made now.
+fn fresh(
+    bench: &Bench<'_>,
+    ready: &[(Arc<Vacancy>, Arc<Offer>)],
+    deposited: &Deposit,
+) -> Result<Fresh, ExportError> {
+    let profile = bench.profile;
+    let header = render::header(bench)?;
+    let updated = ready.iter().filter_map(|(_, offer)| offer.updated).max();
+    let (mut items, mut owners) = (Vec::new(), Vec::new());
+    let mut deposit = None;
+    if let Some(movements) = &profile.movements {
+        let mut contexts = Vec::new();
+        for (vacancy, _) in ready {
+            let member = vacancy
+                .member
+                .as_ref()
+                .and_then(|id| bench.network.member(id));
+            let own = bench.contexts(vacancy, member);
+            owners.extend(own.iter().map(|_| vacancy.id));
+            contexts.extend(own);
+        }
+        let moved = movements::moved(movements, contexts, deposited);
+        items = render::pieces(bench, &profile.fields, &moved.lines)?;
+        items.extend(render::pieces(bench, &profile.parting(), &moved.gone)?);
+        deposit = Some(moved.deposit);
+    } else {
+        for (vacancy, offer) in ready {
+            owners.extend(offer.pieces.iter().map(|_| vacancy.id));
+            items.extend(offer.pieces.iter().cloned());
+        }
+    }
+    Ok(Fresh {
+        pieces: Pieces { header, items },
+        owners,
+        updated,
+        deposit,
+    })
 }
 
 /// Runs CPU work away from the runtime's own threads.

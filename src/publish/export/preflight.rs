@@ -5,7 +5,9 @@ use super::{
     context::Bench,
     html,
     ledger::{self, Ledger, Sent},
+    memo::{Memo, Offer},
     profile::FieldLine,
+    render,
 };
 use crate::{
     model::{MemberId, Vacancy, VacancyId},
@@ -18,7 +20,7 @@ use minijinja::Value;
 use regex::Regex;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// One thing that keeps an offer out of an export.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -78,12 +80,10 @@ pub struct Preflight {
     pub items: Vec<PreflightItem>,
 }
 
-/// The report, and the contexts of the ready offers for rendering.
+/// The report, and the ready offers for rendering.
 pub struct Checked {
     pub report: Preflight,
-    pub ready: Vec<Value>,
-    /// Whose each of these contexts is.
-    pub owners: Vec<VacancyId>,
+    pub ready: Vec<(Arc<Vacancy>, Arc<Offer>)>,
     /// Of each ready offer, the fields that the board will not change once it has them.
     pub fixed: Vec<(VacancyId, Sent)>,
 }
@@ -95,11 +95,12 @@ pub struct Checked {
 /// An expression of the profile fails on an offer.
 pub fn check(
     bench: &Bench<'_>,
-    vacancies: Vec<Vacancy>,
+    vacancies: Vec<Arc<Vacancy>>,
     sent: &Ledger,
+    memo: &Memo,
 ) -> Result<Checked, ExportError> {
     let patterns = patterns(bench);
-    let (mut ready, mut owners) = (Vec::new(), Vec::new());
+    let mut ready = Vec::new();
     let mut fixed = Vec::new();
     let mut report = Preflight {
         profile: bench.profile.name.clone(),
@@ -110,53 +111,68 @@ pub fn check(
         items: Vec::with_capacity(vacancies.len()),
     };
     for vacancy in vacancies {
-        let (blockers, contexts) = one(bench, &patterns, &vacancy)?;
-        let mut notices = Vec::new();
-        if blockers.is_empty() {
+        let offer = memo.offer(&vacancy, || offer(bench, &patterns, &vacancy))?;
+        let mut item = offer.item.clone();
+        if item.blockers.is_empty() {
             report.ready += 1;
-            if let Some(context) = contexts.first() {
-                let now = ledger::of(bench, context)?;
-                if let Some(before) = sent.get(&vacancy.id) {
-                    notices = ledger::notices(bench.profile, before, &now);
-                }
-                if !now.is_empty() {
-                    fixed.push((vacancy.id, now));
-                }
+            if let Some(before) = sent.get(&vacancy.id) {
+                item.notices = ledger::notices(bench.profile, before, &offer.fixed);
             }
-            for notice in &notices {
+            for notice in &item.notices {
                 *report.noticed.entry(notice.rule.clone()).or_default() += 1;
             }
-            owners.extend(contexts.iter().map(|_| vacancy.id));
-            ready.extend(contexts);
+            if !offer.fixed.is_empty() {
+                fixed.push((vacancy.id, offer.fixed.clone()));
+            }
+            ready.push((vacancy, offer));
         } else {
             report.blocked += 1;
-            for blocker in &blockers {
+            for blocker in &item.blockers {
                 *report.by_rule.entry(blocker.rule.clone()).or_default() += 1;
             }
         }
-        report.items.push(PreflightItem {
-            id: vacancy.id,
-            status: if blockers.is_empty() {
-                "ready"
-            } else {
-                "blocked"
-            },
-            title: labels::title(&vacancy),
-            feed: bench.profile.one_feed.then(|| {
-                let own = bench
-                    .profile
-                    .has_own_feed(bench.network, vacancy.member.as_ref());
-                bench.profile.file(vacancy.member.as_ref().filter(|_| own))
-            }),
-            member: vacancy.member,
-            blockers,
-            notices,
-        });
+        report.items.push(item);
     }
     Ok(Checked {
         report,
         ready,
-        owners,
+        fixed,
+    })
+}
+
+/// What the profile makes of one offer.
+fn offer(bench: &Bench<'_>, patterns: &Patterns, vacancy: &Vacancy) -> Result<Offer, ExportError> {
+    let profile = bench.profile;
+    let (blockers, contexts) = one(bench, patterns, vacancy)?;
+    let (mut pieces, mut fixed) = (Vec::new(), Sent::new());
+    if blockers.is_empty() {
+        if let Some(context) = contexts.first() {
+            fixed = ledger::of(bench, context)?;
+        }
+        if profile.movements.is_none() {
+            pieces = render::pieces(bench, &profile.fields, &contexts)?;
+        }
+    }
+    let item = PreflightItem {
+        id: vacancy.id,
+        status: if blockers.is_empty() {
+            "ready"
+        } else {
+            "blocked"
+        },
+        title: labels::title(vacancy),
+        feed: profile.one_feed.then(|| {
+            let own = profile.has_own_feed(bench.network, vacancy.member.as_ref());
+            profile.file(vacancy.member.as_ref().filter(|_| own))
+        }),
+        member: vacancy.member.clone(),
+        blockers,
+        notices: Vec::new(),
+    };
+    Ok(Offer {
+        item,
+        pieces,
+        updated: vacancy.offer.updated,
         fixed,
     })
 }

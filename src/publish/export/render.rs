@@ -19,46 +19,50 @@ pub struct Pieces {
     pub items: Vec<String>,
 }
 
-/// Writes each ready offer, then `gone`: offers that the board is told to take down.
+/// Writes each of `offers` with `lines`.
 ///
 /// # Errors
 /// An expression fails, or a cell cannot be written.
-pub fn pieces(bench: &Bench<'_>, ready: &[Value], gone: &[Value]) -> Result<Pieces, ExportError> {
-    let profile = bench.profile;
-    let parting = profile.parting();
-    let offers = ready.iter().map(|offer| (&profile.fields, offer));
-    let offers = offers.chain(gone.iter().map(|offer| (&parting, offer)));
-    let mut header = String::new();
-    let items = match &profile.document {
+pub fn pieces(
+    bench: &Bench<'_>,
+    lines: &[FieldLine],
+    offers: &[Value],
+) -> Result<Vec<String>, ExportError> {
+    let write = |offer: &Value| match &bench.profile.document {
         Frame::Xml {
             item, list, cdata, ..
         } => {
+            let mut out = String::new();
             let depth = 1 + usize::from(list.is_some());
-            let xml = |(lines, offer): (&Vec<FieldLine>, &Value)| {
-                let mut out = String::new();
-                node(bench, item, lines, offer)?.xml(&mut out, depth, *cdata);
-                Ok(out)
-            };
-            offers.map(xml).collect::<Result<_, ExportError>>()?
+            node(bench, item, lines, offer)?.xml(&mut out, depth, *cdata);
+            Ok(out)
         }
         Frame::Csv {
             delimiter,
             formulas_disarmed,
             ..
         } => {
-            let columns = profile.fields.iter().map(|line| line.path.clone());
-            header = record(bench, *delimiter, columns)?;
-            let row = |(lines, offer): (&Vec<FieldLine>, &Value)| {
-                let cells = cells(bench, lines, offer, *formulas_disarmed)?;
-                record(bench, *delimiter, cells.into_iter())
-            };
-            offers.map(row).collect::<Result<_, ExportError>>()?
+            let cells = cells(bench, lines, offer, *formulas_disarmed)?;
+            record(bench, *delimiter, cells.into_iter())
         }
-        Frame::Json { .. } | Frame::Jsonl {} => offers
-            .map(|(lines, offer)| Ok(node(bench, "", lines, offer)?.json().to_string()))
-            .collect::<Result<_, ExportError>>()?,
+        Frame::Json { .. } | Frame::Jsonl {} => {
+            Ok(node(bench, "", lines, offer)?.json().to_string())
+        }
     };
-    Ok(Pieces { header, items })
+    offers.iter().map(write).collect()
+}
+
+/// Of a table: the line that names its columns.
+///
+/// # Errors
+/// It cannot be written.
+pub fn header(bench: &Bench<'_>) -> Result<String, ExportError> {
+    let profile = bench.profile;
+    let columns = profile.fields.iter().map(|line| line.path.clone());
+    match profile.document {
+        Frame::Csv { delimiter, .. } => record(bench, delimiter, columns),
+        _ => Ok(String::new()),
+    }
 }
 
 /// The whole document, in memory: it is whole or it is not there. `updated` is the newest date of

@@ -15,7 +15,7 @@ use crate::{
 };
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Characters of a post, as LinkedIn counts them: UTF-16 units, so that an emoji is two.
 pub const MOST: usize = 3_000;
@@ -200,22 +200,19 @@ impl Publish {
         {
             return Err(ExportError::UnknownMember(member.0.clone()).into());
         }
-        let (_, live) = self.store().snapshot().await?;
+        let live = self.live().await?;
         let (this, member) = (self.clone(), member.cloned());
         super::super::state::blocking(move || {
-            let vacancies = live
-                .iter()
-                .filter_map(|public| serde_json::from_slice::<Vacancy>(&public.body).ok())
-                .filter(|vacancy| member.is_none() || vacancy.member == member);
-            Ok(this.collect(since, vacancies)?)
+            let own = |vacancy: &&Arc<Vacancy>| member.is_none() || vacancy.member == member;
+            Ok(this.collect(since, live.vacancies.iter().filter(own))?)
         })
         .await
     }
 
-    fn collect(
+    fn collect<'l>(
         &self,
         since: Option<Date>,
-        vacancies: impl Iterator<Item = Vacancy>,
+        vacancies: impl Iterator<Item = &'l Arc<Vacancy>>,
     ) -> Result<Collection, PublishError> {
         let (network, now) = (self.network(), self.clock().now());
         // A day that no instant can name is behind all offers, or before them.
@@ -231,14 +228,15 @@ impl Publish {
             if begin.is_some_and(|begin| at.is_none_or(|at| at < begin)) {
                 continue;
             }
-            match mandate::allows(&network, &vacancy, CHANNEL, true, now) {
+            match mandate::allows(&network, vacancy, CHANNEL, true, now) {
                 Ok(member) => kept.push((at, member.member_id(), vacancy)),
                 Err(refusal) => *left_out.entry(rule(&refusal)).or_default() += 1,
             }
         }
         kept.sort_by(|(a, _, v), (b, _, w)| b.cmp(a).then_with(|| v.id.cmp(&w.id)));
-        let vacancies: Vec<&Vacancy> = kept.iter().map(|(_, _, vacancy)| vacancy).collect();
-        let mut blocked = self.blocked(CHANNEL, vacancies.iter().copied().cloned().collect())?;
+        let vacancies: Vec<&Vacancy> = kept.iter().map(|(_, _, vacancy)| &***vacancy).collect();
+        let own = kept.iter().map(|(_, _, vacancy)| Arc::clone(vacancy));
+        let mut blocked = self.blocked(CHANNEL, own.collect())?;
         let posts = kept.iter().map(|(_, member, vacancy)| {
             let post = self.post(member, vacancy)?;
             Ok(Post {

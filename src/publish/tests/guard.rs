@@ -180,7 +180,7 @@ async fn a_table_that_is_held_keeps_its_columns() {
     let folder = tempfile::tempdir().unwrap();
     let publish = publishing_with(&shop, |settings| {
         settings.kept = Some(folder.path().to_owned());
-        settings.export_max_drop = 0.3;
+        settings.export_min_drop = 3;
     });
     let use_columns = |fields: &str| {
         let own = format!(
