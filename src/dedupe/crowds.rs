@@ -68,7 +68,9 @@ fn group(postings: &[StoredPosting]) -> Grouped {
     };
     for (postings, edges, step) in components.into_values() {
         grouped.component = grouped.component.max(postings.len());
-        let derived = derive(&postings, &edges, &[], &Network::default(), at(900), step);
+        let postings: Vec<&StoredPosting> = postings.iter().collect();
+        let network = Network::default();
+        let derived = derive(&postings, &unread, &edges, &[], &network, at(900), step);
         grouped.derived.extend(derived);
     }
     grouped.derived.sort_by_key(|d| d.id);

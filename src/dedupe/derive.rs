@@ -12,6 +12,7 @@ use crate::model::{
     VacancyStatus, Visibility,
 };
 use jiff::{SignedDuration, Timestamp};
+use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -20,11 +21,20 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// replaced by it: sources show the new one a few days before the old one goes.
 const REPLACED_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// Features that are at hand; what is not is read of the posting when it is wanted.
+pub type Read<'a> = &'a dyn Fn(PostingId) -> Option<&'a Features>;
+
+/// Nothing is at hand.
+pub fn unread<'a>(_: PostingId) -> Option<&'a Features> {
+    None
+}
+
 /// A component on the table.
 pub struct Component<'a> {
     /// By id.
     postings: Vec<&'a StoredPosting>,
-    features: Vec<OnceCell<Features>>,
+    features: Vec<OnceCell<Cow<'a, Features>>>,
+    read: Read<'a>,
     edges: BTreeMap<(usize, usize), i64>,
     ruling: Ruling,
     joined: BTreeSet<(usize, usize)>,
@@ -34,12 +44,13 @@ pub struct Component<'a> {
 
 impl<'a> Component<'a> {
     pub fn new(
-        postings: &'a [StoredPosting],
+        postings: &[&'a StoredPosting],
+        read: Read<'a>,
         edges: &[Edge],
         decisions: &[Decision],
         step: Step,
     ) -> Self {
-        let mut sorted: Vec<&StoredPosting> = postings.iter().collect();
+        let mut sorted = postings.to_vec();
         sorted.sort_by_key(|p| p.state.id);
         sorted.dedup_by_key(|p| p.state.id);
         let number: HashMap<PostingId, usize> = sorted
@@ -57,6 +68,7 @@ impl<'a> Component<'a> {
         };
         let mut component = Self {
             features: sorted.iter().map(|_| OnceCell::new()).collect(),
+            read,
             joined: numbered(&ruling.joined),
             parted: numbered(&ruling.parted),
             edges: BTreeMap::new(),
@@ -81,7 +93,10 @@ impl<'a> Component<'a> {
     }
 
     fn features(&self, at: usize) -> &Features {
-        self.features[at].get_or_init(|| Features::of(&self.postings[at].posting))
+        self.features[at].get_or_init(|| {
+            let posting = &self.postings[at].posting;
+            (self.read)(posting.id).map_or_else(|| Cow::Owned(Features::of(posting)), Cow::Borrowed)
+        })
     }
 
     /// The weight of a pair that no key brought together.
@@ -350,15 +365,16 @@ pub fn bond(weight: i64, p: &StoredPosting, q: &StoredPosting) -> i64 {
 
 /// The vacancies of a component's postings. `step` says how little counts there, since it is part
 /// of a crowd; 0 elsewhere.
-pub fn derive(
-    postings: &[StoredPosting],
+pub fn derive<'a>(
+    postings: &[&'a StoredPosting],
+    read: Read<'a>,
     edges: &[Edge],
     decisions: &[Decision],
     network: &Network,
     now: Timestamp,
     step: Step,
 ) -> Vec<Derived> {
-    let component = Component::new(postings, edges, decisions, step);
+    let component = Component::new(postings, read, edges, decisions, step);
     let all: Vec<usize> = (0..component.postings.len()).collect();
     let mut derived: Vec<Derived> = component
         .clusters(&all)

@@ -1,5 +1,6 @@
 //! What dedupe knows of a posting: a few hundred numbers, computed once.
 
+mod lists;
 mod packed;
 mod said;
 
@@ -12,6 +13,7 @@ use super::text::{self, Sketch, Words, distinct};
 use crate::model::{
     Contract, ContractForm, Offer, PlacePrecision, Posting, PostingId, Shift, Time,
 };
+use lists::{Draft, Lists};
 use said::{duration_in, hours_in, pay_in, reference, references, start_in, time_in};
 use serde::{Deserialize, Serialize};
 
@@ -34,8 +36,6 @@ pub struct Features {
     pub trust: Trust,
     /// All core words of the title, as one hash.
     pub title: u64,
-    /// Stems of the core words, sorted; kind of trade first known by `trade`.
-    pub title_words: Vec<u64>,
     /// Number of the trade in the table of names; 0 unknown.
     pub trade: u32,
     /// Shifts that the title names, office hours among them.
@@ -50,20 +50,8 @@ pub struct Features {
     pub occupation_family: u64,
     /// 0 unknown or an intermediary.
     pub employer: u64,
-    pub employer_words: Vec<u64>,
-    /// The same words as a text would say them.
-    pub employer_names: Vec<u32>,
     pub intermediary: bool,
     pub siren: u64,
-    /// INSEE codes as hashes; empty when no commune is known.
-    pub communes: Vec<u64>,
-    /// Arrondissements of Paris, Lyon and Marseille, where they are known.
-    pub districts: Vec<u64>,
-    pub departments: Vec<u64>,
-    /// Words of the communes' names.
-    pub place_words: Vec<u32>,
-    /// 1e-4 degrees.
-    pub point: Option<(i32, i32)>,
     pub contract: Option<ContractForm>,
     /// Tenths of a month.
     pub duration: Option<u32>,
@@ -75,13 +63,10 @@ pub struct Features {
     pub shifts: u8,
     /// Whether title or source name the shift, not just the text.
     pub shift_named: bool,
-    /// Clock times and lengths of shifts that the text names, sorted.
-    pub hours: Vec<u16>,
     /// Services in the title, or named as such.
     pub services: u128,
     /// Services anywhere.
     pub mentioned: u128,
-    pub service_words: Vec<u64>,
     /// Euros a month, full range.
     pub pay: Option<(i64, i64)>,
     /// Days since 1970.
@@ -92,18 +77,24 @@ pub struct Features {
     pub expires: Option<i32>,
     pub openings: Option<u32>,
     pub requisition: u64,
-    /// What looks like a reference in the text.
-    pub references: Vec<u64>,
-    /// Identities of the links that lead to this very offer.
-    pub links: Vec<u64>,
-    pub hosts: Vec<u64>,
     /// Three-stem shingles.
     pub shingles: Sketch,
     pub words: Sketch,
     /// Number of words of the text.
     pub length: u32,
-    /// Hashes of the long sentences, the four smallest.
-    pub sentences: Vec<u64>,
+    /// Where it is, as far as most pairs are parted by it.
+    spot: Spot,
+    lists: Lists,
+}
+
+/// The one commune of a posting whose source is believed as to places: apart from all else, since
+/// most pairs are parted by it, and what is not looked at need not come into the cache.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Spot {
+    /// 0 where there are several or none, or the source is not believed.
+    commune: u64,
+    /// 1e-4 degrees.
+    point: Option<(i32, i32)>,
 }
 
 impl Features {
@@ -117,7 +108,11 @@ impl Features {
         );
         let body = offer.description.as_ref().map_or("", |d| d.text.as_str());
         let words = Words::of(body);
-        let hashes: Vec<u64> = words.iter().map(|w| text::hash(w.as_bytes())).collect();
+        let mut lists = Draft {
+            hours: hours_in(&words),
+            references: references(body),
+            ..Draft::default()
+        };
         let mut features = Self {
             id: posting.id,
             own: posting.is_own(),
@@ -133,7 +128,6 @@ impl Features {
                 .map_or(0, |m| text::hash(m.as_str().as_bytes())),
             trust,
             title: 0,
-            title_words: Vec::new(),
             trade: 0,
             title_shift: 0,
             labelled: false,
@@ -141,15 +135,8 @@ impl Features {
             occupation: 0,
             occupation_family: 0,
             employer: 0,
-            employer_words: Vec::new(),
-            employer_names: Vec::new(),
             intermediary: false,
             siren: 0,
-            communes: Vec::new(),
-            districts: Vec::new(),
-            departments: Vec::new(),
-            place_words: Vec::new(),
-            point: None,
             contract: None,
             duration: None,
             duration_named: false,
@@ -157,10 +144,8 @@ impl Features {
             share: None,
             shifts: 0,
             shift_named: false,
-            hours: hours_in(&words),
             services: 0,
             mentioned: 0,
-            service_words: Vec::new(),
             pay: None,
             starts: offer.starts.map(|d| {
                 day(d
@@ -174,45 +159,49 @@ impl Features {
             expires: offer.expires.map(day),
             openings: offer.openings,
             requisition: offer.requisition.as_deref().map_or(0, reference),
-            references: references(body),
-            links: Vec::new(),
-            hosts: Vec::new(),
             shingles: Sketch::default(),
             words: Sketch::default(),
             length: words.len() as u32,
-            sentences: Vec::new(),
+            spot: Spot::default(),
+            lists: Lists::default(),
         };
-        features.read_text(&words, &hashes);
-        features.read_places(offer);
-        features.read_employer(offer);
-        features.read_title(offer);
-        features.read_terms(offer, &words);
-        features.read_links(offer);
+        features.read_text(&words, &mut lists);
+        features.read_places(offer, &mut lists);
+        features.read_employer(offer, &mut lists);
+        features.read_title(offer, &mut lists);
+        features.read_terms(offer, &words, &mut lists);
+        read_links(offer, &mut lists);
+        features.lists = lists.packed();
+        if let ([commune], 2..) = (features.communes(), trust.place) {
+            features.spot.commune = *commune;
+        }
         features
     }
 
-    fn read_text(&mut self, words: &Words, hashes: &[u64]) {
+    fn read_text(&mut self, words: &Words, lists: &mut Draft) {
+        let hashes: Vec<u64> = words.iter().map(|w| text::hash(w.as_bytes())).collect();
+        let stems: Vec<u64> = words.iter().map(text::stem).collect();
         let mut sentence = (u32::MAX, Vec::new());
         let mut sentences = Vec::new();
-        for (at, word) in words.iter().enumerate() {
+        for (at, (word, stem)) in words.iter().zip(&stems).enumerate() {
             if words.sentence(at) != sentence.0 {
                 close_sentence(&mut sentences, &mut sentence.1);
                 sentence.0 = words.sentence(at);
             }
             if word.len() > 3 {
-                sentence.1.push(text::stem(word));
+                sentence.1.push(*stem);
             }
         }
         close_sentence(&mut sentences, &mut sentence.1);
-        self.shingles = Sketch::of(text::shingles(words), SHINGLES, |s| STATISTICS.shingle(s));
-        self.words = Sketch::of(words.iter().map(text::word_key).collect(), WORDS, |w| {
-            STATISTICS.word(w)
-        });
-        self.sentences = distinct(sentences);
-        self.sentences.truncate(4);
+        let shingles = text::shingles(words, &stems);
+        self.shingles = Sketch::of(shingles, SHINGLES, &STATISTICS.shingles);
+        let keys = words.iter().map(text::word_key).collect();
+        self.words = Sketch::of(keys, WORDS, &STATISTICS.words);
+        lists.sentences = distinct(sentences);
+        lists.sentences.truncate(4);
         let mut anchored = 0_u128;
         let mut mentioned = 0_u128;
-        FACETS.services.find_hashed(hashes, &mut |number, at, _| {
+        FACETS.services.find_hashed(&hashes, &mut |number, at, _| {
             let bit = 1_u128 << number;
             mentioned |= bit;
             let before = |back: usize| {
@@ -236,7 +225,7 @@ impl Features {
         let (mut night, mut day, mut alternating) = (false, false, false);
         FACETS
             .shifts
-            .find_hashed(hashes, &mut |number, at, length| {
+            .find_hashed(&hashes, &mut |number, at, length| {
                 let before = at
                     .checked_sub(1)
                     .and_then(|i| words.get(i))
@@ -259,9 +248,7 @@ impl Features {
         };
     }
 
-    fn read_places(&mut self, offer: &Offer) {
-        let (mut communes, mut departments, mut names) = (Vec::new(), Vec::new(), Vec::new());
-        let mut districts = Vec::new();
+    fn read_places(&mut self, offer: &Offer, lists: &mut Draft) {
         for place in &offer.places {
             let precise = matches!(
                 place.precision,
@@ -269,31 +256,27 @@ impl Features {
             );
             if let Some(insee) = &place.insee {
                 let city = whole_city(insee);
-                communes.push(text::hash(city.as_bytes()));
+                lists.communes.push(text::hash(city.as_bytes()));
                 if city != insee {
-                    districts.push(text::hash(insee.as_bytes()));
+                    lists.districts.push(text::hash(insee.as_bytes()));
                 }
             }
             if let Some(department) = &place.department {
-                departments.push(text::hash(department.as_bytes()));
+                lists.departments.push(text::hash(department.as_bytes()));
             }
             if precise && let Some(name) = &place.name {
-                names.extend(town_words(name));
+                lists.place_words.extend(town_words(name));
             }
             if precise
-                && self.point.is_none()
+                && self.spot.point.is_none()
                 && let (Some(lat), Some(lon)) = (place.lat, place.lon)
             {
-                self.point = Some(((lat * 1e4) as i32, (lon * 1e4) as i32));
+                self.spot.point = Some(((lat * 1e4) as i32, (lon * 1e4) as i32));
             }
         }
-        self.communes = distinct(communes);
-        self.districts = distinct(districts);
-        self.departments = distinct(departments);
-        self.place_words = distinct(names);
     }
 
-    fn read_employer(&mut self, offer: &Offer) {
+    fn read_employer(&mut self, offer: &Offer, lists: &mut Draft) {
         let Some(employer) = &offer.employer else {
             return;
         };
@@ -313,32 +296,30 @@ impl Features {
         if self.intermediary && employer.intermediary.as_deref().is_none_or(|i| i == name) {
             return;
         }
-        self.employer_words = distinct(
+        lists.employer_words = distinct(
             words
                 .iter()
                 .filter(|w| w.len() > 2 && !EMPLOYER_NOISE.contains(w))
                 .map(text::stem)
                 .collect(),
         );
-        if self.employer_words.is_empty() {
-            self.employer_words = distinct(words.iter().map(text::stem).collect());
+        if lists.employer_words.is_empty() {
+            lists.employer_words = distinct(words.iter().map(text::stem).collect());
         }
-        self.employer_names = distinct(
-            words
-                .iter()
-                .filter(|w| {
-                    w.len() > 3 && !EMPLOYER_NOISE.contains(w) && *w != "saint" && *w != "sainte"
-                })
-                .map(text::word_key)
-                .collect(),
-        );
-        if !self.employer_words.is_empty() {
-            self.employer = text::combine(&self.employer_words);
+        lists.employer_names = words
+            .iter()
+            .filter(|w| {
+                w.len() > 3 && !EMPLOYER_NOISE.contains(w) && *w != "saint" && *w != "sainte"
+            })
+            .map(|w| u64::from(text::word_key(w)))
+            .collect();
+        if !lists.employer_words.is_empty() {
+            self.employer = text::combine(&lists.employer_words);
         }
     }
 
-    fn read_title(&mut self, offer: &Offer) {
-        let title = self.without_town(&offer.title);
+    fn read_title(&mut self, offer: &Offer, lists: &mut Draft) {
+        let title = without_town(&offer.title, lists);
         let words = Words::of(title);
         let hashes: Vec<u64> = words.iter().map(|w| text::hash(w.as_bytes())).collect();
         let mut levels = 0_u32;
@@ -384,9 +365,9 @@ impl Features {
             .enumerate()
             .filter(|(at, w)| {
                 let hash = hashes.get(*at).copied().unwrap_or_default();
-                let short = text::word_key(w);
+                let short = u64::from(text::word_key(w));
                 let number = w.len() <= 3 && w.bytes().all(|b| b.is_ascii_digit());
-                !number && !FACETS.noise.contains(&hash) && !self.place_words.contains(&short)
+                !number && !FACETS.noise.contains(&hash) && !lists.place_words.contains(&short)
             })
             .map(|(at, w)| (w, named.get(at).copied().unwrap_or(false)))
             .collect();
@@ -400,8 +381,8 @@ impl Features {
         }
         self.trade = FACETS.trades.get(&name).copied().unwrap_or(0);
         self.labelled = two_forms(title) || FACETS.labels.contains(&text::hash(name.as_bytes()));
-        self.title_words = distinct(core.iter().map(|(w, _)| text::stem(w)).collect());
-        self.title = text::combine(&self.title_words);
+        lists.title_words = distinct(core.iter().map(|(w, _)| text::stem(w)).collect());
+        self.title = text::combine(&lists.title_words);
         let occupation = offer.occupation.as_ref();
         if let Some(code) = occupation.and_then(|o| o.rome_v3.as_deref().or(o.rome.as_deref())) {
             self.occupation = text::hash(code.as_bytes());
@@ -409,32 +390,7 @@ impl Features {
         }
     }
 
-    /// A title without its trailing "- Town (70)"; the town counts where no place is known.
-    fn without_town<'t>(&mut self, title: &'t str) -> &'t str {
-        let cut = title.rfind(" - ").and_then(|at| {
-            let (name, number) = title[at + 3..]
-                .trim_end()
-                .strip_suffix(')')?
-                .rsplit_once('(')?;
-            let number = number.trim();
-            let department = matches!(number.len(), 2 | 3)
-                && number.bytes().all(|b| b.is_ascii_alphanumeric())
-                && number.bytes().any(|b| b.is_ascii_digit());
-            department.then_some((at, name, number))
-        });
-        let Some((at, name, number)) = cut else {
-            return title;
-        };
-        if self.place_words.is_empty() {
-            self.place_words = town_words(name);
-        }
-        if self.departments.is_empty() {
-            self.departments = vec![text::hash(number.as_bytes())];
-        }
-        &title[..at]
-    }
-
-    fn read_terms(&mut self, offer: &Offer, words: &Words) {
+    fn read_terms(&mut self, offer: &Offer, words: &Words, lists: &mut Draft) {
         let contract = offer.contract.as_ref();
         self.contract = contract.and_then(|c| c.form);
         let permanent = matches!(self.contract, Some(ContractForm::Cdi));
@@ -472,13 +428,8 @@ impl Features {
                 .find(&words, |number, _, _| bits |= 1 << number);
             self.services |= bits;
             self.mentioned |= bits;
-            self.service_words = distinct(
-                words
-                    .iter()
-                    .filter(|w| w.len() > 3)
-                    .map(text::stem)
-                    .collect(),
-            );
+            let long = words.iter().filter(|w| w.len() > 3);
+            lists.service_words = long.map(text::stem).collect();
         }
         self.pay = offer.pay.as_ref().and_then(|p| {
             let low = p.monthly_min.or(p.monthly_max)?;
@@ -490,28 +441,15 @@ impl Features {
         }
     }
 
-    fn read_links(&mut self, offer: &Offer) {
-        let origin = offer.origin.as_ref();
-        let all = offer
-            .apply
-            .iter()
-            .filter_map(|a| a.url.as_deref())
-            .chain(origin.into_iter().filter_map(|o| o.url.as_deref()))
-            .chain(
-                origin
-                    .into_iter()
-                    .flat_map(|o| &o.partners)
-                    .filter_map(|p| p.url.as_deref()),
-            );
-        self.links = distinct(all.filter_map(links::keys).map(|(link, _)| link).collect());
-        // Only where to apply: re-issues at a job board all have links of the board.
-        let apply = offer.apply.iter().filter_map(|a| a.url.as_deref());
-        self.hosts = distinct(
-            apply
-                .filter_map(links::keys)
-                .map(|(_, host)| host)
-                .collect(),
-        );
+    /// 1e-4 degrees.
+    pub fn point(&self) -> Option<(i32, i32)> {
+        self.spot.point
+    }
+
+    /// Whether both are of one commune each, by sources that are believed, and of which.
+    pub fn communes_of(&self, other: &Self) -> Option<(u64, u64)> {
+        let both = (self.spot.commune, other.spot.commune);
+        (both.0 != 0 && both.1 != 0).then_some(both)
     }
 
     /// Blocking keys: sorted, distinct.
@@ -521,8 +459,55 @@ impl Features {
 
     /// Whether this text has the word; an answer for sketched texts too, where it may be "no".
     pub fn says(&self, word: u32) -> bool {
-        self.words.values.binary_search(&word).is_ok()
+        self.words.holds(word, &STATISTICS.words)
     }
+}
+
+/// A title without its trailing "- Town (70)"; the town counts where no place is known.
+fn without_town<'t>(title: &'t str, lists: &mut Draft) -> &'t str {
+    let cut = title.rfind(" - ").and_then(|at| {
+        let (name, number) = title[at + 3..]
+            .trim_end()
+            .strip_suffix(')')?
+            .rsplit_once('(')?;
+        let number = number.trim();
+        let department = matches!(number.len(), 2 | 3)
+            && number.bytes().all(|b| b.is_ascii_alphanumeric())
+            && number.bytes().any(|b| b.is_ascii_digit());
+        department.then_some((at, name, number))
+    });
+    let Some((at, name, number)) = cut else {
+        return title;
+    };
+    if lists.place_words.is_empty() {
+        lists.place_words = town_words(name);
+    }
+    if lists.departments.is_empty() {
+        lists.departments = vec![text::hash(number.as_bytes())];
+    }
+    &title[..at]
+}
+
+fn read_links(offer: &Offer, lists: &mut Draft) {
+    let origin = offer.origin.as_ref();
+    let all = offer
+        .apply
+        .iter()
+        .filter_map(|a| a.url.as_deref())
+        .chain(origin.into_iter().filter_map(|o| o.url.as_deref()))
+        .chain(
+            origin
+                .into_iter()
+                .flat_map(|o| &o.partners)
+                .filter_map(|p| p.url.as_deref()),
+        );
+    lists.links = all.filter_map(links::keys).map(|(link, _)| link).collect();
+    // Only where to apply: re-issues at a job board all have links of the board.
+    let apply = offer.apply.iter().filter_map(|a| a.url.as_deref());
+    lists.hosts = apply
+        .filter_map(links::keys)
+        .map(|(_, host)| host)
+        .collect();
 }
 
 /// Words of an employer's name that half of the employers have.
@@ -557,12 +542,12 @@ fn channel(posting: &Posting) -> u64 {
 }
 
 /// The words of a commune's name that tell it from others.
-fn town_words(name: &str) -> Vec<u32> {
+fn town_words(name: &str) -> Vec<u64> {
     let words = Words::of(name);
     let telling = words
         .iter()
         .filter(|w| w.len() > 3 && !matches!(*w, "saint" | "sainte" | "arrondissement"));
-    distinct(telling.map(text::word_key).collect())
+    telling.map(|w| u64::from(text::word_key(w))).collect()
 }
 
 /// A day number; whole days are what publication dates are good for.

@@ -1,7 +1,8 @@
 //! Blocking keys: what two postings must share before they are compared at all.
 
 use super::features::Features;
-use super::text::{combine, distinct, mix};
+use super::statistics::STATISTICS;
+use super::text::{Sketch, combine, distinct, mix};
 
 /// Shingles of a text that become keys: of the rarest those with the smallest hashes, so that a
 /// shortened copy keeps as many of them as it keeps of the text.
@@ -35,31 +36,23 @@ pub fn of(features: &Features) -> Vec<u64> {
     let mut keys = Vec::with_capacity(48);
     let mut add =
         |kind: Kind, parts: &[u64]| keys.push(mix(combine(parts) ^ ((kind as u64) << 56)));
-    for link in &features.links {
+    for link in features.links() {
         add(Kind::Link, &[*link]);
     }
     if features.requisition != 0 {
         add(Kind::Reference, &[features.requisition]);
     }
-    for reference in &features.references {
+    for reference in features.references() {
         add(Kind::Reference, &[*reference]);
     }
-    let shingles = &features.shingles;
-    let mut sample: Vec<(u8, u32)> = shingles
-        .rarities
-        .iter()
-        .zip(&shingles.values)
-        .map(|(rarity, value)| (u8::MAX - rarity, *value))
-        .collect();
-    sample.sort_unstable();
-    sample.truncate(SAMPLE);
+    let sample = rarest(&features.shingles);
     // A trade where the title names one, else the occupation, else the title's words.
     let trade = match (features.trade, features.occupation, features.title) {
         (0, 0, title) => title,
         (0, occupation, _) => occupation,
         (trade, _, _) => u64::from(trade),
     };
-    for place in &features.communes {
+    for place in features.communes() {
         if features.employer != 0 {
             add(Kind::EmployerPlace, &[features.employer, *place]);
         }
@@ -72,7 +65,7 @@ pub fn of(features: &Features) -> Vec<u64> {
             add(Kind::PlaceTitleDate, &[*place, features.title, period]);
         }
     }
-    for department in &features.departments {
+    for department in features.departments() {
         if features.employer != 0 {
             add(
                 Kind::EmployerDepartment,
@@ -80,14 +73,14 @@ pub fn of(features: &Features) -> Vec<u64> {
             );
         }
         add(Kind::TitleDepartment, &[features.title, *department]);
-        for (_, shingle) in &sample {
+        for shingle in &sample {
             add(Kind::ShingleDepartment, &[u64::from(*shingle), *department]);
         }
-        for sentence in &features.sentences {
+        for sentence in features.sentences() {
             add(Kind::Sentence, &[*sentence, *department]);
         }
     }
-    for (_, shingle) in &sample {
+    for shingle in &sample {
         add(Kind::Shingle, &[u64::from(*shingle)]);
     }
     if let Some(copy) = copy(features) {
@@ -101,17 +94,34 @@ pub fn of(features: &Features) -> Vec<u64> {
 
 /// What an ad says in full, of which place; `None` without a text, which is no copy of anything.
 fn copy(features: &Features) -> Option<u64> {
-    let shingles = &features.shingles.values;
+    let shingles = &features.shingles;
     if shingles.is_empty() {
         return None;
     }
-    let said: Vec<u64> = shingles.iter().map(|value| u64::from(*value)).collect();
+    let rare = shingles.rare.iter().map(|value| u64::from(*value));
+    let known = shingles.known.iter().map(|number| u64::from(*number));
     Some(combine(&[
         features.title,
-        combine(&features.communes),
+        combine(features.communes()),
         u64::from(features.length),
-        combine(&said),
+        combine(&rare.chain(known).collect::<Vec<_>>()),
     ]))
+}
+
+/// The shingles that become keys.
+fn rarest(shingles: &Sketch) -> Vec<u32> {
+    let mut sample: Vec<u32> = shingles.rare.iter().copied().take(SAMPLE).collect();
+    if sample.len() < SAMPLE {
+        let table = &STATISTICS.shingles;
+        let known = shingles.known.iter();
+        let mut known: Vec<(u8, u32)> = known
+            .map(|number| (u8::MAX - table.rarity(*number), table.hash(*number)))
+            .collect();
+        known.sort_unstable();
+        let lacking = SAMPLE - sample.len();
+        sample.extend(known.iter().take(lacking).map(|(_, value)| value));
+    }
+    sample
 }
 
 /// The two overlapping periods of publication in which a posting stands; none without a date.

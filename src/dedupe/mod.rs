@@ -34,7 +34,7 @@ mod tables;
 mod tests;
 mod text;
 
-pub use derive::derive;
+pub use derive::{Read, derive, unread};
 pub use features::Features;
 pub use questions::{Agreement, Answer, Question, agreement, questions};
 pub use review::{Ad, Explanation, QuestionRow, QuestionState, Review, Verdict};

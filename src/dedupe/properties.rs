@@ -104,8 +104,14 @@ fn edges(postings: &[StoredPosting]) -> Vec<Edge> {
 }
 
 fn run(postings: &[StoredPosting], decisions: &[Decision]) -> Vec<Derived> {
+    // As a stage that has them at hand.
+    let features: BTreeMap<PostingId, Features> = postings
+        .iter()
+        .map(|p| (p.state.id, Features::of(&p.posting)))
+        .collect();
     derive(
-        postings,
+        &postings.iter().collect::<Vec<_>>(),
+        &|id| features.get(&id),
         &edges(postings),
         decisions,
         &Network::default(),
@@ -232,7 +238,8 @@ proptest! {
             .into_iter()
             .filter(|e| rest.iter().any(|p| p.state.id == e.a) && rest.iter().any(|p| p.state.id == e.b))
             .collect();
-        let left = derive(&rest, &stored, &[], &Network::default(), at(500), 0);
+        let rest_of: Vec<&StoredPosting> = rest.iter().collect();
+        let left = derive(&rest_of, &unread, &stored, &[], &Network::default(), at(500), 0);
         prop_assert_eq!(left, run(&rest, &[]));
     }
 

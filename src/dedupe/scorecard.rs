@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+/// A level that weighs less, in thousandths of a bit, is not told.
+const TOLD: i64 = 200;
+
 /// Thresholds on a mean weight, in thousandths of a bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bands {
@@ -45,6 +48,8 @@ pub struct Scorecard {
     pub bands: Bands,
     prior: i64,
     weights: Vec<Vec<i64>>,
+    /// What is said of each level, where it weighs enough to be told.
+    said: Vec<Vec<Option<String>>>,
 }
 
 /// Why a weights table cannot be used.
@@ -93,13 +98,22 @@ impl Scorecard {
         if !rising.is_sorted() {
             return Err(WeightsError::Bands(bands));
         }
+        let weights: Vec<Vec<i64>> = LINES
+            .iter()
+            .map(|(line, levels)| levels.iter().map(|level| weight(line, level)).collect())
+            .collect::<Result<_, _>>()?;
+        let said = LINES.iter().zip(&weights).map(|((line, levels), weights)| {
+            let said = levels.iter().zip(weights).map(|(level, weight)| {
+                let told = words(line, level).filter(|_| weight.abs() >= TOLD)?;
+                Some(format!("{told} ({})", points(*weight)))
+            });
+            said.collect()
+        });
         Ok(Self {
             bands,
             prior: weight("prior", "prior")?,
-            weights: LINES
-                .iter()
-                .map(|(line, levels)| levels.iter().map(|level| weight(line, level)).collect())
-                .collect::<Result<_, _>>()?,
+            said: said.collect(),
+            weights,
         })
     }
 
@@ -184,19 +198,16 @@ impl Scorecard {
 
     /// What speaks for and against, the weightiest first: "same apply link (+9.0)".
     pub fn evidence(&self, signals: &Signals) -> Vec<String> {
-        let mut parts: Vec<(usize, u8, i64)> = self
+        let mut parts: Vec<(i64, &str)> = self
             .parts(signals)
-            .filter(|(_, _, weight)| weight.abs() >= 200)
-            .collect();
-        parts.sort_by_key(|(line, _, weight)| (-weight.abs(), *line));
-        parts
-            .into_iter()
             .filter_map(|(line, level, weight)| {
-                let (name, levels) = LINES.get(line)?;
-                let words = words(name, levels.get(usize::from(level))?)?;
-                Some(format!("{words} ({})", points(weight)))
+                let said = self.said.get(line)?.get(usize::from(level))?;
+                Some((weight.abs(), said.as_deref()?))
             })
-            .collect()
+            .collect();
+        // Ties in the order of the lines.
+        parts.sort_by_key(|(weight, _)| -weight);
+        parts.into_iter().map(|(_, said)| said.to_owned()).collect()
     }
 }
 

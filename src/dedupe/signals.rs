@@ -3,6 +3,7 @@
 mod overlap;
 
 use super::features::Features;
+use super::statistics::STATISTICS;
 use super::tables::{FACETS, SHIFT_ALTERNATING, Trust};
 use super::text::shared;
 use crate::model::ContractForm;
@@ -144,8 +145,8 @@ pub fn texts_of(a: &Features, b: &Features) -> &'static [Line] {
 
 /// Adds the lines of [`texts_of`] to what [`facts`] read.
 pub fn read_texts(a: &Features, b: &Features, signals: &mut Signals) {
-    let overlap = Overlap::of(&a.shingles, &b.shingles);
-    let words = Overlap::of(&a.words, &b.words);
+    let overlap = Overlap::of(&a.shingles, &b.shingles, &STATISTICS.shingles);
+    let words = Overlap::of(&a.words, &b.words, &STATISTICS.words);
     for line in texts_of(a, b) {
         signals[*line as usize] = match line {
             Line::containment | Line::agency_containment => overlap.containment(),
@@ -165,9 +166,9 @@ fn by<T: PartialEq>(a: Option<T>, b: Option<T>, [unknown, same, other]: [u8; 3])
 }
 
 fn link(a: &Features, b: &Features, place: u8) -> u8 {
-    if a.links.is_empty() || b.links.is_empty() {
+    if a.links().is_empty() || b.links().is_empty() {
         link::unknown
-    } else if shared(&a.links, &b.links) > 0 {
+    } else if shared(a.links(), b.links()) > 0 {
         // One link, several places: one call for several sites.
         match place {
             place::district | place::doubtful_other | place::other_department | place::other => {
@@ -175,7 +176,7 @@ fn link(a: &Features, b: &Features, place: u8) -> u8 {
             }
             _ => link::same,
         }
-    } else if shared(&a.hosts, &b.hosts) > 0 {
+    } else if shared(a.hosts(), b.hosts()) > 0 {
         link::other_same_host
     } else {
         link::other
@@ -188,7 +189,7 @@ fn reference_of(a: &Features, b: &Features) -> u8 {
         return reference::same;
     }
     let in_text =
-        |own: u64, other: &Features| own != 0 && other.references.binary_search(&own).is_ok();
+        |own: u64, other: &Features| own != 0 && other.references().binary_search(&own).is_ok();
     if in_text(ra, b) || in_text(rb, a) {
         return reference::in_text;
     }
@@ -199,12 +200,12 @@ fn reference_of(a: &Features, b: &Features) -> u8 {
             reference::other
         };
     }
-    if shared(&a.references, &b.references) > 0 {
+    if shared(a.references(), b.references()) > 0 {
         return reference::shared;
     }
     // An agency numbers its ads its own way.
     let employers = !a.intermediary && !b.intermediary;
-    if employers && !a.references.is_empty() && !b.references.is_empty() {
+    if employers && !a.references().is_empty() && !b.references().is_empty() {
         return reference::other_in_text;
     }
     reference::unknown
@@ -233,8 +234,8 @@ fn employer_of(a: &Features, b: &Features) -> u8 {
         }
         (x, y) if x == y => employer::same,
         _ => {
-            let common = shared(&a.employer_words, &b.employer_words);
-            let least = a.employer_words.len().min(b.employer_words.len());
+            let common = shared(a.employer_words(), b.employer_words());
+            let least = a.employer_words().len().min(b.employer_words().len());
             if common > 0 && common * 2 >= least {
                 employer::similar
             } else if a.trust.employer.min(b.trust.employer) == 0 {
@@ -248,24 +249,25 @@ fn employer_of(a: &Features, b: &Features) -> u8 {
 
 /// Whether the text that names no employer has most words of the other's.
 fn says_employer(silent: &Features, named: &Features) -> bool {
-    let words = &named.employer_names;
-    !words.is_empty() && words.iter().filter(|w| silent.says(**w)).count() * 3 >= words.len() * 2
+    let words = named.employer_names();
+    !words.is_empty()
+        && words.iter().filter(|w| silent.says(**w as u32)).count() * 3 >= words.len() * 2
 }
 
 fn place_of(a: &Features, b: &Features) -> u8 {
     let trusted = a.trust.place.min(b.trust.place) > 0;
-    if a.communes.is_empty() || b.communes.is_empty() {
-        if a.departments.is_empty() && b.departments.is_empty() {
+    if a.communes().is_empty() || b.communes().is_empty() {
+        if a.departments().is_empty() && b.departments().is_empty() {
             return place::both_unknown;
         }
-        let (known, silent) = if a.communes.is_empty() {
+        let (known, silent) = if a.communes().is_empty() {
             (b, a)
         } else {
             (a, b)
         };
-        if !a.departments.is_empty()
-            && !b.departments.is_empty()
-            && shared(&a.departments, &b.departments) == 0
+        if !a.departments().is_empty()
+            && !b.departments().is_empty()
+            && shared(a.departments(), b.departments()) == 0
         {
             return if trusted {
                 place::other_department
@@ -273,32 +275,32 @@ fn place_of(a: &Features, b: &Features) -> u8 {
                 place::doubtful_other
             };
         }
-        if !known.place_words.is_empty()
-            && silent.communes.is_empty()
-            && known.place_words.iter().all(|w| silent.says(*w))
+        if !known.place_words().is_empty()
+            && silent.communes().is_empty()
+            && known.place_words().iter().all(|w| silent.says(*w as u32))
         {
             return place::named;
         }
-        return if a.departments.is_empty() || b.departments.is_empty() {
+        return if a.departments().is_empty() || b.departments().is_empty() {
             place::unknown
         } else {
             place::department
         };
     }
-    if shared(&a.communes, &b.communes) > 0 {
-        let apart = !a.districts.is_empty()
-            && !b.districts.is_empty()
-            && shared(&a.districts, &b.districts) == 0;
+    if shared(a.communes(), b.communes()) > 0 {
+        let apart = !a.districts().is_empty()
+            && !b.districts().is_empty()
+            && shared(a.districts(), b.districts()) == 0;
         return if apart { place::district } else { place::same };
     }
     if !trusted {
         return place::doubtful_other;
     }
-    match (a.point, b.point) {
+    match (a.point(), b.point()) {
         (Some(p), Some(q)) if near(p, q) => place::near,
-        _ if shared(&a.departments, &b.departments) == 0
-            && !a.departments.is_empty()
-            && !b.departments.is_empty() =>
+        _ if shared(a.departments(), b.departments()) == 0
+            && !a.departments().is_empty()
+            && !b.departments().is_empty() =>
         {
             place::other_department
         }
@@ -314,7 +316,7 @@ fn near((lat, lon): (i32, i32), (other_lat, other_lon): (i32, i32)) -> bool {
 }
 
 fn title_of(a: &Features, b: &Features) -> u8 {
-    if a.title_words.is_empty() || b.title_words.is_empty() {
+    if a.title_words().is_empty() || b.title_words().is_empty() {
         return title::poor;
     }
     if a.title == b.title {
@@ -323,10 +325,10 @@ fn title_of(a: &Features, b: &Features) -> u8 {
     if a.trade != 0 && a.trade == b.trade {
         return title::same_trade;
     }
-    let common = shared(&a.title_words, &b.title_words);
+    let common = shared(a.title_words(), b.title_words());
     let (least, most) = (
-        a.title_words.len().min(b.title_words.len()),
-        a.title_words.len().max(b.title_words.len()),
+        a.title_words().len().min(b.title_words().len()),
+        a.title_words().len().max(b.title_words().len()),
     );
     if common == least {
         title::contained
@@ -435,8 +437,8 @@ fn shift_of(a: &Features, b: &Features) -> u8 {
 }
 
 fn hours_of(a: &Features, b: &Features) -> u8 {
-    match (a.hours.is_empty(), b.hours.is_empty()) {
-        (false, false) if a.hours == b.hours => hours::same,
+    match (a.hours().is_empty(), b.hours().is_empty()) {
+        (false, false) if a.hours() == b.hours() => hours::same,
         (false, false) => hours::other,
         (true, false) if a.shifts != 0 => hours::one_side,
         (false, true) if b.shifts != 0 => hours::one_side,
@@ -446,7 +448,7 @@ fn hours_of(a: &Features, b: &Features) -> u8 {
 
 fn service_of(a: &Features, b: &Features) -> u8 {
     if a.services & b.services != 0
-        || (!a.service_words.is_empty() && a.service_words == b.service_words)
+        || (!a.service_words().is_empty() && a.service_words() == b.service_words())
     {
         return service::same;
     }
@@ -604,6 +606,10 @@ pub fn too_little(signals: &Signals) -> bool {
 
 /// Whether the places alone are a veto: known before anything else of a pair is read.
 pub fn apart(a: &Features, b: &Features) -> bool {
+    if let Some((one, other)) = a.communes_of(b) {
+        let close = |(p, q)| near(p, q);
+        return one != other && !a.point().zip(b.point()).is_some_and(close);
+    }
     elsewhere(place_of(a, b), a, b)
 }
 

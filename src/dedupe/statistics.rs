@@ -3,7 +3,7 @@
 //! What everybody writes proves nothing; the snapshot says what everybody writes. It is data with
 //! a number, the same for every posting until an operator adopts another.
 
-use super::text::{self, Words, distinct};
+use super::text::{self, ByHash, Words, distinct};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -12,11 +12,46 @@ const MAGIC: &[u8; 8] = b"PASSTAT1";
 /// Rarity of what the snapshot does not list, in bits.
 pub const RARE: u8 = 12;
 
-/// Rarity in bits, 0 to [`RARE`], by hash.
+/// Words and shingles, each list with its rarities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
-    words: HashMap<u32, u8>,
-    shingles: HashMap<u32, u8>,
+    pub words: Table,
+    pub shingles: Table,
+}
+
+/// What is commoner than [`RARE`], each under a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Table {
+    /// Hash and rarity in bits by number; sorted, so that numbers sort as hashes do.
+    listed: Vec<(u32, u8)>,
+    numbers: ByHash<u32, u16>,
+}
+
+impl Table {
+    fn of(listed: impl Iterator<Item = (u32, u8)>) -> Result<Self, Damaged> {
+        let listed: Vec<(u32, u8)> = distinct(listed.filter(|(_, bits)| *bits < RARE).collect());
+        let numbers = listed.iter().enumerate();
+        let numbers = numbers
+            .map(|(number, (hash, _))| Some((*hash, u16::try_from(number).ok()?)))
+            .collect::<Option<_>>()
+            .ok_or(Damaged("more than 65,536 entries in a list"))?;
+        Ok(Self { listed, numbers })
+    }
+
+    /// The number of what is listed; `None` for what is as rare as can be.
+    pub fn number(&self, hash: u32) -> Option<u16> {
+        self.numbers.get(&hash).copied()
+    }
+
+    /// Bits of what has this number.
+    pub fn rarity(&self, number: u16) -> u8 {
+        self.listed.get(usize::from(number)).map_or(RARE, |l| l.1)
+    }
+
+    /// The hash of what has this number.
+    pub fn hash(&self, number: u16) -> u32 {
+        self.listed.get(usize::from(number)).map_or(0, |l| l.0)
+    }
 }
 
 /// Why a snapshot cannot be read.
@@ -25,14 +60,6 @@ pub struct Statistics {
 pub struct Damaged(&'static str);
 
 impl Statistics {
-    pub fn word(&self, hash: u32) -> u8 {
-        self.words.get(&hash).copied().unwrap_or(RARE)
-    }
-
-    pub fn shingle(&self, hash: u32) -> u8 {
-        self.shingles.get(&hash).copied().unwrap_or(RARE)
-    }
-
     /// Reads a snapshot: magic, two counts, then two tables of (hash, rarity), little-endian.
     ///
     /// # Errors
@@ -50,8 +77,9 @@ impl Statistics {
                     let at = start + i * 5;
                     Some((number(at)?, *rest.get(at + 4)?))
                 })
-                .collect::<Option<HashMap<u32, u8>>>()
+                .collect::<Option<Vec<(u32, u8)>>>()
                 .ok_or(Damaged("cut off"))
+                .and_then(|listed| Table::of(listed.into_iter()))
         };
         Ok(Self {
             words: table(8, words)?,
@@ -70,7 +98,8 @@ impl Statistics {
             for word in distinct(read.iter().map(text::word_key).collect()) {
                 *words.entry(word).or_default() += 1;
             }
-            for shingle in distinct(text::shingles(&read)) {
+            let stems: Vec<u64> = read.iter().map(text::stem).collect();
+            for shingle in distinct(text::shingles(&read, &stems)) {
                 *shingles.entry(shingle).or_default() += 1;
             }
         }
@@ -124,9 +153,15 @@ mod tests {
         ];
         let bytes = Statistics::take(ads.into_iter(), 2);
         let read = Statistics::read(&bytes).unwrap();
-        assert_eq!(read.word(text::word_key("ehpad")), 1);
-        assert_eq!(read.word(text::word_key("cuisine")), RARE);
+        let rarity = |statistics: &Statistics, word: &str| {
+            let words = &statistics.words;
+            let number = words.number(text::word_key(word))?;
+            assert_eq!(words.hash(number), text::word_key(word));
+            Some(words.rarity(number))
+        };
+        assert_eq!(rarity(&read, "ehpad"), Some(1));
+        assert_eq!(rarity(&read, "cuisine"), None);
         assert!(Statistics::read(&bytes[..bytes.len() - 1]).is_err());
-        assert!(STATISTICS.word(text::word_key("vous")) < 2);
+        assert!(rarity(&STATISTICS, "vous").is_some_and(|bits| bits < 2));
     }
 }

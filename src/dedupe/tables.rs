@@ -1,8 +1,8 @@
 //! The reviewed tables, compiled in and read once.
 
-use super::text::{self, Words};
+use super::text::{self, ByHash, Hashes, Words};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
 /// How far a source is believed, field by field: 0 not at all, 2 against another.
@@ -86,8 +86,8 @@ impl Sources {
 /// Phrases of one to five words, each with a number.
 #[derive(Default)]
 pub struct Phrases {
-    by_hash: HashMap<u64, u8>,
-    firsts: HashSet<u64>,
+    by_hash: ByHash<u64, u8>,
+    firsts: Hashes,
     longest: usize,
 }
 
@@ -148,9 +148,9 @@ pub struct Facets {
     /// Masks of levels of which no ad has two: those who lead or know the trade, beginners,
     /// trainees, stand-ins.
     level_kinds: [u32; 4],
-    pub noise: HashSet<u64>,
+    pub noise: Hashes,
     /// Core words of titles that are an occupation's label as it stands, joined by blanks.
-    pub labels: HashSet<u64>,
+    pub labels: Hashes,
     /// Core words of a title, joined by blanks → the trade's number from 1.
     pub trades: HashMap<String, u32>,
 }

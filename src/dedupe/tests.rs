@@ -107,7 +107,8 @@ fn edges(postings: &[StoredPosting]) -> Vec<Edge> {
 
 pub(super) fn run(postings: &[StoredPosting], decisions: &[Decision]) -> Vec<Derived> {
     derive(
-        postings,
+        &postings.iter().collect::<Vec<_>>(),
+        &unread,
         &edges(postings),
         decisions,
         &Network::default(),
@@ -225,7 +226,7 @@ fn internal_hidden_and_unmandated_offers_stay_inside() {
         toml::from_str("id = \"tilleuls\"\nname = \"Les Tilleuls\"\n[mandates]\nportal = false")
             .unwrap();
     network.members.insert(MemberId::from("tilleuls"), refused);
-    let derived = derive(&[own], &[], &[], &network, at(50), 0);
+    let derived = derive(&[&own], &unread, &[], &[], &network, at(50), 0);
     assert_eq!(derived[0].status, VacancyStatus::Private);
 }
 
@@ -471,7 +472,7 @@ fn poor_postings_do_not_panic() {
         crate::model::Outcome::Same
     );
     assert_eq!(run(&[empty, other], &[]).len(), 2);
-    assert!(derive(&[], &[], &[], &Network::default(), at(0), 0).is_empty());
+    assert!(derive(&[], &unread, &[], &[], &Network::default(), at(0), 0).is_empty());
 }
 
 /// An answer holds through new revisions; it is asked for again where a text changed since and the

@@ -3,6 +3,36 @@
 //! Hashes made here are stored as blocking keys: their definition is fixed for life of a rules
 //! version, so nothing of `std::hash` is used.
 
+use super::statistics::Table;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// A hasher for tables whose keys are hashes made here, which are spread already.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = mix(self.0 ^ hash(bytes));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        // The map looks at the highest bits, too.
+        self.0 = u64::from(value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+pub type ByHash<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
+pub type Hashes = HashSet<u64, BuildHasherDefault<Spread>>;
+
 /// FNV-1a over bytes, then a finaliser: cheap, stable, well spread.
 pub fn hash(bytes: &[u8]) -> u64 {
     let mut state = 0xcbf2_9ce4_8422_2325_u64;
@@ -46,6 +76,12 @@ impl Words {
         let mut sentence = 0;
         let mut previous_lower = false;
         for c in text.chars() {
+            // Most are plain letters, which need no table.
+            if c.is_ascii_lowercase() {
+                words.buffer.push(c);
+                previous_lower = true;
+                continue;
+            }
             let letter = fold(c);
             let glued = previous_lower && c.is_uppercase();
             if letter.is_empty() || glued {
@@ -160,13 +196,13 @@ pub fn word_key(word: &str) -> u32 {
     (hash(cut.as_bytes()) >> 32) as u32
 }
 
-/// Hashes of three stems in a row, in the order of the text.
-pub fn shingles(words: &Words) -> Vec<u32> {
+/// Hashes of three stems in a row, in the order of the text; `stems` are those of its words.
+pub fn shingles(words: &Words, stems: &[u64]) -> Vec<u32> {
     let mut window = [0_u64; 3];
     let mut seen = 0;
     let mut shingles = Vec::with_capacity(words.len());
-    for word in words.iter().filter(|w| w.len() > 1) {
-        window = [window[1], window[2], stem(word)];
+    for (_, stem) in words.iter().zip(stems).filter(|(w, _)| w.len() > 1) {
+        window = [window[1], window[2], *stem];
         seen += 1;
         if seen >= 3 {
             shingles.push((combine(&window) >> 32) as u32);
@@ -185,47 +221,70 @@ pub fn distinct<T: Ord>(mut values: Vec<T>) -> Vec<T> {
 /// How many values two sorted, distinct slices share.
 pub fn shared<T: Ord>(a: &[T], b: &[T]) -> usize {
     let (mut i, mut j, mut count) = (0, 0, 0);
-    while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
-        match x.cmp(y) {
-            std::cmp::Ordering::Less => i += 1,
-            std::cmp::Ordering::Greater => j += 1,
-            std::cmp::Ordering::Equal => {
-                count += 1;
-                i += 1;
-                j += 1;
-            }
-        }
+    // Without a branch on the values: which of two hashes is larger, nobody foresees.
+    while i < a.len() && j < b.len() {
+        let (x, y) = (&a[i], &b[j]);
+        count += usize::from(x == y);
+        i += usize::from(x <= y);
+        j += usize::from(y <= x);
     }
     count
 }
 
-/// The smallest hashes of a set, each with its rarity; two sketches are comparable below the
-/// smaller limit.
+/// The smallest hashes of a set; two sketches are comparable below the smaller limit. What the
+/// statistics snapshot knows is held by its number there, half as wide as a hash.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sketch {
-    /// Sorted.
-    pub values: Vec<u32>,
-    /// Rarity of each, in bits.
-    pub rarities: Vec<u8>,
+    /// What the snapshot does not know, sorted.
+    pub rare: Box<[u32]>,
+    /// Numbers of what it knows, sorted; they sort as the hashes do.
+    pub known: Box<[u16]>,
     /// The largest hash that it would hold.
     pub limit: u32,
 }
 
 impl Sketch {
     /// Of `values` the `keep` smallest.
-    pub fn of(values: Vec<u32>, keep: usize, rarity: impl Fn(u32) -> u8) -> Self {
+    pub fn of(values: Vec<u32>, keep: usize, table: &Table) -> Self {
         let mut values = distinct(values);
         let mut limit = u32::MAX;
         if values.len() > keep {
             values.truncate(keep);
             limit = values.last().copied().unwrap_or(limit);
         }
-        values.shrink_to_fit();
+        let mut known = Vec::new();
+        values.retain(|value| {
+            let number = table.number(*value);
+            known.extend(number);
+            number.is_none()
+        });
         Self {
-            rarities: values.iter().map(|v| rarity(*v)).collect(),
-            values,
+            rare: values.into_boxed_slice(),
+            known: known.into_boxed_slice(),
             limit,
         }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rare.is_empty() && self.known.is_empty()
+    }
+
+    /// Whether it holds the value, which may have been left out of a long text's.
+    pub fn holds(&self, value: u32, table: &Table) -> bool {
+        match table.number(value) {
+            Some(number) => self.known.binary_search(&number).is_ok(),
+            None => self.rare.binary_search(&value).is_ok(),
+        }
+    }
+
+    /// What it holds up to `limit`: what the snapshot does not know, and numbers of what it knows.
+    pub fn below(&self, limit: u32, table: &Table) -> (&[u32], &[u16]) {
+        if limit >= self.limit {
+            return (&self.rare, &self.known);
+        }
+        let rare = self.rare.partition_point(|value| *value <= limit);
+        let known = self.known.partition_point(|n| table.hash(*n) <= limit);
+        (&self.rare[..rare], &self.known[..known])
     }
 }
 

@@ -34,7 +34,7 @@ pub use state::{
 
 /// The version of code, tables and reference data that made a stored output. It grows by one
 /// whenever a released change of rules must be re-applied by `replay`; law 3 compares it.
-pub const RULES: u32 = 4;
+pub const RULES: u32 = 5;
 
 /// The RFC 8785 bytes of `value`: the one form in which public records leave the hub.
 ///

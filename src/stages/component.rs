@@ -3,11 +3,11 @@
 use super::Rules;
 use super::dedupe::Postings;
 use super::verdicts::Broken;
-use crate::dedupe::Derived;
 use crate::dedupe::crowd::{self, ALONE, Forest, HUMAN, Step, Tie};
+use crate::dedupe::{Derived, Features};
 use crate::model::{Decision, Edge, Network, PostingId, StoredPosting, VacancyId};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Everything that the postings of a batch are connected to.
@@ -23,6 +23,8 @@ pub(super) struct Gathered {
     pub clusters: BTreeMap<PostingId, VacancyId>,
     /// Postings that the rules broke down on, and how.
     pub broken: Broken,
+    /// Features of those that were compared.
+    pub features: HashMap<PostingId, Arc<Features>>,
     decisions: Vec<Decision>,
     postings: Postings,
 }
@@ -101,6 +103,9 @@ impl Gathered {
             let component = components.entry(forest.root(at)).or_default();
             component.postings.push(self.postings[id].clone());
             component.step = step(id);
+            if let Some(features) = self.features.get(id) {
+                component.features.insert(*id, features.clone());
+            }
             if let Some(cluster) = self.clusters.get(id) {
                 component.clusters.insert(*id, *cluster);
             }
@@ -156,6 +161,7 @@ pub(super) struct Component {
     /// How little counts in it, as part of a crowd.
     step: Step,
     decisions: Vec<Decision>,
+    features: HashMap<PostingId, Arc<Features>>,
 }
 
 impl Component {
@@ -170,13 +176,10 @@ impl Component {
     }
 
     pub fn derive(&self, rules: &Rules, network: &Network, now: Timestamp) -> Vec<Derived> {
-        let postings: Vec<StoredPosting> = self
-            .postings
-            .iter()
-            .map(|p| StoredPosting::clone(p))
-            .collect();
+        let postings: Vec<&StoredPosting> = self.postings.iter().map(|p| &**p).collect();
         (rules.derive)(
             &postings,
+            &|id| self.features.get(&id).map(|features| &**features),
             &self.edges,
             &self.decisions,
             network,

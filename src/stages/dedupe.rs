@@ -82,14 +82,15 @@ impl Dedupe {
         };
         for part in ids.chunks(AT_ONCE) {
             let pairs = tx.candidates(part, KEY_CAP).await?;
-            let (fresh, broken) = {
+            let judged = {
                 let mut bodies: &mut dyn PublicTx = tx;
                 self.verdicts.of(&mut bodies, pairs).await?
             };
-            found.gathered.broken.extend(broken);
-            let both = fresh.iter().flat_map(|edge| [edge.a, edge.b]);
+            found.gathered.broken.extend(judged.broken);
+            found.gathered.features.extend(judged.features);
+            let both = judged.edges.iter().flat_map(|edge| [edge.a, edge.b]);
             load(tx, &mut found.known, both).await?;
-            for edge in fresh {
+            for edge in judged.edges {
                 let tie = found.tie(edge.a, edge.b, edge.weight);
                 found.search.tie(edge.a, edge.b, tie);
                 end(edge.a, tie);

@@ -30,7 +30,7 @@ pub use sweep::{Swept, sweep};
 
 use crate::bus::{Bus, Verdict};
 use crate::dedupe::crowd::{Step, Tie};
-use crate::dedupe::{Derived, Features};
+use crate::dedupe::{Derived, Features, Read};
 use crate::model::{
     Clock, ConnectorName, Decision, Draft, Edge, Event, MessageId, Network, Posting, Stage,
     StoredPosting,
@@ -86,8 +86,15 @@ pub struct Rules {
 }
 
 /// See [`crate::dedupe::derive`].
-pub type Derive =
-    fn(&[StoredPosting], &[Edge], &[Decision], &Network, Timestamp, Step) -> Vec<Derived>;
+pub type Derive = for<'a> fn(
+    &[&'a StoredPosting],
+    Read<'a>,
+    &[Edge],
+    &[Decision],
+    &Network,
+    Timestamp,
+    Step,
+) -> Vec<Derived>;
 
 impl Default for Rules {
     fn default() -> Self {

@@ -86,13 +86,13 @@ fn gather(rules: &super::Rules, postings: Vec<StoredPosting>) -> Gathered {
         .map(|p| (p.state.id, Arc::new(p)))
         .collect();
     let ids: Vec<PostingId> = known.keys().copied().collect();
-    let features: Vec<Option<Features>> = known
+    let features: Vec<Option<Arc<Features>>> = known
         .values()
-        .map(|p| caught(|| (rules.features)(&p.posting)).ok())
+        .map(|p| caught(|| (rules.features)(&p.posting)).ok().map(Arc::new))
         .collect();
     let mut blocks: HashMap<u64, Vec<usize>> = HashMap::new();
     for (at, features) in features.iter().enumerate() {
-        for key in features.iter().flat_map(Features::keys) {
+        for key in features.iter().flat_map(|features| features.keys()) {
             blocks.entry(key).or_default().push(at);
         }
     }
@@ -121,6 +121,9 @@ fn gather(rules: &super::Rules, postings: Vec<StoredPosting>) -> Gathered {
             }
         }
     }
+    let read = ids.into_iter().zip(features);
+    let read = read.filter_map(|(id, features)| Some((id, features?)));
+    gathered.features = read.collect();
     gathered.take(&known);
     gathered
 }

@@ -101,6 +101,15 @@ impl Known {
     }
 }
 
+/// What became of pairs.
+pub(super) struct Judged {
+    /// Without those that say nothing worth keeping.
+    pub edges: Vec<Edge>,
+    /// Features of the ends of these.
+    pub features: HashMap<PostingId, Arc<Features>>,
+    pub broken: Broken,
+}
+
 pub(super) struct Verdicts {
     rules: Rules,
     known: Known,
@@ -117,13 +126,12 @@ impl Verdicts {
         }
     }
 
-    /// The verdict on each of `pairs` of which both bodies are stored, each pair once, without
-    /// those that say nothing worth keeping.
+    /// The verdict on each of `pairs` of which both bodies are stored, each pair once.
     pub async fn of(
         &self,
         bodies: &mut dyn Bodies,
         pairs: Vec<(PostingId, PostingId)>,
-    ) -> std::result::Result<(Vec<Edge>, Broken), Failure> {
+    ) -> std::result::Result<Judged, Failure> {
         let mut pairs: Vec<(PostingId, PostingId)> = pairs
             .into_iter()
             .filter(|(a, b)| a != b)
@@ -149,14 +157,20 @@ impl Verdicts {
             })
         }))
         .await?;
-        let mut edges = Vec::new();
+        let mut edges: Vec<Edge> = Vec::new();
         for judged in computed.into_iter().flatten() {
             match judged {
                 Ok(edge) => edges.push(edge),
                 Err(ends) => broken.extend(ends),
             }
         }
-        Ok((edges, broken))
+        let ends = edges.iter().flat_map(|edge| [edge.a, edge.b]);
+        let features = ends.filter_map(|id| Some((id, features.get(&id)?.clone())));
+        Ok(Judged {
+            features: features.collect(),
+            edges,
+            broken,
+        })
     }
 
     /// The features of `ids`: remembered, kept in the store, or read of their bodies.

@@ -10,8 +10,9 @@ use std::sync::LazyLock;
 
 /// The mark of this program's code and tables that have a part in features.
 static MADE_BY: LazyLock<[u8; 8]> = LazyLock::new(|| {
-    let parts: [&[u8]; 10] = [
+    let parts: [&[u8]; 12] = [
         include_bytes!("../features.rs"),
+        include_bytes!("lists.rs"),
         include_bytes!("packed.rs"),
         include_bytes!("said.rs"),
         include_bytes!("../text.rs"),
@@ -19,6 +20,7 @@ static MADE_BY: LazyLock<[u8; 8]> = LazyLock::new(|| {
         include_bytes!("../tables.rs"),
         include_bytes!("../sources.toml"),
         include_bytes!("../facets.toml"),
+        include_bytes!("../statistics.rs"),
         include_bytes!("../statistics.bin"),
         include_bytes!("../../model/offer.rs"),
     ];
@@ -46,35 +48,21 @@ impl Features {
 
     /// Bytes of memory, near enough to limit what is remembered.
     pub fn weight(&self) -> usize {
-        let wide = [
-            &self.title_words,
-            &self.employer_words,
-            &self.communes,
-            &self.districts,
-            &self.departments,
-            &self.service_words,
-            &self.references,
-            &self.links,
-            &self.hosts,
-            &self.sentences,
-        ];
-        let sketch = |sketch: &Sketch| sketch.values.len() * 5;
-        size_of::<Self>()
-            + wide.iter().map(|list| list.len() * 8).sum::<usize>()
-            + (self.employer_names.len() + self.place_words.len()) * 4
-            + self.hours.len() * 2
-            + sketch(&self.shingles)
-            + sketch(&self.words)
+        let sketch = |sketch: &Sketch| sketch.rare.len() * 4 + sketch.known.len() * 2;
+        size_of::<Self>() + self.lists.len() * 8 + sketch(&self.shingles) + sketch(&self.words)
     }
 }
 
 /// Hashes are as likely large as small: fixed width is shorter than variable.
 impl Serialize for Sketch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut bytes = Vec::with_capacity(4 + self.values.len() * 5);
+        let wide = self.rare.len() * 4 + self.known.len() * 2;
+        let mut bytes = Vec::with_capacity(6 + wide);
         bytes.extend(self.limit.to_le_bytes());
-        bytes.extend(self.values.iter().flat_map(|value| value.to_le_bytes()));
-        bytes.extend(&self.rarities);
+        // No sketch has so many that this could be cut.
+        bytes.extend((self.rare.len() as u16).to_le_bytes());
+        bytes.extend(self.rare.iter().flat_map(|value| value.to_le_bytes()));
+        bytes.extend(self.known.iter().flat_map(|number| number.to_le_bytes()));
         serializer.serialize_bytes(&bytes)
     }
 }
@@ -84,14 +72,16 @@ impl<'de> Deserialize<'de> for Sketch {
         let bytes = <&[u8]>::deserialize(deserializer)?;
         let short = || de::Error::custom("a sketch is cut");
         let (limit, rest) = bytes.split_first_chunk().ok_or_else(short)?;
-        if rest.len() % 5 != 0 {
+        let (count, rest) = rest.split_first_chunk().ok_or_else(short)?;
+        let rare = usize::from(u16::from_le_bytes(*count)) * 4;
+        let (rare, known) = rest.split_at_checked(rare).ok_or_else(short)?;
+        let (rare, (known, odd)) = (rare.as_chunks().0, known.as_chunks());
+        if !odd.is_empty() {
             return Err(short());
         }
-        let (values, rarities) = rest.split_at(rest.len() / 5 * 4);
-        let (values, _) = values.as_chunks();
         Ok(Self {
-            values: values.iter().map(|v| u32::from_le_bytes(*v)).collect(),
-            rarities: rarities.to_vec(),
+            rare: rare.iter().map(|v| u32::from_le_bytes(*v)).collect(),
+            known: known.iter().map(|n| u16::from_le_bytes(*n)).collect(),
             limit: u32::from_le_bytes(*limit),
         })
     }

@@ -32,12 +32,13 @@ pub(super) fn references(body: &str) -> Vec<u64> {
         if plain && (digits >= 3 && announced > 0 || digits >= 4 && letters) {
             found.push(reference(run));
         }
-        let head = run.get(..2).unwrap_or_default();
-        if head.eq_ignore_ascii_case("ré")
-            || head.eq_ignore_ascii_case("re")
-            || run.starts_with("ré")
-            || run.starts_with("Ré")
-            || run.starts_with("RÉ")
+        let mut letters = run.chars();
+        let head = [letters.next(), letters.next(), letters.next()];
+        if let [
+            Some('r' | 'R'),
+            Some('e' | 'E' | 'é' | 'É'),
+            Some('f' | 'F'),
+        ] = head
         {
             let word = Words::of(run);
             if matches!(word.get(0), Some("ref" | "reference" | "references")) {
@@ -77,27 +78,28 @@ pub(super) fn duration_in(words: &Words) -> Option<u32> {
 }
 
 /// "19h-7h", "7h30", "en 12 heures": minutes of the day, lengths beyond them.
-pub(super) fn hours_in(words: &Words) -> Vec<u16> {
+pub(super) fn hours_in(words: &Words) -> Vec<u64> {
     let mut found = Vec::new();
     let mut previous = "";
     for word in words.iter() {
         if matches!(word, "heures" | "heure") {
-            if let Ok(length @ 6..=24) = previous.parse::<u16>() {
+            if let Ok(length @ 6..=24) = previous.parse::<u64>() {
                 found.push(10_000 + length);
             }
-        } else if let Some((hours, minutes)) = word.split_once('h')
-            && let Ok(hours @ 0..=24) = hours.parse::<u16>()
+        } else if word.starts_with(|c: char| c.is_ascii_digit())
+            && let Some((hours, minutes)) = word.split_once('h')
+            && let Ok(hours @ 0..=24) = hours.parse::<u64>()
             && let Ok(minutes @ 0..60) = if minutes.is_empty() {
                 Ok(0)
             } else {
-                minutes.parse::<u16>()
+                minutes.parse::<u64>()
             }
         {
             found.push(hours * 60 + minutes);
         }
         previous = word;
     }
-    distinct(found)
+    found
 }
 
 /// A monthly amount announced as pay.

@@ -1,13 +1,12 @@
 //! Two texts laid over each other, by the rarity of what they share.
 
 use super::{containment, rare, resemblance, substitution};
-use crate::dedupe::statistics::RARE;
-use crate::dedupe::text::Sketch;
+use crate::dedupe::statistics::{RARE, Table};
+use crate::dedupe::text::{Sketch, shared};
 
 /// How much of two texts is the same.
 #[derive(Default)]
 pub(super) struct Overlap {
-    common: usize,
     a: usize,
     b: usize,
     /// Bits of rarity in common, and on either side alone.
@@ -21,43 +20,29 @@ pub(super) struct Overlap {
 }
 
 impl Overlap {
-    pub(super) fn of(a: &Sketch, b: &Sketch) -> Self {
-        let mut overlap = Self::default();
+    /// Of two sketches by the `table` that knows their numbers.
+    pub(super) fn of(a: &Sketch, b: &Sketch, table: &Table) -> Self {
         let limit = a.limit.min(b.limit);
-        let (mut i, mut j) = (0, 0);
-        loop {
-            let x = a.values.get(i).copied().filter(|v| *v <= limit);
-            let y = b.values.get(j).copied().filter(|v| *v <= limit);
-            let (in_a, in_b) = match (x, y) {
-                (None, None) => return overlap,
-                (Some(x), Some(y)) => (x <= y, y <= x),
-                (x, _) => (x.is_some(), x.is_none()),
-            };
-            let bits = if in_a {
-                a.rarities.get(i)
-            } else {
-                b.rarities.get(j)
-            };
-            let bits = bits.copied().unwrap_or(0);
-            let rare = usize::from(bits >= RARE);
-            let bits = u32::from(bits);
-            if in_a {
-                i += 1;
-                overlap.a += 1;
-                overlap.a_bits += bits;
-                overlap.a_rare += rare;
-            }
-            if in_b {
-                j += 1;
-                overlap.b += 1;
-                overlap.b_bits += bits;
-                overlap.b_rare += rare;
-            }
-            if in_a && in_b {
-                overlap.common += 1;
-                overlap.common_bits += bits;
-                overlap.common_rare += rare;
-            }
+        let (a_rare, a_known) = a.below(limit, table);
+        let (b_rare, b_known) = b.below(limit, table);
+        let bits = |known: &[u16]| {
+            known
+                .iter()
+                .map(|n| u32::from(table.rarity(*n)))
+                .sum::<u32>()
+        };
+        let rare = |count: usize| count as u32 * u32::from(RARE);
+        let common_rare = shared(a_rare, b_rare);
+        let common_bits = known_by_both(a_known, b_known, table);
+        Self {
+            a: a_rare.len() + a_known.len(),
+            b: b_rare.len() + b_known.len(),
+            common_bits: rare(common_rare) + common_bits,
+            a_bits: rare(a_rare.len()) + bits(a_known),
+            b_bits: rare(b_rare.len()) + bits(b_known),
+            common_rare,
+            a_rare: a_rare.len(),
+            b_rare: b_rare.len(),
         }
     }
 
@@ -108,6 +93,20 @@ impl Overlap {
             _ => substitution::s128,
         }
     }
+}
+
+/// Bits of the numbers that two sorted lists share.
+fn known_by_both(a: &[u16], b: &[u16], table: &Table) -> u32 {
+    let (mut i, mut j, mut bits) = (0, 0, 0);
+    while i < a.len() && j < b.len() {
+        let (x, y) = (a[i], b[j]);
+        if x == y {
+            bits += u32::from(table.rarity(x));
+        }
+        i += usize::from(x <= y);
+        j += usize::from(y <= x);
+    }
+    bits
 }
 
 /// Per cent → level of containment or resemblance.

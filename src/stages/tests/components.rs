@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::dedupe::crowd::{CROWD, Step, Tie};
-use crate::dedupe::{Derived, Features, KEY_CAP};
+use crate::dedupe::{Derived, Features, KEY_CAP, Read};
 use crate::model::{Decision, Edge, StoredPosting};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -46,8 +46,9 @@ fn counted_tie(weight: i64, p: &StoredPosting, q: &StoredPosting) -> Tie {
     crate::dedupe::crowd::tie(weight, p, q)
 }
 
-fn counted_derive(
-    postings: &[StoredPosting],
+fn counted_derive<'a>(
+    postings: &[&'a StoredPosting],
+    read: Read<'a>,
     edges: &[Edge],
     decisions: &[Decision],
     network: &Network,
@@ -55,7 +56,7 @@ fn counted_derive(
     step: Step,
 ) -> Vec<Derived> {
     DERIVED.fetch_add(postings.len(), Relaxed);
-    crate::dedupe::derive(postings, edges, decisions, network, now, step)
+    crate::dedupe::derive(postings, read, edges, decisions, network, now, step)
 }
 
 #[tokio::test]

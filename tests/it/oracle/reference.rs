@@ -4,7 +4,7 @@
 use super::world::{SOURCES, World};
 use crate::support::hub::Hub;
 use jiff::{SignedDuration, Timestamp};
-use passerelle::dedupe::{block_keys, compare, derive, public_body};
+use passerelle::dedupe::{block_keys, compare, derive, public_body, unread};
 use passerelle::model::{
     CloseReason, ConnectorName, PostingId, PostingState, Revision, StoredPosting, VacancyStatus,
 };
@@ -133,7 +133,8 @@ impl Reference {
             .into_iter()
             .map(|(a, b)| compare(&postings[a].posting, &postings[b].posting))
             .collect();
-        derive(&postings, &edges, &[], network, now, 0)
+        let postings: Vec<&StoredPosting> = postings.iter().collect();
+        derive(&postings, &unread, &edges, &[], network, now, 0)
             .into_iter()
             .filter(|derived| derived.status == VacancyStatus::Live)
             .map(|derived| {
