@@ -1,5 +1,6 @@
 //! What dedupe knows of a posting: a few hundred numbers, computed once.
 
+mod designator;
 mod lists;
 mod packed;
 mod said;
@@ -40,6 +41,8 @@ pub struct Features {
     pub trade: u32,
     /// Shifts that the title names, office hours among them.
     pub title_shift: u8,
+    /// By what the title tells its unit or post from the next one ("unité 2"); 0 where it does not.
+    pub designator: u64,
     /// Whether the title is an occupation's label, not the employer's words.
     pub labelled: bool,
     /// Bits of the table of levels.
@@ -130,6 +133,7 @@ impl Features {
             title: 0,
             trade: 0,
             title_shift: 0,
+            designator: 0,
             labelled: false,
             levels: 0,
             occupation: 0,
@@ -320,6 +324,7 @@ impl Features {
 
     fn read_title(&mut self, offer: &Offer, lists: &mut Draft) {
         let title = without_town(&offer.title, lists);
+        self.designator = designator::designators(title, &lists.departments);
         let words = Words::of(title);
         let hashes: Vec<u64> = words.iter().map(|w| text::hash(w.as_bytes())).collect();
         let mut levels = 0_u32;

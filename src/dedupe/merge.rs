@@ -6,11 +6,12 @@
 use super::tables::{SOURCES, Trust};
 use super::text::Words;
 use crate::model::{
-    Contract, ContractForm, Employer, Offer, Pay, PlacePrecision, Provenance, ProvenanceMap,
-    SourceRef, StoredPosting, Vacancy, VacancyId, Visibility,
+    ConnectorName, Contract, ContractForm, Employer, Offer, Openings, Pay, PlacePrecision,
+    Provenance, ProvenanceMap, SourceRef, StoredPosting, Vacancy, VacancyId, Visibility,
 };
 use jiff::Timestamp;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// When a posting was first public anywhere that it tells of: its own date, unless a later one
 /// was put in its place after it had been seen.
@@ -256,7 +257,7 @@ impl<'a> Merger<'a> {
             experience: self.take("/experience", |_| 1, |o| o.experience.as_ref()),
             service: self.take("/service", |_| 1, |o| o.service.as_ref()),
             requisition: self.take("/requisition", |_| 1, |o| o.requisition.as_ref()),
-            openings: self.take("/openings", |_| 1, |o| o.openings.as_ref()),
+            openings: self.openings(),
             published: None,
             updated: None,
             expires: self.take("/expires", |_| 1, |o| o.expires.as_ref()),
@@ -298,6 +299,42 @@ impl<'a> Merger<'a> {
             });
         }
         Some(occupation)
+    }
+
+    /// How many are sought: what the best source says, or as many as one employer's source has
+    /// requisitions open side by side, where that is more. One is what an aggregator writes that
+    /// was not told.
+    fn openings(&mut self) -> Option<Openings> {
+        let stated = self.take(
+            "/openings",
+            |c| 1 + u64::from(c.trust.openings >= 2 || c.offer().openings > Some(1)),
+            |o| o.openings.as_ref(),
+        );
+        let mut open: BTreeMap<&ConnectorName, BTreeMap<&str, Openings>> = BTreeMap::new();
+        for candidate in self.live.iter().filter(|c| c.stored.posting.is_own()) {
+            if let Some(requisition) = candidate.offer().requisition.as_deref() {
+                let of = open.entry(&candidate.stored.state.connector).or_default();
+                let seeks = of.entry(requisition.trim()).or_default();
+                *seeks = candidate.offer().openings.unwrap_or(1).max(*seeks);
+            }
+        }
+        let counted = open.into_iter().filter(|(_, of)| of.len() > 1);
+        let counted = counted.map(|(source, of)| (of.values().sum::<Openings>(), source, of));
+        let Some((count, source, of)) = counted.max_by_key(|(count, ..)| *count) else {
+            return stated;
+        };
+        if Some(count) <= stated {
+            return stated;
+        }
+        let requisitions: Vec<&str> = of.into_keys().collect();
+        let counted = Provenance {
+            source: source.to_string(),
+            raw: requisitions.join(", "),
+            rule: "merge.requisitions".to_owned(),
+            confidence: 0.8,
+        };
+        self.provenance.insert("/openings".to_owned(), counted);
+        Some(count)
     }
 
     /// From the best source that is no intermediary; where only intermediaries speak, their name

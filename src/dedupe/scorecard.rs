@@ -264,12 +264,15 @@ pub const TOO_LITTLE: [&str; 2] = [
 ];
 
 /// Lines that veto, in French.
-const VETOED: [(&str, &str); 7] = [
+const VETOED: [(&str, &str); 10] = [
     ("level", "niveau dans le titre"),
+    ("designator", "numéro ou lettre dans le titre"),
     ("place", "lieu"),
     ("contract", "contrat"),
     ("shift", "horaire"),
     ("duration", "durée"),
+    ("time", "temps de travail"),
+    ("service", "service"),
     ("openings", "nombre de postes"),
     ("sources", "sources de deux adhérents"),
 ];

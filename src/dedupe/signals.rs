@@ -41,6 +41,7 @@ lines! {
     title: same same_trade contained similar poor different doubtful;
     agency_title: same same_trade contained similar poor different doubtful;
     detail: unknown none same one_side other reworded_none reworded_same reworded_one_side reworded_other;
+    designator: unknown same other;
     occupation: unknown same near different;
     level: same one_side different;
     contract: unknown same compatible doubtful_other other;
@@ -97,6 +98,7 @@ pub fn facts(a: &Features, b: &Features) -> Signals {
     let title = title_of(a, b);
     set(by_hand(Line::title, Line::agency_title), title);
     set(Line::detail, detail_of(a, b, title));
+    set(Line::designator, designator_of(a, b));
     set(Line::occupation, occupation_of(a, b));
     set(Line::level, level_of(a, b));
     set(Line::contract, contract_of(a, b));
@@ -360,6 +362,13 @@ fn detail_of(a: &Features, b: &Features, title: u8) -> u8 {
         (_, _, true) => detail::other,
         (_, _, false) => detail::reworded_other,
     }
+}
+
+/// The number or letter by which titles tell one unit or post from another.
+fn designator_of(a: &Features, b: &Features) -> u8 {
+    let told = |f: &Features| (f.designator != 0).then_some(f.designator);
+    let levels = [designator::unknown, designator::same, designator::other];
+    by(told(a), told(b), levels)
 }
 
 fn occupation_of(a: &Features, b: &Features) -> u8 {
@@ -649,6 +658,22 @@ pub fn veto(a: &Features, b: &Features, signals: &Signals) -> Option<Line> {
         && FACETS.levels_part(a.levels, b.levels)
     {
         return Some(Line::level);
+    }
+    if at(Line::time) == time::other && both(|t| t.time) && at(Line::link) != link::same {
+        return Some(Line::time);
+    }
+    let services = at(Line::service).max(at(Line::agency_service));
+    if services == service::other && both(|t| t.service) && at(Line::link) != link::same {
+        return Some(Line::service);
+    }
+    // What one source numbers, it tells apart: the one opening may not hide the other.
+    if at(Line::designator) == designator::other
+        && a.connector == b.connector
+        && a.channel == b.channel
+        && at(Line::link) != link::same
+        && at(Line::reference) != reference::same
+    {
+        return Some(Line::designator);
     }
     // A re-issue may seek the rest.
     if at(Line::openings) == openings::other

@@ -13,6 +13,8 @@ pub struct Trust {
     pub employer: u8,
     pub title: u8,
     pub openings: u8,
+    pub time: u8,
+    pub service: u8,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +71,8 @@ impl Sources {
                     employer: t.employer.min(known.trust.employer),
                     title: t.title.min(known.trust.title),
                     openings: t.openings.min(known.trust.openings),
+                    time: t.time.min(known.trust.time),
+                    service: t.service.min(known.trust.service),
                 }));
             }
         }

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::{
     CloseReason, ConnectorName, Contract, ContractForm, Decision, DecisionKind, Description,
     Employer, MemberId, Network, Offer, Place, PlacePrecision, PostingState, Revision,
-    StoredPosting, Visibility,
+    StoredPosting, Time, Visibility, WorkingTime,
 };
 use jiff::Timestamp;
 
@@ -352,6 +352,106 @@ fn numbers_of_openings_count_as_far_as_sources_are_believed() {
     assert_eq!(in_french(&apart.2[0]), "veto : nombre de postes");
 }
 
+/// Requisitions of one employer's source, all with the same text.
+fn requisitions(titles: &[&str]) -> Vec<StoredPosting> {
+    let made = titles.iter().enumerate().map(|(n, title)| {
+        let mut made = posting("ats", &format!("R{n}"), true, 10);
+        made.posting.offer.title = (*title).to_owned();
+        made.posting.offer.requisition = Some(format!("REQ-2026-{n:04}"));
+        made
+    });
+    made.collect()
+}
+
+/// How many are sought by what is live.
+fn sought(derived: &[Derived]) -> u32 {
+    let live = derived.iter().filter(|d| d.status == VacancyStatus::Live);
+    live.map(|d| d.vacancy.offer.openings.unwrap_or(1)).sum()
+}
+
+#[test]
+fn what_one_source_numbers_is_never_one_vacancy() {
+    for titles in [
+        ["IDE unité 1", "IDE unité 2", "IDE unité 3"],
+        ["Aide-soignant A", "Aide-soignant B", "Aide-soignant C"],
+        ["ASH 1er étage", "ASH 2e étage", "ASH 3ème étage"],
+    ] {
+        let ads = requisitions(&titles);
+        let edge = compare(&ads[0].posting, &ads[1].posting);
+        assert_eq!(edge.evidence[0], "veto: designator", "{edge:#?}");
+        assert_eq!(
+            in_french(&edge.evidence[0]),
+            "veto : numéro ou lettre dans le titre"
+        );
+        assert_eq!(run(&ads, &[]).len(), 3);
+        // Nor do copies that leave the number out bring them together.
+        let mut all = ads.clone();
+        for (n, board) in ["board", "emplois", "annonces"].into_iter().enumerate() {
+            let mut copy = posting(board, &format!("C{n}"), false, 11);
+            copy.posting.offer.title = titles[0].split(' ').next().unwrap().to_owned();
+            all.push(copy);
+        }
+        let derived = run(&all, &[]);
+        let together = derived
+            .iter()
+            .map(|d| d.vacancy.sources.iter().filter(|s| s.own).count());
+        assert_eq!(together.max(), Some(1), "{titles:?}");
+        // A person may join two all the same.
+        let said = [decide(DecisionKind::Same, &ads[0], Some(&ads[1]), 20)];
+        assert_eq!(run(&ads, &said).len(), 2);
+    }
+    // One re-issued under its own number stays one.
+    let mut again = requisitions(&["IDE unité 1", "IDE, unité 1 (H/F)"]);
+    again[0] = closed(again[0].clone(), 20);
+    again[1].state.first_seen = at(21);
+    again[1].posting.offer.published = Some(at(21));
+    assert_eq!(run(&again, &[]).len(), 1);
+}
+
+/// "6 × IDE de nuit", as one call or as six: six are sought, and one fewer when one is filled.
+#[test]
+fn openings_are_counted_once_however_they_are_called_for() {
+    let title = "6 × IDE de nuit";
+    let mut call = seeking(posting("ats", "1", true, 10), 6);
+    call.posting.offer.title = title.to_owned();
+    let mut copy = seeking(posting("france-travail", "F1", false, 11), 1);
+    copy.posting.offer.title = "IDE de nuit".to_owned();
+    let derived = run(&[call.clone(), copy.clone()], &[]);
+    assert_eq!((derived.len(), sought(&derived)), (1, 6));
+    // Without the employer's own, who was told how many outweighs who was not.
+    let mut told = seeking(posting("board", "B1", false, 9), 6);
+    told.posting.offer.title = title.to_owned();
+    let derived = run(&[told, copy], &[]);
+    assert_eq!((derived.len(), sought(&derived)), (1, 6));
+
+    let mut six = requisitions(&["IDE de nuit"; 6]);
+    let derived = run(&six, &[]);
+    assert_eq!(sought(&derived), 6, "{}", derived.len());
+    for filled in 1..6 {
+        six[filled] = closed(six[filled].clone(), 20);
+        let derived = run(&six, &[]);
+        assert_eq!(sought(&derived) as usize, 6 - filled);
+    }
+    // A person says that they are one call: it is for six still, and says on what it rests.
+    let six = requisitions(&["IDE de nuit"; 6]);
+    let pairs = six.windows(2);
+    let said: Vec<Decision> = pairs
+        .map(|pair| decide(DecisionKind::Same, &pair[0], Some(&pair[1]), 20))
+        .collect();
+    let derived = run(&six, &said);
+    assert_eq!((derived.len(), sought(&derived)), (1, 6));
+    let why = &derived[0].provenance["/openings"];
+    assert_eq!(
+        (why.rule.as_str(), why.source.as_str()),
+        ("merge.requisitions", "ats")
+    );
+    assert!(
+        why.raw.starts_with("REQ-2026-0000, REQ-2026-0001"),
+        "{}",
+        why.raw
+    );
+}
+
 /// Ads of one word are one vacancy only where more than title, place and contract ties them.
 #[test]
 fn too_little_text_is_a_question_at_most() {
@@ -418,6 +518,49 @@ fn a_title_of_another_seniority_is_another_post() {
             &entitled("annonces", other).posting,
         );
         assert_ne!(labels.evidence[0], "veto: level");
+    }
+}
+
+/// Part time is not full time, nor one service another, where both sources are believed; one link
+/// may lead to either.
+#[test]
+fn another_working_time_or_service_is_another_post() {
+    type Change = fn(&mut Offer, bool);
+    let time: Change = |offer, second| {
+        let time = if second { Time::Part } else { Time::Full };
+        offer.working_time = Some(WorkingTime {
+            time: Some(time),
+            ..WorkingTime::default()
+        });
+    };
+    let service: Change = |offer, second| {
+        let service = ["cardiologie", "urgences"][usize::from(second)];
+        offer.service = Some(service.to_owned());
+    };
+    for (change, veto, french) in [
+        (time, "veto: time", "veto : temps de travail"),
+        (service, "veto: service", "veto : service"),
+    ] {
+        let judged = |board: &str, linked: bool| {
+            let mut ads = [
+                posting("ats", "1", true, 10),
+                posting(board, "2", false, 11),
+            ];
+            for (second, ad) in ads.iter_mut().enumerate() {
+                let offer = &mut ad.posting.offer;
+                change(offer, second == 1);
+                offer.apply = linked.then(|| crate::model::Apply {
+                    url: Some("https://ats.tilleuls.example/job/4711?id=4711".to_owned()),
+                    email: None,
+                });
+            }
+            let edge = compare(&ads[0].posting, &ads[1].posting);
+            edge.evidence[0].clone()
+        };
+        assert_eq!(judged("annonces", false), veto);
+        assert_eq!(in_french(veto), french);
+        assert_ne!(judged("meteojob", false), veto, "it is not believed");
+        assert_ne!(judged("annonces", true), veto);
     }
 }
 

@@ -10,8 +10,9 @@ use std::sync::LazyLock;
 
 /// The mark of this program's code and tables that have a part in features.
 static MADE_BY: LazyLock<[u8; 8]> = LazyLock::new(|| {
-    let parts: [&[u8]; 12] = [
+    let parts: [&[u8]; 13] = [
         include_bytes!("../features.rs"),
+        include_bytes!("designator.rs"),
         include_bytes!("lists.rs"),
         include_bytes!("packed.rs"),
         include_bytes!("said.rs"),
