@@ -52,6 +52,14 @@ pub async fn decide(
             (one, Some(second))
         };
     }
+    let shown = match (kind, other) {
+        (DecisionKind::Same | DecisionKind::Different, Some(other)) => {
+            let mut both = store.load_normalised(&[one, other]).await?;
+            let pair = both.pop().zip(both.pop());
+            pair.map(|(a, b)| crate::dedupe::shown(&a.posting, &b.posting))
+        }
+        _ => None,
+    };
     let decision = Decision {
         kind,
         subject: one,
@@ -59,6 +67,7 @@ pub async fn decide(
         who: who.to_owned(),
         why: why.to_owned(),
         at,
+        shown,
     };
     let revision = Revision {
         observation: 0,

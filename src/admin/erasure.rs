@@ -175,6 +175,7 @@ pub async fn erase(
             who: who.to_owned(),
             why: why.to_owned(),
             at,
+            shown: None,
         })
         .collect();
     let refused = erased.refused.iter().cloned().collect();

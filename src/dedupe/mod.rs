@@ -27,6 +27,7 @@ mod questions;
 mod review;
 mod ruling;
 mod scorecard;
+mod shown;
 pub mod signals;
 pub mod statistics;
 mod tables;
@@ -41,6 +42,8 @@ pub use review::{Ad, Explanation, QuestionRow, QuestionState, Review, Verdict};
 pub use scorecard::{
     Bands, FitRecord, SCORECARD, Scorecard, WeightFile, WeightsError, in_french, probability,
 };
+
+pub use shown::shown;
 
 use crate::model::{
     Edge, Posting, PostingId, ProvenanceMap, TombstoneReason, Vacancy, VacancyId, VacancyStatus,

@@ -3,7 +3,7 @@
 use super::features::Features;
 use super::ruling::Ruling;
 use super::scorecard::SCORECARD;
-use super::{compare, promise, worth_asking};
+use super::{compare, promise, shown, worth_asking};
 use crate::model::{Decision, Edge, Outcome, PostingId, StoredPosting, VacancyId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -94,7 +94,8 @@ pub fn questions(
         let count = verdicts.len() as i64;
         let weight = verdicts.iter().map(|e| e.weight).sum::<i64>();
         let weight = weight.div_euclid(count.max(1));
-        let answer = answered.get(&(a, b)).copied();
+        let said = answered.get(&(a, b));
+        let answer = said.map(|said| said.answer);
         let possible = weight >= SCORECARD.bands.ask
             && verdicts
                 .iter()
@@ -105,11 +106,8 @@ pub fn questions(
         let Some(best) = best.filter(|_| possible || answer.is_some()) else {
             continue;
         };
-        let changed = answer.is_some_and(|(_, at)| {
-            let pair = [best.a, best.b];
-            pair.iter().any(|id| changed_since(known.get(id), at))
-        });
-        let asked_again = changed && contradicts(answer.map(|(said, _)| said), best.outcome);
+        let changed = said.is_some_and(|said| said.is_outdated(&known, &features));
+        let asked_again = changed && contradicts(answer, best.outcome);
         if answer.is_none() && possible {
             let promise = promise(left.len(), right.len(), weight);
             could.push((found.len(), (a, b, promise)));
@@ -120,7 +118,7 @@ pub fn questions(
             postings: left.len() + right.len(),
             open: asked_again,
             asked_again,
-            answer: answer.map(|(said, _)| said),
+            answer,
             best,
         });
     }
@@ -161,23 +159,52 @@ pub fn agreement(postings: &[StoredPosting], decisions: &[Decision]) -> Agreemen
     counts
 }
 
-type Answers = BTreeMap<(VacancyId, VacancyId), (Answer, Timestamp)>;
+/// What a person said of a pair of postings.
+struct Said<'a> {
+    answer: Answer,
+    pair: (PostingId, PostingId),
+    at: Timestamp,
+    /// What the two said then, where that is known.
+    shown: Option<&'a [u8]>,
+}
+
+impl Said<'_> {
+    /// Whether either of the two has changed much since. Where what was shown is not known, the
+    /// dates that their sources give tell.
+    fn is_outdated(
+        &self,
+        known: &BTreeMap<PostingId, &StoredPosting>,
+        features: &BTreeMap<PostingId, Features>,
+    ) -> bool {
+        let (a, b) = self.pair;
+        let read = features.get(&a).zip(features.get(&b));
+        let told = self.shown.zip(read);
+        let told = told.and_then(|(then, (a, b))| shown::changed_much(then, a, b));
+        told.unwrap_or_else(|| {
+            let updated = |id| known.get(id).and_then(|p| p.posting.offer.updated);
+            [a, b].iter().filter_map(updated).any(|at| at > self.at)
+        })
+    }
+}
+
+type Answers<'a> = BTreeMap<(VacancyId, VacancyId), Said<'a>>;
 
 /// What people said, by the vacancies in which their postings stand now.
-fn answers(ruling: &Ruling, home: &BTreeMap<PostingId, VacancyId>) -> Answers {
-    let mut answers = Answers::new();
-    let said = |pairs: &BTreeSet<(PostingId, PostingId)>, answer: Answer, answers: &mut Answers| {
-        for (a, b) in pairs {
-            if let (Some(x), Some(y)) = (home.get(a), home.get(b)) {
-                let at = ruling.at.get(&(*a, *b)).copied().unwrap_or_default();
-                answers.insert((*x.min(y), *x.max(y)), (answer, at));
-            }
-        }
-    };
-    said(&ruling.joined, Answer::Same, &mut answers);
+fn answers<'a>(ruling: &'a Ruling, home: &BTreeMap<PostingId, VacancyId>) -> Answers<'a> {
     // Where both were said of two vacancies, what keeps them apart decides.
-    said(&ruling.parted, Answer::Different, &mut answers);
-    answers
+    let joined = ruling.joined.iter().map(|pair| (pair, Answer::Same));
+    let parted = ruling.parted.iter().map(|pair| (pair, Answer::Different));
+    let said = joined.chain(parted).filter_map(|(pair, answer)| {
+        let (x, y) = (*home.get(&pair.0)?, *home.get(&pair.1)?);
+        let said = Said {
+            answer,
+            pair: *pair,
+            at: ruling.at.get(pair).copied().unwrap_or_default(),
+            shown: ruling.shown.get(pair).map(Vec::as_slice),
+        };
+        Some(((x.min(y), x.max(y)), said))
+    });
+    said.collect()
 }
 
 fn contradicts(answer: Option<Answer>, machine: Outcome) -> bool {
@@ -185,8 +212,4 @@ fn contradicts(answer: Option<Answer>, machine: Outcome) -> bool {
         (answer, machine),
         (Some(Answer::Same), Outcome::Different) | (Some(Answer::Different), Outcome::Same)
     )
-}
-
-fn changed_since(posting: Option<&&StoredPosting>, at: Timestamp) -> bool {
-    posting.is_some_and(|p| p.posting.offer.updated.is_some_and(|updated| updated > at))
 }

@@ -14,6 +14,8 @@ pub struct Ruling {
     pub erased: BTreeMap<PostingId, Timestamp>,
     /// When the last word on a pair was said.
     pub at: BTreeMap<(PostingId, PostingId), Timestamp>,
+    /// What the two said then, where that is known.
+    pub shown: BTreeMap<(PostingId, PostingId), Vec<u8>>,
     /// An accepted re-key, from the new reference's posting to the old one's.
     pub rekeyed: BTreeMap<PostingId, PostingId>,
 }
@@ -31,6 +33,10 @@ impl Ruling {
             let pair = decision.object.map(|o| (subject.min(o), subject.max(o)));
             if let Some(pair) = pair {
                 ruling.at.insert(pair, decision.at);
+                match &decision.shown {
+                    Some(shown) => ruling.shown.insert(pair, shown.clone()),
+                    None => ruling.shown.remove(&pair),
+                };
             }
             match (decision.kind, pair) {
                 (DecisionKind::Same | DecisionKind::Rekey, Some(pair)) => {

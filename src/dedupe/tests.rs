@@ -92,6 +92,7 @@ pub(super) fn decide(
         who: "test".to_owned(),
         why: String::new(),
         at: at(day),
+        shown: None,
     }
 }
 
@@ -655,6 +656,31 @@ fn an_answer_is_asked_for_again_when_the_texts_speak_against_it() {
         (counted.agreed, counted.contradicted, counted.asked),
         (0, 1, 0)
     );
+}
+
+/// A source that gives no date of change, or a wrong one, is no reason not to ask, nor to ask.
+#[test]
+fn whether_a_text_changed_is_told_by_the_text() {
+    let own = posting("ats", "1", true, 10);
+    let copy = posting("france-travail", "F1", false, 12);
+    let mut former = copy.clone();
+    former.posting.offer.title = "Veilleur de nuit".to_owned();
+    let asked = |then: &StoredPosting, updated: Option<Timestamp>| {
+        let mut said = decide(DecisionKind::Different, &own, Some(&copy), 20);
+        said.shown = Some(shown(&own.posting, &then.posting));
+        let mut ads = [own.clone(), copy.clone()];
+        for ad in &mut ads {
+            ad.posting.offer.updated = updated;
+        }
+        let said = [said];
+        let derived = run(&ads, &said);
+        let homes = derived.iter();
+        let homes = homes.flat_map(|d| d.postings.iter().map(|p| (*p, d.id)));
+        let found = questions(&ads, &homes.collect(), &edges(&ads), &said);
+        found[0].asked_again
+    };
+    assert!(!asked(&copy, None) && !asked(&copy, Some(at(30))));
+    assert!(asked(&former, None) && asked(&former, Some(at(15))));
 }
 
 #[test]

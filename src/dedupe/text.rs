@@ -269,6 +269,15 @@ impl Sketch {
         self.rare.is_empty() && self.known.is_empty()
     }
 
+    /// The `count` smallest hashes of all.
+    pub fn smallest(&self, count: usize, table: &Table) -> Vec<u32> {
+        let known = self.known.iter().take(count).map(|n| table.hash(*n));
+        let rare = self.rare.iter().take(count).copied();
+        let mut smallest = distinct(known.chain(rare).collect());
+        smallest.truncate(count);
+        smallest
+    }
+
     /// Whether it holds the value, which may have been left out of a long text's.
     pub fn holds(&self, value: u32, table: &Table) -> bool {
         match table.number(value) {

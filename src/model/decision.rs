@@ -41,6 +41,9 @@ pub struct Decision {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
     pub at: Timestamp,
+    /// What the two of a pair said then, as `dedupe` reads it: whether they have changed since.
+    #[serde(skip)]
+    pub shown: Option<Vec<u8>>,
 }
 
 #[derive(

@@ -474,6 +474,7 @@ impl Running<'_> {
             who: who.clone(),
             why: why.clone(),
             at,
+            shown: None,
         });
         Ok(decisions.collect())
     }

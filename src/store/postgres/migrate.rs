@@ -16,7 +16,7 @@ struct Migration {
 }
 
 /// In order; the number of the last is the schema version that this program knows.
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     Migration {
         sql: include_str!("migrations/0001.sql"),
         needs: 1,
@@ -35,6 +35,10 @@ const MIGRATIONS: [Migration; 5] = [
     },
     Migration {
         sql: include_str!("migrations/0005.sql"),
+        needs: 1,
+    },
+    Migration {
+        sql: include_str!("migrations/0006.sql"),
         needs: 1,
     },
 ];

@@ -157,8 +157,8 @@ pub(super) async fn record(c: &impl GenericClient, decisions: &[Decision]) -> Re
     for d in decisions {
         run(
             c,
-            "INSERT INTO decision (kind, subject, object, who, why, at) \
-             SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT 1 FROM decision \
+            "INSERT INTO decision (kind, subject, object, who, why, at, shown) \
+             SELECT $1, $2, $3, $4, $5, $6, $7 WHERE NOT EXISTS (SELECT 1 FROM decision \
              WHERE subject = $2 AND kind = $1 AND object IS NOT DISTINCT FROM $3 AND who = $4 \
              AND why = $5 AND at = $6)",
             &[
@@ -168,6 +168,7 @@ pub(super) async fn record(c: &impl GenericClient, decisions: &[Decision]) -> Re
                 &to_text(&d.who),
                 &to_text(&d.why),
                 &codec::micros(d.at),
+                &d.shown,
             ],
         )
         .await?;
@@ -180,7 +181,7 @@ pub(super) async fn blank(c: &impl GenericClient, ids: &BTreeSet<PostingId>) -> 
     for id in ids {
         run(
             c,
-            "UPDATE decision SET why = '' \
+            "UPDATE decision SET why = '', shown = NULL \
              WHERE kind <> 'erase' AND (subject = $1 OR object = $1)",
             &[&id.0],
         )
@@ -205,10 +206,11 @@ fn read_decision(row: &Row) -> Result<Decision> {
         who: from_text(row.try_get(3)?),
         why: from_text(row.try_get(4)?),
         at: codec::instant("decision.at", row.try_get(5)?)?,
+        shown: row.try_get(6)?,
     })
 }
 
-const DECISION: &str = "SELECT kind, subject, object, who, why, at FROM decision";
+const DECISION: &str = "SELECT kind, subject, object, who, why, at, shown FROM decision";
 
 pub(super) async fn decisions(c: &impl GenericClient) -> Result<Vec<Decision>> {
     let rows = all(c, &format!("{DECISION} ORDER BY n"), &[]).await?;

@@ -4,11 +4,12 @@ use super::failure::{Failure, Result};
 use rusqlite::Connection;
 
 /// In order; the number of the last is the schema version that this program knows.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001.sql"),
     include_str!("migrations/0002.sql"),
     include_str!("migrations/0003.sql"),
     include_str!("migrations/0004.sql"),
+    include_str!("migrations/0005.sql"),
 ];
 
 pub(super) const KNOWN: u32 = MIGRATIONS.len() as u32;

@@ -149,8 +149,8 @@ pub(super) fn record(c: &Connection, decisions: &[Decision]) -> Result<()> {
     for d in decisions {
         run(
             c,
-            "INSERT INTO decision (kind, subject, object, who, why, at) \
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM decision \
+            "INSERT INTO decision (kind, subject, object, who, why, at, shown) \
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM decision \
              WHERE subject = ?2 AND kind = ?1 AND object IS ?3 AND who = ?4 AND why = ?5 \
              AND at = ?6)",
             params![
@@ -159,7 +159,8 @@ pub(super) fn record(c: &Connection, decisions: &[Decision]) -> Result<()> {
                 d.object.map(|id| id.0.into_bytes()),
                 d.who,
                 d.why,
-                codec::micros(d.at)
+                codec::micros(d.at),
+                d.shown
             ],
         )?;
     }
@@ -171,7 +172,7 @@ pub(super) fn blank(c: &Connection, ids: &BTreeSet<PostingId>) -> Result<()> {
     for id in ids {
         run(
             c,
-            "UPDATE decision SET why = '' \
+            "UPDATE decision SET why = '', shown = NULL \
              WHERE kind <> 'erase' AND (subject = ?1 OR object = ?1)",
             [id.0.as_bytes()],
         )?;
@@ -186,7 +187,7 @@ pub(super) fn blank(c: &Connection, ids: &BTreeSet<PostingId>) -> Result<()> {
     Ok(())
 }
 
-const DECISION: &str = "SELECT kind, subject, object, who, why, at, n FROM decision";
+const DECISION: &str = "SELECT kind, subject, object, who, why, at, shown, n FROM decision";
 
 fn read_decision(row: &Row<'_>) -> Result<Decision> {
     let kind: String = row.get(0)?;
@@ -198,6 +199,7 @@ fn read_decision(row: &Row<'_>) -> Result<Decision> {
         who: row.get(3)?,
         why: row.get(4)?,
         at: codec::instant("decision.at", row.get(5)?)?,
+        shown: row.get(6)?,
     })
 }
 
@@ -211,7 +213,7 @@ pub(super) fn decisions_of(c: &Connection, ids: &[PostingId]) -> Result<Vec<Deci
     let sql = format!("{DECISION} WHERE subject = ?1 UNION ALL {DECISION} WHERE object = ?1");
     for id in ids {
         let named = all(c, &sql, [id.0.as_bytes()], |row| {
-            Ok((row.get::<_, i64>(6)?, read_decision(row)?))
+            Ok((row.get::<_, i64>(7)?, read_decision(row)?))
         })?;
         found.extend(named);
     }

@@ -34,6 +34,7 @@ async fn an_erasure_takes_payloads_and_notes_and_lasts(backend: &Backend) {
         who: "dpo".into(),
         why: String::new(),
         at: at(5),
+        shown: None,
     };
     assert_eq!(store.erase(vec![said(a)], vec![], at(5)).await.unwrap(), 1);
     let read = store.load_pulled(&[a, b]).await.unwrap();
@@ -186,6 +187,7 @@ async fn decisions_are_kept_in_order(backend: &Backend) {
         who: "anne".into(),
         why: "même poste".into(),
         at: at(minutes),
+        shown: object.map(|_| vec![0, 1, 255]),
     };
     let same = decision(DecisionKind::Same, "A", Some("B"), 1);
     let hide = decision(DecisionKind::Hide, "C", None, 2);
