@@ -1,7 +1,10 @@
 //! `kill -9` at any moment, then `sync`: what is published is what a run without the kill gives.
 
+use crate::services::{BROKER, broker};
+use crate::store_contract::backend::Backend;
 use crate::support::feeds::{Answer, Feeds};
 use crate::support::hub::{Hub, NOW};
+use crate::support::offers;
 use crate::twice::{demo_hub, happen};
 use passerelle::demo::{Demo, Folder};
 use passerelle::model::{ConnectorName, Stage};
@@ -159,6 +162,69 @@ async fn a_death_at_each_joint_is_made_good_by_the_next() {
         hub.sync();
         settled(&hub, fault).await;
         assert!(Outputs::of(&hub).await == wanted, "{fault}");
+    }
+}
+
+/// An employer's ads and a board's copies of them, each round with a new one and another text.
+fn round(feeds: &Feeds, n: usize) {
+    let mut ads = offers::some(3 + n);
+    ads[n % 3].text = format!("{}<p>Mise à jour {n}.</p>", ads[n % 3].text);
+    let all = Answer::json(&offers::json(&ads));
+    feeds.set("/essai", all.clone());
+    feeds.set("/annonces", all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_between_two_writes_on_postgresql_is_made_good_by_the_next() {
+    let _shared = BROKER.read().await;
+    let Some(broker) = broker("writes") else {
+        return;
+    };
+    let Some(backend) = Backend::postgres("writes").await else {
+        return;
+    };
+    let Backend::Postgres(schema) = &backend else {
+        return;
+    };
+    let feeds = Feeds::start();
+    let hubs = [Hub::new(), Hub::new()];
+    for hub in &hubs {
+        hub.member("essai", offers::MEMBER);
+        for name in ["essai", "annonces"] {
+            let file = offers::json_connector(name, &feeds.url(&format!("/{name}")));
+            let file = match name {
+                "essai" => file,
+                _ => file.replace("member = \"essai\"\n", ""),
+            };
+            hub.connector(name, &file);
+        }
+    }
+    let [whole, mut torn] = hubs;
+    torn.envs = vec![
+        ("PASSERELLE__STORE__URL".into(), schema.url()),
+        ("PASSERELLE__BUS__URL".into(), broker.url.clone()),
+    ];
+    let published = async || {
+        let (_, vacancies) = backend.open().await.snapshot().await.unwrap();
+        let bodies = vacancies.into_iter().map(|v| v.body.to_vec());
+        bodies.collect::<Vec<_>>()
+    };
+    for passing in 1..=6 {
+        round(&feeds, passing);
+        whole.sync();
+        let mut child = torn
+            .command(&["sync", "--json"])
+            .env("PASSERELLE_FAULT", format!("dedupe.write:{passing}"))
+            .spawn_quiet();
+        let ended = wait(&mut child, Duration::from_secs(120));
+        assert!(!ended.success(), "write {passing} was passed");
+        torn.sync();
+        let wanted = whole.published().await;
+        assert_eq!(wanted.len(), 3 + passing);
+        assert!(published().await == wanted, "write {passing}");
+        let store = backend.open().await;
+        assert_eq!(store.outbox_depth().await.unwrap().events, 0);
+        assert!(store.parked().await.unwrap().is_empty());
     }
 }
 
