@@ -35,17 +35,22 @@ pub fn edge(one: &Features, other: &Features) -> Edge {
 /// [`edge`], or `None` for a pair that is neither a question nor can ever join, whatever becomes of
 /// the two: nearly all are, and most of them without a look at the texts.
 pub fn hopeful_edge(one: &Features, other: &Features) -> Option<Edge> {
-    let (a, b) = in_order(one, other);
     // Most of a block of one trade and département: the rest need not be read.
-    if signals::apart(a, b) {
+    if signals::apart(one, other) {
         return None;
     }
+    let (a, b) = in_order(one, other);
     let mut signals = signals::facts(a, b);
     let most = SCORECARD.weigh_at_most(&signals, signals::texts_of(a, b));
     if signals::veto(a, b, &signals).is_some() || SCORECARD.hopeless(most) {
         return None;
     }
-    signals::read_texts(a, b, &mut signals);
+    // Words tell siblings from copies sooner than phrases do.
+    let unread = signals::read_words(a, b, &mut signals);
+    if SCORECARD.hopeless(SCORECARD.weigh_at_most(&signals, unread)) {
+        return None;
+    }
+    signals::read_shingles(a, b, &mut signals);
     let weight = weight_by(&SCORECARD, a, b, &signals);
     (!SCORECARD.hopeless(weight)).then(|| judged(a, b, &signals))
 }

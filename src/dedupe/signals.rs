@@ -80,7 +80,8 @@ pub type Signals = [u8; LINES.len()];
 /// Reads a pair. Symmetric.
 pub fn read(a: &Features, b: &Features) -> Signals {
     let mut signals = facts(a, b);
-    read_texts(a, b, &mut signals);
+    read_words(a, b, &mut signals);
+    read_shingles(a, b, &mut signals);
     signals
 }
 
@@ -126,35 +127,42 @@ pub fn facts(a: &Features, b: &Features) -> Signals {
     signals
 }
 
-/// The lines that say how much of two texts is the same. An agency rewrites by trade: what is much
-/// in common with it is little between others.
+/// The line that says how many words of one text the other has not, and those that say how much of
+/// two texts is the same, in order. An agency rewrites by trade: what is much in common with it is
+/// little between others.
 pub fn texts_of(a: &Features, b: &Features) -> &'static [Line] {
     if a.intermediary || b.intermediary {
         &[
+            Line::agency_substitution,
             Line::agency_containment,
             Line::agency_rare,
-            Line::agency_substitution,
         ]
     } else {
         &[
+            Line::substitution,
             Line::containment,
             Line::rare,
-            Line::substitution,
             Line::resemblance,
         ]
     }
 }
 
-/// Adds the lines of [`texts_of`] to what [`facts`] read.
-pub fn read_texts(a: &Features, b: &Features, signals: &mut Signals) {
-    let overlap = Overlap::of(&a.shingles, &b.shingles, &STATISTICS.shingles);
+/// Adds the first line of [`texts_of`] to what [`facts`] read; returns those that lack.
+pub fn read_words(a: &Features, b: &Features, signals: &mut Signals) -> &'static [Line] {
     let words = Overlap::of(&a.words, &b.words, &STATISTICS.words);
-    for line in texts_of(a, b) {
+    let lines = texts_of(a, b);
+    signals[lines[0] as usize] = words.substitution();
+    &lines[1..]
+}
+
+/// Adds the others.
+pub fn read_shingles(a: &Features, b: &Features, signals: &mut Signals) {
+    let overlap = Overlap::of(&a.shingles, &b.shingles, &STATISTICS.shingles);
+    for line in &texts_of(a, b)[1..] {
         signals[*line as usize] = match line {
             Line::containment | Line::agency_containment => overlap.containment(),
             Line::rare | Line::agency_rare => overlap.rare(),
-            Line::resemblance => overlap.resemblance(),
-            _ => words.substitution(),
+            _ => overlap.resemblance(),
         };
     }
 }
