@@ -12,9 +12,11 @@ use crate::stages;
 use crate::store::StoreError;
 use anyhow::Context as _;
 use axum::Router;
+use futures::FutureExt as _;
 use jiff::ToSpan as _;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -78,7 +80,10 @@ pub async fn start(
     };
     if roles.has(Role::Pull) {
         hub.follow_files().await?;
-        tracker.spawn(pulling::pull(Arc::clone(&hub), stop.clone()));
+        keep(&tracker, &stop, "pull", {
+            let (hub, stop) = (Arc::clone(&hub), stop.clone());
+            move || pulling::pull(Arc::clone(&hub), stop.clone())
+        });
         every(
             &tracker,
             &stop,
@@ -126,15 +131,22 @@ pub async fn start(
     if roles.has(Role::Publish)
         && let Some(rabbit) = &hub.rabbit
     {
-        tracker.spawn(rabbit.public_sink().run(stop.clone()));
+        let (rabbit, stopping) = (Arc::clone(rabbit), stop.clone());
+        keep(&tracker, &stop, "public feed", move || {
+            rabbit.public_sink().run(stopping.clone())
+        });
     }
     if roles.has(Role::Publish) {
-        tracker.spawn(webhooks(Arc::clone(&hub), address, stop.clone()));
+        keep(&tracker, &stop, "webhooks", {
+            let (hub, stop) = (Arc::clone(&hub), stop.clone());
+            move || webhooks(Arc::clone(&hub), address, stop.clone())
+        });
     }
     let own = roles.stages();
     if !own.is_empty() {
         let pipeline = hub.pipeline(&own);
         let stop = stop.clone();
+        // Each of its workers begins anew by itself.
         tracker.spawn(async move { pipeline.run(stop).await });
     }
     every(&tracker, &stop, RELOAD, "reload", hub, |hub| async move {
@@ -168,6 +180,28 @@ fn telling(hub: &Hub, stop: &CancellationToken) -> health::Health {
     }
 }
 
+/// Between a breakdown and the new beginning.
+const MENDED: Duration = Duration::from_secs(2);
+
+/// Does `work`, which ends with `stop`. A panic in it is a fault of the program that must not leave a part
+/// of the hub standing still in silence: it begins anew.
+fn keep<F, W>(tracker: &TaskTracker, stop: &CancellationToken, name: &'static str, work: F)
+where
+    F: Fn() -> W + Send + 'static,
+    W: Future<Output = ()> + Send,
+{
+    let stop = stop.clone();
+    tracker.spawn(async move {
+        while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
+            tracing::error!(work = name, "it broke down; it begins anew");
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(MENDED) => {}
+            }
+        }
+    });
+}
+
 /// Does `work` at once and then every `period`, until `stop`. What fails is logged when it begins
 /// to fail and tried again.
 fn every<F, W>(
@@ -191,7 +225,10 @@ fn every<F, W>(
                 () = stop.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            match work(Arc::clone(&hub)).await {
+            let done = AssertUnwindSafe(work(Arc::clone(&hub)))
+                .catch_unwind()
+                .await;
+            match done.unwrap_or_else(|_| Err(anyhow::anyhow!("it broke down"))) {
                 Ok(()) => failing = 0,
                 Err(error) => {
                     if failing == 0 {
@@ -263,12 +300,17 @@ async fn serve(
         .merge(health::router(health))
         .merge(super::ingest::router(Arc::clone(hub)));
     {
-        let (publish, stop) = (publish.clone(), stop.clone());
-        tracker.spawn(async move { publish.follow(stop).await });
+        let (publish, stopping) = (publish.clone(), stop.clone());
+        keep(tracker, stop, "index", move || {
+            let (publish, stop) = (publish.clone(), stopping.clone());
+            async move { publish.follow(stop).await }
+        });
     }
     if let Some(folder) = &hub.settings().paths.exports {
-        let sink = DropFolder::new(publish, folder);
-        tracker.spawn(sink.follow(stop.clone()));
+        let (folder, stopping) = (folder.clone(), stop.clone());
+        keep(tracker, stop, "drop folder", move || {
+            DropFolder::new(publish.clone(), &folder).follow(stopping.clone())
+        });
     }
     tracker.spawn(server::serve(
         listener,
@@ -345,4 +387,33 @@ async fn prune(hub: &Hub) -> Result<u64, StoreError> {
             days_ago(retention.closed_days),
         )
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[tokio::test]
+    async fn what_breaks_down_begins_anew() {
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let begun = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&begun);
+        keep(&tracker, &stop, "test", move || {
+            let begun = counted.fetch_add(1, Ordering::SeqCst) + 1;
+            async move { assert!(begun > 2, "a fault of the program") }
+        });
+        tracker.close();
+        tracker.wait().await;
+        assert_eq!(begun.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn what_breaks_down_keeps_no_stop_waiting() {
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        keep(&tracker, &stop, "test", || async { panic!("always") });
+        stop.cancel();
+        tracker.close();
+        tracker.wait().await;
+    }
 }

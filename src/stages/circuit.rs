@@ -254,6 +254,53 @@ mod tests {
         }
     }
 
+    /// Breaks down when it is asked for the first time.
+    #[derive(Default)]
+    struct Broken(Empty);
+
+    #[async_trait]
+    impl Bus for Broken {
+        async fn receive(
+            &self,
+            stage: Stage,
+            max: usize,
+            wait: Duration,
+        ) -> Result<Vec<Delivery>, BusError> {
+            let received = self.0.receive(stage, max, wait.min(BACK_OFF.0)).await;
+            assert!(self.0.0.load(Ordering::SeqCst) > 1, "a fault of the bus");
+            received
+        }
+
+        async fn settle(&self, _: Stage, _: Vec<(Delivery, Verdict)>) -> Result<(), BusError> {
+            Ok(())
+        }
+
+        fn wake(&self, _: Stage) {}
+
+        async fn idle(&self) -> Result<bool, BusError> {
+            Ok(true)
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_worker_whose_bus_breaks_down_begins_anew() {
+        let bus = Arc::new(Broken::default());
+        let hub = Hub {
+            store: Arc::new(SqliteStore::temporary().unwrap()),
+            bus: bus.clone(),
+            clock: Clock::fixed(Timestamp::UNIX_EPOCH),
+            files: CurrentFiles::default(),
+            rules: Rules::default(),
+        };
+        let pipeline = Pipeline::of(hub, vec![Arc::new(Fake::default())]);
+        let cancel = CancellationToken::new();
+        let stop = cancel.clone();
+        let running = tokio::spawn(async move { pipeline.run(stop).await });
+        until(async || bus.0.0.load(Ordering::SeqCst) > 2).await;
+        cancel.cancel();
+        running.await.unwrap();
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn workers_that_wait_for_their_turn_stop_without_it() {
         let bus = Arc::new(Empty::default());

@@ -6,6 +6,8 @@ use super::{Hub, Swept, Worker, dedupe, normalise, publish, sweep};
 use crate::bus::{Delivery, Verdict};
 use crate::model::{Event, Stage};
 use crate::store::Inbox;
+use futures::FutureExt as _;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -97,12 +99,21 @@ impl Pipeline {
         let mut tasks = JoinSet::new();
         for worker in &self.workers {
             let (pipeline, worker, cancel) = (self.clone(), worker.clone(), cancel.clone());
-            tasks.spawn(async move { pipeline.serve(&*worker, &cancel, wait).await });
+            tasks.spawn(async move { pipeline.keep_serving(&*worker, &cancel, wait).await });
         }
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a worker ended; the others go on without it");
-            }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// A panic outside of a stage's own work is a fault of bus or pipeline: the worker begins anew, and
+    /// what it had in hand comes again.
+    async fn keep_serving(&self, worker: &dyn Worker, cancel: &CancellationToken, wait: Duration) {
+        let mut back_off = BACK_OFF.0;
+        let serve = || AssertUnwindSafe(self.serve(worker, cancel, wait)).catch_unwind();
+        while let Err(panic) = serve().await {
+            let why = super::panic_text(&*panic);
+            let stage = worker.stage().name();
+            tracing::error!(stage, why, "a worker broke down; it begins anew");
+            pause(&mut back_off, cancel).await;
         }
     }
 
