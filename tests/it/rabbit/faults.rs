@@ -31,7 +31,7 @@ async fn a_memory_alarm_blocks_and_loses_nothing() {
         return;
     };
     let rig = turn.rig().await;
-    turn.alarm();
+    let alarm = turn.alarm();
     let sent = events(300);
     rig.send(sent.clone()).await;
     let blocked = async || rig.bus.health() == BusHealth::Blocked;
@@ -39,7 +39,7 @@ async fn a_memory_alarm_blocks_and_loses_nothing() {
     // Longer than a confirm may take: what waits is neither given up nor sent again beside itself.
     tokio::time::sleep(turn.config().confirm_timeout + Duration::from_secs(4)).await;
     assert!(blocked().await, "the session lives on");
-    turn.alarm_over();
+    drop(alarm);
     let done = rig.work_off().await;
     assert_eq!(came(&done), ids(&sent));
     assert_eq!(done.len(), sent.len(), "some came twice");

@@ -91,14 +91,14 @@ async fn a_retry_during_an_alarm_waits_for_its_step_in_the_outbox() {
     let sent = events(3);
     rig.send(sent[..2].to_vec()).await;
     let batch = rig.take(2).await;
-    turn.alarm();
+    let alarm = turn.alarm();
     // A broker tells those who publish.
     rig.send(sent[2..].to_vec()).await;
     let blocked = async || rig.bus.health() == BusHealth::Blocked;
     until("the alarm shows in the health", blocked).await;
     rig.end(batch, retry()).await;
     assert!(blocked().await, "the session lives on");
-    turn.alarm_over();
+    drop(alarm);
     assert_eq!(turn.depth(&first_step()).await, 0);
     let done = rig.work_off().await;
     assert_eq!(done.len(), sent.len(), "one came twice");

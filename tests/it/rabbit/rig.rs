@@ -99,15 +99,21 @@ impl Turn {
         queue.await.unwrap().message_count()
     }
 
-    /// No message more is taken, until the alarm is over.
-    pub fn alarm(&self) {
-        let watermark = ["set_vm_memory_high_watermark", "0.00001"];
-        self.broker.control(&watermark);
+    /// No message more is taken, by any virtual host, until the value is dropped.
+    pub fn alarm(&self) -> Alarm<'_> {
+        self.broker
+            .control(&["set_vm_memory_high_watermark", "0.00001"]);
+        Alarm(&self.broker)
     }
+}
 
-    pub fn alarm_over(&self) {
-        let watermark = ["set_vm_memory_high_watermark", "absolute", "2GB"];
-        self.broker.control(&watermark);
+/// Over when it is dropped, also by a test that fails.
+pub struct Alarm<'a>(&'a Broker);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        self.0
+            .control(&["set_vm_memory_high_watermark", "absolute", "2GB"]);
     }
 }
 

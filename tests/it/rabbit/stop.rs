@@ -75,14 +75,14 @@ async fn a_process_that_stops_waits_for_the_end_of_no_alarm() {
     until_it_says(&first, "\"ready\"").await;
     let (_connection, channel) = turn.channel().await;
     let mut site = subscriber(&channel).await;
-    turn.alarm();
+    let alarm = turn.alarm();
     // Both are handed over before the broker says that it takes nothing.
     publish(&store, vacancy(0), Some(r#"{"title":"un"}"#)).await;
     store.enqueue(events(1)).await.unwrap();
     until_it_says(&first, "alarm").await;
     first.signal("TERM");
     assert_eq!(first.ended().code(), Some(0));
-    turn.alarm_over();
+    drop(alarm);
     let (_hub, second) = daemon(&backend, &turn.broker.url);
     assert_eq!(next_id(&mut site).await, format!("{}-1", vacancy(0)));
     let done = async || store.outbox_depth().await.unwrap().events == 0;
@@ -100,7 +100,8 @@ async fn a_process_that_stops_waits_for_no_silent_broker() {
         return;
     };
     let (proxy, bus) = turn.broker.through_a_proxy();
-    let (_hub, mut served) = daemon(&backend, &bus);
+    // It asks one node after the other, each for a while.
+    let (_hub, mut served) = daemon(&backend, &[&*bus; 3].join(","));
     until_it_says(&served, "\"ready\"").await;
     proxy.go_deaf();
     until_it_says(&served, "no connection to RabbitMQ").await;
