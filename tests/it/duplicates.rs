@@ -155,25 +155,31 @@ fn evaluate_prints_every_figure_and_the_clusters() {
     );
 }
 
+/// A hub that has read so many offers, each a vacancy of its own.
+fn hub_of(feeds: &Feeds, count: usize) -> Hub {
+    let answer = Answer::json(&offers::json(&offers::some(count)));
+    feeds.set("/jobs", answer);
+    let hub = Hub::new();
+    hub.member("essai", "id = \"essai\"\nname = \"Résidence d'essai\"\n");
+    let connector = offers::json_connector("essai", &feeds.url("/jobs"));
+    hub.connector("essai", &connector);
+    hub.sync();
+    hub
+}
+
+async fn ids(hub: &Hub) -> Vec<String> {
+    let vacancies = hub.vacancies().await;
+    let id = |vacancy: &Value| vacancy["id"].as_str().unwrap().to_owned();
+    vacancies.iter().map(id).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn people_join_part_and_take_it_back() {
     let feeds = Feeds::start();
-    feeds.set("/jobs", Answer::json(&offers::json(&offers::some(2))));
-    let mut hub = Hub::new();
-    hub.member("essai", "id = \"essai\"\nname = \"Résidence d'essai\"\n");
-    hub.connector(
-        "essai",
-        &offers::json_connector("essai", &feeds.url("/jobs")),
-    );
-    hub.sync();
+    let mut hub = hub_of(&feeds, 2);
     let before = hub.published().await;
     assert_eq!(before.len(), 2);
-    let ids: Vec<String> = hub
-        .vacancies()
-        .await
-        .iter()
-        .map(|v| v["id"].as_str().unwrap().to_owned())
-        .collect();
+    let ids = ids(&hub).await;
     let (one, other) = (ids[0].as_str(), ids[1].as_str());
     // Each word a minute after the last one: the newest holds.
     let say = |hub: &mut Hub, word: &str, minute: u32| {
@@ -258,23 +264,11 @@ async fn until(served: &Served, count: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_review_lists_explains_and_answers() {
     let feeds = Feeds::start();
-    feeds.set("/jobs", Answer::json(&offers::json(&offers::some(3))));
-    let mut hub = Hub::new();
+    let mut hub = hub_of(&feeds, 3);
+    let before = hub.published().await;
+    let ids = ids(&hub).await;
     hub.envs
         .push(("PASSERELLE__SERVER__ADMIN_KEY".into(), KEY.into()));
-    hub.member("essai", "id = \"essai\"\nname = \"Résidence d'essai\"\n");
-    hub.connector(
-        "essai",
-        &offers::json_connector("essai", &feeds.url("/jobs")),
-    );
-    hub.sync();
-    let before = hub.published().await;
-    let ids: Vec<String> = hub
-        .vacancies()
-        .await
-        .iter()
-        .map(|v| v["id"].as_str().unwrap().to_owned())
-        .collect();
     // The newest word holds: the clock goes on between two.
     hub.write("clock", "2026-11-02T09:00:00Z");
     hub.clock = format!("FILE:{}", hub.path("clock").display());

@@ -26,6 +26,16 @@ fn others() -> Vec<Offer> {
     others
 }
 
+/// Twenty-four offers that were read, and a second source that no run has read yet.
+fn beside_another() -> Bench {
+    let bench = Bench::json(24);
+    let other = offers::json_connector("autre", &bench.feeds.url("/autre"));
+    bench.hub.connector("autre", &other);
+    let answer = Answer::json(&offers::json(&others()));
+    bench.feeds.set("/autre", answer);
+    bench
+}
+
 /// The one open hold: its number, and what `holds show` prints of it.
 fn held(bench: &Bench) -> (String, String) {
     let open = bench.hub.lines(&["holds", "list", "--json"]);
@@ -71,13 +81,7 @@ async fn with_link(bench: &Bench) -> usize {
 
 #[tokio::test]
 async fn t08_what_a_fallen_field_holds_is_shown_and_decided() {
-    let bench = Bench::json(24);
-    let others = others();
-    let other = offers::json_connector("autre", &bench.feeds.url("/autre"));
-    bench.hub.connector("autre", &other);
-    bench
-        .feeds
-        .set("/autre", Answer::json(&offers::json(&others)));
+    let bench = beside_another();
     // Eight in ten lose a field, one is gone, one is new: only the changed are doubted.
     let mut all = offers::some(25);
     all.remove(4);
@@ -169,14 +173,8 @@ async fn t08_what_a_fallen_field_holds_is_shown_and_decided() {
 
 #[tokio::test]
 async fn t23_a_rejected_rekey_leaves_the_offers_as_they_are() {
-    let bench = Bench::json(24);
+    let bench = beside_another();
     let before = bench.hub.published().await;
-    let others = others();
-    let other = offers::json_connector("autre", &bench.feeds.url("/autre"));
-    bench.hub.connector("autre", &other);
-    bench
-        .feeds
-        .set("/autre", Answer::json(&offers::json(&others)));
     let mut renamed = bench.offers.clone();
     for offer in &mut renamed[4..] {
         offer.reference = offer.reference.replace("R-", "NEW-");
