@@ -1,9 +1,9 @@
 //! The live vacancies, read once for all exports that are made of the same state.
 
 use super::{Publish, PublishError};
-use crate::model::{MemberId, Vacancy};
+use crate::model::{MemberId, Vacancy, VacancyId};
 use crate::store::PublicVacancy;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, Weak};
 
 /// Offers that are remembered when nobody uses them; of more than these, none is.
@@ -35,6 +35,8 @@ impl Reading {
 /// Every live vacancy, by id.
 pub struct Live {
     pub vacancies: Vec<Arc<Vacancy>>,
+    /// Live too, but this program cannot read them.
+    pub unread: BTreeSet<VacancyId>,
     /// What tells whether a member's offers are those of before.
     pub own: BTreeMap<MemberId, Mark>,
     /// Of each vacancy, the number of the change that its body is of.
@@ -47,6 +49,13 @@ pub struct Live {
 pub struct Mark {
     offers: usize,
     newest: u64,
+}
+
+impl LastRead {
+    /// The store is not the one that was read.
+    pub fn forget(&self) {
+        *self.0.lock().unwrap_or_else(|e| e.into_inner()) = None;
+    }
 }
 
 impl Publish {
@@ -66,7 +75,7 @@ impl Publish {
         let parsed = tokio::task::spawn_blocking(move || Live::parse(live, before.as_deref()));
         let parsed = parsed.await;
         let read = Arc::new(parsed.map_err(|error| PublishError::Index(error.into()))?);
-        let live = match read.vacancies.len() <= REMEMBERED {
+        let live = match read.is_remembered() {
             true => Reading::Small(Arc::clone(&read)),
             false => Reading::Large(Arc::downgrade(&read)),
         };
@@ -76,6 +85,11 @@ impl Publish {
 }
 
 impl Live {
+    /// Whether the very readings are remembered.
+    pub fn is_remembered(&self) -> bool {
+        self.vacancies.len() <= REMEMBERED
+    }
+
     /// Reads bodies; those that `before` has are not read again.
     fn parse(live: Vec<PublicVacancy>, before: Option<&Self>) -> Self {
         let mut known: HashMap<u64, &Arc<Vacancy>> = HashMap::new();
@@ -85,6 +99,7 @@ impl Live {
         }
         let mut read = Self {
             vacancies: Vec::with_capacity(live.len()),
+            unread: BTreeSet::new(),
             own: BTreeMap::new(),
             numbers: Vec::with_capacity(live.len()),
         };
@@ -96,6 +111,7 @@ impl Live {
                     Ok(vacancy) => Arc::new(vacancy),
                     Err(error) => {
                         tracing::warn!(vacancy = %public.id, %error, "vacancy cannot be exported");
+                        read.unread.insert(public.id);
                         continue;
                     }
                 },

@@ -394,6 +394,7 @@ impl Publish {
             }
             // The store was restored from an older copy: what was indexed is of no use.
             Ok(false) => {
+                self.0.last_read.forget();
                 let cleared = blocking(move || index.discard()).await;
                 self.let_go(keeping).await;
                 cleared?;

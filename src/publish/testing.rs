@@ -261,11 +261,25 @@ pub fn publishing_with(shop: &Arc<Shop>, edit: impl FnOnce(&mut PublishSettings)
     publishing_of(shop, network(), edit)
 }
 
+/// As [`publishing`], with what tells it of other files.
+pub fn publishing_changing(shop: &Arc<Shop>) -> (watch::Sender<Arc<Network>>, Publish) {
+    publishing_watching(shop, network(), |_| {})
+}
+
 fn publishing_of(
     shop: &Arc<Shop>,
     network: Network,
     edit: impl FnOnce(&mut PublishSettings),
 ) -> Publish {
+    // The sender may go: the receiver keeps the last value.
+    publishing_watching(shop, network, edit).1
+}
+
+fn publishing_watching(
+    shop: &Arc<Shop>,
+    network: Network,
+    edit: impl FnOnce(&mut PublishSettings),
+) -> (watch::Sender<Arc<Network>>, Publish) {
     let mut settings = PublishSettings {
         public_url: "https://emploi.territoire.example".into(),
         territory: "Territoire fictif".into(),
@@ -273,13 +287,13 @@ fn publishing_of(
         ..PublishSettings::default()
     };
     edit(&mut settings);
-    // The sender may go: the receiver keeps the last value.
-    let (_, network) = watch::channel(Arc::new(network));
-    Publish::with_profiles(
+    let (files, network) = watch::channel(Arc::new(network));
+    let publish = Publish::with_profiles(
         shop.clone(),
         network,
         Clock::fixed(now()),
         settings,
         Profiles::embedded(),
-    )
+    );
+    (files, publish)
 }

@@ -1,5 +1,5 @@
 //! An export that would lose more than a share of offers that are still open waits for a person,
-//! as a feed does: meanwhile the last good document stays served.
+//! as a feed does: meanwhile what it would lose stays in it, as it was last, and the rest goes on.
 //!
 //! What it is compared with is every offer that it had that day, so that many small steps count like
 //! one. An offer that has closed, or that a person took out (hidden, erased, a mandate withdrawn),
@@ -8,16 +8,15 @@
 use super::{
     preflight::{Preflight, PreflightItem},
     profile::Profile,
-    render::Pieces,
 };
 use crate::{
-    model::{TombstoneReason, VacancyId, VacancyStatus},
+    model::{MemberId, Network, TombstoneReason, VacancyId, VacancyStatus},
     publish::{PublicState, Publish, PublishError},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io::Write as _,
     path::{Path, PathBuf},
 };
@@ -33,7 +32,7 @@ pub struct ExportHold {
     /// `open`, `rejected`, `released` and then `applied`, or `cleared` when the offers came back.
     pub status: String,
     pub opened: Timestamp,
-    /// Offers of that day that are still open, and how many of them are in the document that waits.
+    /// Offers of that day, and how many of them would be left.
     pub before: usize,
     pub now: usize,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,7 +47,7 @@ pub struct Decided {
 }
 
 impl ExportHold {
-    /// Whether the last good document is served instead.
+    /// Whether what would be lost stays.
     pub(super) fn holds(&self) -> bool {
         matches!(self.status.as_str(), "open" | "rejected")
     }
@@ -66,9 +65,9 @@ impl ExportHold {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct Memory {
     since: Timestamp,
-    /// Every offer that the document had since then.
+    /// Every offer that the document had since then, and its member.
     #[serde(default)]
-    ids: BTreeSet<VacancyId>,
+    known: BTreeMap<VacancyId, Option<MemberId>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<ExportHold>,
 }
@@ -126,52 +125,76 @@ async fn remember(
     Ok(store.write_notes(vec![(key, Some(text))]).await?)
 }
 
+/// The live offers that a document is made of.
+pub(super) struct Open<'a> {
+    pub report: &'a Preflight,
+    /// Live offers that this program cannot read: one of them is not closed.
+    pub unread: &'a BTreeSet<VacancyId>,
+    pub network: &'a Network,
+}
+
 impl Memory {
-    /// What the guard makes of a document with this report: the new memory. More than `least`
-    /// offers and more than `share` of them may not be lost.
+    /// Of what the document had, the offers that are open and would not be in it. What a person took
+    /// out, by a mandate or a member's file, is none.
+    pub(super) fn lost(&self, open: &Open<'_>) -> BTreeSet<VacancyId> {
+        let blocked = |item: &&PreflightItem| !item.blockers.is_empty() && !item.refused();
+        let blocked = open.report.items.iter().filter(blocked).map(|item| item.id);
+        let lost = blocked.chain(open.unread.iter().copied());
+        let stays = |id: &VacancyId| match self.known.get(id) {
+            None => false,
+            Some(None) => true,
+            Some(Some(member)) => open.network.member(member).is_some(),
+        };
+        lost.filter(stays).collect()
+    }
+
+    /// Whether so many are more than may be lost: more than `least`, and more than `share` of all.
+    pub(super) fn too_many(&self, lost: usize, (share, least): (f64, usize)) -> bool {
+        lost > least && lost as f64 > share * self.known.len() as f64
+    }
+
+    /// What the guard makes of a document that would lose these: the new memory.
     pub(super) fn after(
         &self,
-        report: &Preflight,
-        (share, least): (f64, usize),
+        open: &Open<'_>,
+        lost: usize,
+        limits: (f64, usize),
         now: Timestamp,
     ) -> Self {
-        let ready = |item: &&PreflightItem| item.blockers.is_empty();
-        let open = report.items.iter().filter(|item| !item.refused());
-        let known = open.filter(|item| self.ids.contains(&item.id));
-        let before = known.clone().count();
-        let there = known.filter(ready).count();
-        let lost = before - there;
-        let doubtful = lost > least && lost as f64 > share * before as f64;
-        let ids: BTreeSet<VacancyId> = report.items.iter().filter(ready).map(|i| i.id).collect();
-        let held = |hold: ExportHold| ExportHold {
+        let doubtful = self.too_many(lost, limits);
+        let before = self.known.len();
+        let counted = |hold: &ExportHold| ExportHold {
             before,
-            now: there,
-            ..hold
+            now: before - lost,
+            ..hold.clone()
         };
         let status = |status: &str, hold: &ExportHold| ExportHold {
             status: status.into(),
             ..hold.clone()
         };
+        let ready = open.report.items.iter();
+        let ready = ready.filter(|item| item.blockers.is_empty());
+        let ready = ready.map(|item| (item.id, item.member.clone()));
         match &self.hold {
             // A person let it through: it is what later ones are compared with.
             Some(hold) if doubtful && hold.status == "released" => Self {
                 since: now,
-                ids,
-                hold: Some(held(status("applied", hold))),
+                known: ready.collect(),
+                hold: Some(counted(&status("applied", hold))),
             },
             Some(hold) if doubtful && hold.holds() => Self {
-                hold: Some(held(hold.clone())),
-                ..self.clone()
+                hold: Some(counted(hold)),
+                ..self.with(ready)
             },
             _ if doubtful => Self {
                 hold: Some(ExportHold {
                     status: "open".into(),
                     opened: now,
                     before,
-                    now: there,
+                    now: before - lost,
                     decided: None,
                 }),
-                ..self.clone()
+                ..self.with(ready)
             },
             hold => {
                 let hold = hold.as_ref().map(|hold| match hold.status.as_str() {
@@ -179,80 +202,48 @@ impl Memory {
                     "released" => status("applied", hold),
                     _ => hold.clone(),
                 });
-                self.with(ids, report, now, hold)
+                if now.duration_since(self.since) >= DAY {
+                    let (since, known) = (now, ready.collect());
+                    return Self { since, known, hold };
+                }
+                Self {
+                    hold,
+                    ..self.with(ready)
+                }
             }
         }
     }
 
-    /// With what the document has now.
-    fn with(
-        &self,
-        ids: BTreeSet<VacancyId>,
-        report: &Preflight,
-        now: Timestamp,
-        hold: Option<ExportHold>,
-    ) -> Self {
-        if now.duration_since(self.since) >= DAY {
-            let since = now;
-            return Self { since, ids, hold };
-        }
-        let mut known = self.ids.clone();
-        if !ids.is_subset(&known) {
-            // Written anew anyway: without what has closed.
-            let open: BTreeSet<VacancyId> = report.items.iter().map(|item| item.id).collect();
-            known.retain(|id| open.contains(id));
-            known.extend(ids);
-        }
-        Self {
-            ids: known,
-            hold,
-            ..*self
-        }
+    fn with(&self, ready: impl Iterator<Item = (VacancyId, Option<MemberId>)>) -> Self {
+        let mut with = self.clone();
+        with.known.extend(ready);
+        with
     }
 }
 
-/// The last good document, by its pieces.
-#[derive(Serialize, Deserialize)]
+/// What a document was made of last.
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Kept {
-    /// The newest date of its offers.
-    pub updated: Option<Timestamp>,
-    /// Whose each piece is.
-    owners: Vec<VacancyId>,
-    pieces: Pieces,
+    /// What its pieces fit into.
+    pub frame: String,
+    pub offers: BTreeMap<VacancyId, Piece>,
 }
 
 impl Kept {
-    /// `pieces` of which the first ones are the offers of `owners`, one by one.
-    pub fn new(updated: Option<Timestamp>, owners: Vec<VacancyId>, mut pieces: Pieces) -> Self {
-        pieces.items.truncate(owners.len());
-        Self {
-            updated,
-            owners,
-            pieces,
+    /// The offers, if they fit into `frame`.
+    pub(super) fn offers_of(self, frame: &str) -> BTreeMap<VacancyId, Piece> {
+        match self.frame == frame {
+            true => self.offers,
+            false => BTreeMap::new(),
         }
     }
+}
 
-    /// Its pieces, but for those of offers that have closed or may not go there; and how many offers
-    /// that are.
-    pub fn open(self, report: &Preflight) -> (Pieces, usize) {
-        let open = report.items.iter().filter(|item| !item.refused());
-        let open: BTreeSet<VacancyId> = open.map(|item| item.id).collect();
-        let left = self.without(|id| !open.contains(id));
-        let owners: BTreeSet<VacancyId> = left.owners.into_iter().collect();
-        (left.pieces, owners.len())
-    }
-
-    fn without(mut self, gone: impl Fn(&VacancyId) -> bool) -> Self {
-        let pieces = std::mem::take(&mut self.pieces.items);
-        let both = std::mem::take(&mut self.owners).into_iter().zip(pieces);
-        (self.owners, self.pieces.items) = both.filter(|(id, _)| !gone(id)).unzip();
-        self
-    }
-
-    /// One that a power cut tore is none.
-    fn read(place: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(place).ok()?).ok()
-    }
+/// The items of one offer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Piece {
+    pub updated: Option<Timestamp>,
+    pub items: Vec<String>,
 }
 
 impl Publish {
@@ -282,6 +273,7 @@ impl Publish {
     /// Notes what the guard made of `file`, and says so where a person is asked.
     pub(super) async fn learn(
         &self,
+        profile: &Profile,
         file: &str,
         before: &Memory,
         after: &Memory,
@@ -290,6 +282,11 @@ impl Publish {
             return Ok(());
         }
         let status = |memory: &Memory| memory.hold.as_ref().map(|hold| hold.status.clone());
+        // A person may have decided meanwhile: the next look knows.
+        let now = self.memory(profile, file).await?;
+        if now.is_none_or(|now| status(&now) != status(before)) {
+            return Ok(());
+        }
         if status(after) != status(before)
             && let Some(hold) = after.hold.as_ref().filter(|hold| hold.status == "open")
         {
@@ -302,13 +299,13 @@ impl Publish {
         remember(self.store(), format!("{NOTE}{file}"), after).await
     }
 
-    /// Where the last good document of `file` lies.
+    /// Where the pieces of `file` lie.
     fn place(&self, file: &str) -> Option<PathBuf> {
         Some(self.settings().kept.as_ref()?.join(format!("{file}.kept")))
     }
 
-    /// Keeps a document in case the next one is doubtful. That it cannot be kept is no reason not
-    /// to send it.
+    /// Keeps what a document is made of, in case the next one is doubtful. That it cannot be kept is
+    /// no reason not to send it.
     pub(super) fn keep(&self, file: &str, kept: &Kept) {
         let Some(place) = self.place(file) else {
             return;
@@ -325,12 +322,13 @@ impl Publish {
         }
     }
 
-    /// The last good document of `file`.
-    pub(super) fn kept(&self, file: &str) -> Option<Kept> {
-        Kept::read(&self.place(file)?)
+    /// What `file` was made of last, if a power cut has not torn it.
+    pub(super) fn kept(&self, file: &str) -> Kept {
+        let place = self.place(file);
+        place.and_then(|place| read(&place)).unwrap_or_default()
     }
 
-    /// Takes what was erased out of every kept document.
+    /// Takes what was erased out of everything that is kept.
     ///
     /// # Errors
     /// The store's; the first file that cannot be written.
@@ -338,49 +336,53 @@ impl Publish {
         let Some(folder) = self.settings().kept.clone() else {
             return Ok(());
         };
-        for place in documents(&folder) {
-            let Some(kept) = Kept::read(&place) else {
+        for place in files(&folder) {
+            // What nobody can read, nobody needs: torn, half written, or of another program.
+            let Some(mut kept) = read(&place) else {
+                std::fs::remove_file(&place).map_err(|error| still_there(&place, error))?;
                 continue;
             };
-            let mut erased = BTreeSet::new();
-            for id in &kept.owners {
+            let ids: Vec<VacancyId> = kept.offers.keys().copied().collect();
+            for id in &ids {
                 let status = self.store().vacancy(*id).await?.map(|stored| stored.status);
                 if let Some(VacancyStatus::Closed {
                     reason: TombstoneReason::Erased,
                     ..
                 }) = status
                 {
-                    erased.insert(*id);
+                    kept.offers.remove(id);
                 }
             }
-            if erased.is_empty() {
-                continue;
+            if kept.offers.len() < ids.len() {
+                let text = serde_json::to_vec(&kept).map_err(std::io::Error::from);
+                text.and_then(|text| replace(&place, &text))
+                    .map_err(|error| still_there(&place, error))?;
             }
-            let left = kept.without(|id| erased.contains(id));
-            let text = serde_json::to_vec(&left).map_err(std::io::Error::from);
-            text.and_then(|text| replace(&place, &text))
-                .map_err(|error| {
-                    let place = place.display();
-                    let error = anyhow::Error::from(error);
-                    PublishError::Index(
-                        error.context(format!("{place} still has erased texts: remove it")),
-                    )
-                })?;
         }
         Ok(())
     }
 }
 
-/// Every kept document below `folder`.
-fn documents(folder: &Path) -> Vec<PathBuf> {
+fn read(place: &Path) -> Option<Kept> {
+    serde_json::from_slice(&std::fs::read(place).ok()?).ok()
+}
+
+fn still_there(place: &Path, error: std::io::Error) -> PublishError {
+    let place = place.display();
+    let error = anyhow::Error::from(error);
+    PublishError::Index(error.context(format!("{place} may still have erased texts: remove it")))
+}
+
+/// Every file below `folder`.
+fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
     };
     let mut found = Vec::new();
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
         if path.is_dir() {
-            found.extend(documents(&path));
-        } else if path.extension().is_some_and(|e| e == "kept") {
+            found.extend(files(&path));
+        } else {
             found.push(path);
         }
     }

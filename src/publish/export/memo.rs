@@ -15,7 +15,9 @@ use std::{
 /// Expressions may ask for the age of an offer: all is made anew that often.
 const FRESH: SignedDuration = SignedDuration::from_secs(60);
 /// Bytes of pieces that are kept of one profile; the offers beyond are made each time.
-const ROOM: usize = 4 << 20;
+const ROOM: usize = 8 << 20;
+/// Bytes of what is kept of an offer besides its pieces, about.
+const LEAST: usize = 1 << 10;
 
 /// What a profile makes of one offer.
 #[derive(Debug)]
@@ -85,28 +87,24 @@ impl Memos {
 
 impl Memo {
     /// What was made of this very reading of the vacancy, or what `make` makes now.
-    pub fn offer<E>(
-        &self,
-        vacancy: &Arc<Vacancy>,
-        make: impl FnOnce() -> Result<Offer, E>,
-    ) -> Result<Arc<Offer>, E> {
+    pub fn offer(&self, vacancy: &Arc<Vacancy>, make: impl FnOnce() -> Offer) -> Arc<Offer> {
         let offers = || self.0.offers.lock().unwrap_or_else(PoisonError::into_inner);
         let found = |offers: &Offers| {
             let (of, offer) = offers.known.get(&vacancy.id)?;
             Arc::ptr_eq(of, vacancy).then(|| Arc::clone(offer))
         };
         if let Some(offer) = found(&offers()) {
-            return Ok(offer);
+            return offer;
         }
-        let offer = Arc::new(make()?);
+        let offer = Arc::new(make());
         let mut offers = offers();
-        let size: usize = offer.pieces.iter().map(String::len).sum();
+        let size = LEAST + offer.pieces.iter().map(String::len).sum::<usize>();
         if offers.used + size <= ROOM {
             // The bytes of one that this replaces go on counting: it is not for long.
             offers.used += size;
             let kept = (Arc::clone(vacancy), Arc::clone(&offer));
             offers.known.insert(vacancy.id, kept);
         }
-        Ok(offer)
+        offer
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A profile is a file (`connectors/exports/*.toml`): the document's frame, one line a field, the
 //! rules of the board with their remedies. **Invariants:** a document is whole or absent; it holds
-//! exactly the offers that the preflight calls ready; the same offers give the same bytes.
+//! exactly the offers that the preflight calls ready, and the same offers give the same bytes, but for
+//! what a hold keeps in it; none of them has closed.
 
 mod context;
 mod guard;
@@ -27,17 +28,15 @@ pub(super) use routes::routes;
 pub(super) use tree::escape;
 pub(super) use values::rfc822;
 
-use super::{Consumer, Publish, PublishError};
+use super::{Consumer, Publish, PublishError, live::Live};
 use crate::model::{MemberId, Vacancy, VacancyId};
 use bytes::Bytes;
 use context::{Bench, Reader};
-use guard::{Kept, Memory};
-use jiff::Timestamp;
+use guard::{Kept, Memory, Open, Piece};
 use ledger::{Asked, Ledger, Sent};
 use memo::Offer;
 use movements::Deposit;
 use preflight::Checked;
-use render::Pieces;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -80,7 +79,7 @@ pub struct Export {
     pub ready: usize,
     /// Offers that the preflight keeps out, for want of a mandate included.
     pub blocked: usize,
-    /// The newest document is doubtful: this is the last good one, without what has closed.
+    /// The newest document is doubtful: this one still has what that would lose.
     pub held: Option<ExportHold>,
     /// What the board has once it was given this, where the profile tells movements.
     deposit: Option<Deposit>,
@@ -111,7 +110,11 @@ impl Publish {
         profile: &str,
         member: Option<&MemberId>,
     ) -> Result<Export, PublishError> {
-        let (profile, mut vacancies) = self.subjects(profile, member).await?;
+        let Subjects {
+            profile,
+            mut vacancies,
+            live,
+        } = self.subjects(profile, member).await?;
         let sent = Arc::new(self.ledger(&profile).await?);
         let file = profile.file(member);
         let deposited = match profile.movements {
@@ -129,13 +132,16 @@ impl Publish {
             let network = this.network();
             let reader = Reader::at(this.clock().now());
             let bench = Bench::new(&rendering, &network, this.settings(), &reader);
-            let memo = this.memos().of(&bench, &network);
-            let checked = preflight::check(&bench, vacancies, &before, &memo)?;
-            Ok(this.make(&bench, checked, &deposited, memory, member.as_ref())?)
+            let memo = live
+                .is_remembered()
+                .then(|| this.memos().of(&bench, &network));
+            let checked = preflight::check(&bench, vacancies, &before, memo.as_ref())?;
+            let unread = &live.unread;
+            Ok(this.make(&bench, checked, unread, &deposited, memory, member.as_ref())?)
         })
         .await?;
         if let Some((before, after)) = &made.memory {
-            self.learn(&file, before, after).await?;
+            self.learn(&profile, &file, before, after).await?;
         }
         let export = made.export?;
         if export.held.is_none() {
@@ -144,64 +150,61 @@ impl Publish {
         Ok(export)
     }
 
-    /// The document of what was checked, which is kept; or the last good one, where `memory` makes
-    /// it doubtful.
+    /// The document of what was checked; with what it would lose, where `memory` makes that doubtful.
     fn make(
         &self,
         bench: &Bench<'_>,
         checked: Checked,
+        unread: &BTreeSet<VacancyId>,
         deposited: &Deposit,
         memory: Option<Memory>,
         member: Option<&MemberId>,
     ) -> Result<Made, ExportError> {
         let (profile, report) = (bench.profile, checked.report);
-        let limits = self.limits(profile);
+        let (file, limits) = (profile.file(member), self.limits(profile));
+        let open = Open {
+            report: &report,
+            unread,
+            network: bench.network,
+        };
+        let frame = profile.frame();
+        let (mut held, mut stay) = (None, BTreeMap::new());
+        let mut lacking = 0;
         let memory = memory.map(|before| {
-            let after = before.after(&report, limits, bench.now);
+            let lost = before.lost(&open);
+            let after = before.after(&open, lost.len(), limits, bench.now);
+            held = after.hold.clone().filter(ExportHold::holds);
+            if held.is_some() {
+                stay = self.kept(&file).offers_of(&frame);
+                stay.retain(|id, _| lost.contains(id));
+                lacking = lost.len() - stay.len();
+            }
             (before, after)
         });
-        let hold = memory.as_ref().and_then(|(_, after)| after.hold.clone());
-        let hold = hold.filter(ExportHold::holds);
-        let export = |bytes: Vec<u8>, ready| Export {
-            bytes: bytes.into(),
-            content_type: profile.content_type().into(),
-            file: profile.file(member),
-            ready,
-            blocked: report.blocked,
-            held: None,
-            deposit: None,
-        };
-        let file = profile.file(member);
-        let export = match hold {
-            None => {
-                let fresh = fresh(bench, &checked.ready, deposited)?;
-                let (pieces, count) = (&fresh.pieces, fresh.owners.len());
-                let bytes = render::document(bench, pieces, fresh.updated, count, member)?;
-                if memory.is_some() {
-                    let kept = Kept::new(fresh.updated, fresh.owners, fresh.pieces);
-                    self.keep(&file, &kept);
-                }
-                let made = export(bytes, report.ready);
-                let deposit = fresh.deposit;
-                Ok(Export { deposit, ..made })
-            }
-            Some(hold) => match self.kept(&file) {
-                None => Err(ExportError::Held {
-                    why: hold.why(),
+        // A file without most of what it should still have would close it at the board.
+        let unheld = |(before, _): &(Memory, Memory)| before.too_many(lacking, limits);
+        let export = match &held {
+            Some(hold) if memory.as_ref().is_some_and(unheld) => Err(ExportError::Held {
+                why: hold.why(),
+                file,
+            }),
+            _ => {
+                let fresh = fresh(bench, &checked.ready, deposited, stay)?;
+                let export = Export {
+                    bytes: fresh.document(bench, member)?.into(),
+                    content_type: profile.content_type().into(),
                     file,
-                }),
-                Some(kept) => {
-                    let updated = kept.updated;
-                    let (pieces, ready) = kept.open(&report);
-                    let count = pieces.items.len();
-                    let bytes = render::document(bench, &pieces, updated, count, member)?;
-                    let held = Some(hold);
-                    Ok(Export {
-                        held,
-                        ..export(bytes, ready)
-                    })
+                    ready: fresh.offers.len(),
+                    blocked: report.blocked,
+                    held,
+                    deposit: fresh.deposit,
+                };
+                if memory.is_some() {
+                    let offers = fresh.offers;
+                    self.keep(&export.file, &Kept { frame, offers });
                 }
-            },
+                Ok(export)
+            }
         };
         Ok(Made {
             export,
@@ -226,7 +229,11 @@ impl Publish {
             let (file, why) = (whole.file.clone(), hold.why());
             return Err(ExportError::Held { file, why }.into());
         }
-        let (profile, mut vacancies) = self.subjects(profile, member).await?;
+        let Subjects {
+            profile,
+            mut vacancies,
+            live,
+        } = self.subjects(profile, member).await?;
         let sent = self.ledger(&profile).await?;
         let elsewhere = self.elsewhere(&profile, member, &vacancies);
         let (this, member) = (self.clone(), member.cloned());
@@ -235,12 +242,14 @@ impl Publish {
             let network = this.network();
             let reader = Reader::at(this.clock().now());
             let bench = Bench::new(&profile, &network, this.settings(), &reader);
-            let memo = this.memos().of(&bench, &network);
-            let checked = preflight::check(&bench, vacancies, &sent, &memo)?;
+            let memo = live
+                .is_remembered()
+                .then(|| this.memos().of(&bench, &network));
+            let checked = preflight::check(&bench, vacancies, &sent, memo.as_ref())?;
             // A part has no deposits of its own: all of it is new.
-            let fresh = fresh(&bench, &checked.ready, &Deposit::default())?;
-            let (pieces, count) = (&fresh.pieces, fresh.owners.len());
-            let document = render::document(&bench, pieces, fresh.updated, count, member.as_ref())?;
+            let deposited = Deposit::default();
+            let fresh = fresh(&bench, &checked.ready, &deposited, BTreeMap::new())?;
+            let document = fresh.document(&bench, member.as_ref())?;
             Ok(Export {
                 bytes: document.into(),
                 ready: checked.report.ready,
@@ -260,15 +269,21 @@ impl Publish {
         profile: &str,
         member: Option<&MemberId>,
     ) -> Result<Preflight, PublishError> {
-        let (profile, vacancies) = self.subjects(profile, member).await?;
+        let Subjects {
+            profile,
+            vacancies,
+            live,
+        } = self.subjects(profile, member).await?;
         let sent = self.ledger(&profile).await?;
         let this = self.clone();
         blocking(move || {
             let network = this.network();
             let reader = Reader::at(this.clock().now());
             let bench = Bench::new(&profile, &network, this.settings(), &reader);
-            let memo = this.memos().of(&bench, &network);
-            Ok(preflight::check(&bench, vacancies, &sent, &memo)?.report)
+            let memo = live
+                .is_remembered()
+                .then(|| this.memos().of(&bench, &network));
+            Ok(preflight::check(&bench, vacancies, &sent, memo.as_ref())?.report)
         })
         .await
     }
@@ -287,8 +302,7 @@ impl Publish {
         let network = self.network();
         let reader = Reader::at(self.clock().now());
         let bench = Bench::new(profile, &network, self.settings(), &reader);
-        let memo = self.memos().of(&bench, &network);
-        let report = preflight::check(&bench, vacancies, &Ledger::default(), &memo)?.report;
+        let report = preflight::check(&bench, vacancies, &Ledger::default(), None)?.report;
         let items = report.items.into_iter();
         Ok(items.map(|item| (item.id, item.blockers)).collect())
     }
@@ -314,7 +328,7 @@ impl Publish {
         &self,
         name: &str,
         member: Option<&MemberId>,
-    ) -> Result<(Profile, Vec<Arc<Vacancy>>), PublishError> {
+    ) -> Result<Subjects, PublishError> {
         let profiles = self.profiles();
         let profile = profiles
             .get(name)
@@ -330,59 +344,90 @@ impl Publish {
         }
         let live = self.live().await?;
         let own = |vacancy: &&Arc<Vacancy>| member.is_none() || vacancy.member.as_ref() == member;
-        let own = live.vacancies.iter().filter(own);
-        Ok((profile, own.cloned().collect()))
+        let vacancies = live.vacancies.iter().filter(own).cloned().collect();
+        Ok(Subjects {
+            profile,
+            vacancies,
+            live,
+        })
     }
 }
 
-/// What the newest document is made of.
+/// What a profile is asked about.
+struct Subjects {
+    profile: Profile,
+    vacancies: Vec<Arc<Vacancy>>,
+    live: Arc<Live>,
+}
+
+/// What a document is made of.
 struct Fresh {
-    pieces: Pieces,
-    /// Whose each of the first pieces is; the rest tell the board what is gone.
-    owners: Vec<VacancyId>,
-    /// The newest date of the offers.
-    updated: Option<Timestamp>,
+    header: String,
+    offers: BTreeMap<VacancyId, Piece>,
+    /// What tells the board which offers are gone.
+    parting: Vec<String>,
     deposit: Option<Deposit>,
 }
 
-/// Puts the pieces of what is ready together; those of a profile that tells movements are made now.
+impl Fresh {
+    fn document(
+        &self,
+        bench: &Bench<'_>,
+        member: Option<&MemberId>,
+    ) -> Result<Vec<u8>, ExportError> {
+        let own = self.offers.values().flat_map(|piece| &piece.items);
+        let count = own.clone().count();
+        let items: Vec<&str> = own.chain(&self.parting).map(String::as_str).collect();
+        let updated = self.offers.values().filter_map(|piece| piece.updated).max();
+        render::document(bench, &self.header, &items, updated, count, member)
+    }
+}
+
+/// Puts the pieces of what is ready together, with those that `stay`; those of a profile that tells
+/// movements are made now.
 fn fresh(
     bench: &Bench<'_>,
     ready: &[(Arc<Vacancy>, Arc<Offer>)],
     deposited: &Deposit,
+    stay: BTreeMap<VacancyId, Piece>,
 ) -> Result<Fresh, ExportError> {
     let profile = bench.profile;
-    let header = render::header(bench)?;
-    let updated = ready.iter().filter_map(|(_, offer)| offer.updated).max();
-    let (mut items, mut owners) = (Vec::new(), Vec::new());
-    let mut deposit = None;
+    let mut fresh = Fresh {
+        header: render::header(bench)?,
+        offers: BTreeMap::new(),
+        parting: Vec::new(),
+        deposit: None,
+    };
+    let piece = |offer: &Offer, items| Piece {
+        updated: offer.updated,
+        items,
+    };
     if let Some(movements) = &profile.movements {
-        let mut contexts = Vec::new();
+        let (mut contexts, mut counts) = (Vec::new(), Vec::new());
         for (vacancy, _) in ready {
-            let member = vacancy
-                .member
-                .as_ref()
-                .and_then(|id| bench.network.member(id));
+            let member = vacancy.member.as_ref();
+            let member = member.and_then(|id| bench.network.member(id));
             let own = bench.contexts(vacancy, member);
-            owners.extend(own.iter().map(|_| vacancy.id));
+            counts.push(own.len());
             contexts.extend(own);
         }
-        let moved = movements::moved(movements, contexts, deposited);
-        items = render::pieces(bench, &profile.fields, &moved.lines)?;
-        items.extend(render::pieces(bench, &profile.parting(), &moved.gone)?);
-        deposit = Some(moved.deposit);
+        let told = deposited.without(stay.keys());
+        let moved = movements::moved(movements, contexts, &told);
+        let mut items = render::pieces(bench, &profile.fields, &moved.lines)?.into_iter();
+        for ((vacancy, offer), count) in ready.iter().zip(counts) {
+            let own = piece(offer, items.by_ref().take(count).collect());
+            fresh.offers.insert(vacancy.id, own);
+        }
+        fresh.parting = render::pieces(bench, &profile.parting(), &moved.gone)?;
+        fresh.deposit = Some(moved.deposit.with(stay.keys()));
     } else {
         for (vacancy, offer) in ready {
-            owners.extend(offer.pieces.iter().map(|_| vacancy.id));
-            items.extend(offer.pieces.iter().cloned());
+            let own = piece(offer, offer.pieces.clone());
+            fresh.offers.insert(vacancy.id, own);
         }
     }
-    Ok(Fresh {
-        pieces: Pieces { header, items },
-        owners,
-        updated,
-        deposit,
-    })
+    fresh.offers.extend(stay);
+    Ok(fresh)
 }
 
 /// Runs CPU work away from the runtime's own threads.

@@ -5,7 +5,10 @@
 //! looking at a file deposits nothing. The file is whole all the same: what it does not name is
 //! withdrawn, so that an offer which did not change is told as one that may have.
 
-use crate::publish::{Publish, PublishError};
+use crate::{
+    model::VacancyId,
+    publish::{Publish, PublishError},
+};
 use minijinja::{
     Value,
     value::{Serde, merge_maps},
@@ -30,6 +33,23 @@ pub struct Movements {
 /// The ids of what a board was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deposit(BTreeSet<String>);
+
+impl Deposit {
+    /// Without offers that are not told of this time.
+    pub fn without<'i>(&self, ids: impl Iterator<Item = &'i VacancyId>) -> Self {
+        let mut left = self.clone();
+        for id in ids {
+            left.0.remove(&id.to_string());
+        }
+        left
+    }
+
+    /// With offers that stay as they were told.
+    pub fn with<'i>(mut self, ids: impl Iterator<Item = &'i VacancyId>) -> Self {
+        self.0.extend(ids.map(ToString::to_string));
+        self
+    }
+}
 
 /// The lines with their movements, those of offers that are gone, and what the board then has.
 pub struct Moved {

@@ -60,10 +60,16 @@ impl PreflightItem {
     /// Whether a person decided that the offer may not go there: a mandate that its member has not
     /// given, or that ended.
     pub(super) fn refused(&self) -> bool {
-        let mandate = |blocker: &Blocker| blocker.rule.starts_with("mandate.");
-        self.member.is_some() && self.blockers.iter().any(mandate)
+        let decided = |blocker: &Blocker| {
+            blocker.rule == AGGREGATOR_ONLY
+                || self.member.is_some() && blocker.rule.starts_with("mandate.")
+        };
+        self.blockers.iter().any(decided)
     }
 }
+
+/// The rule of an offer that only an aggregator has: a mandate of its own lets it go out.
+const AGGREGATOR_ONLY: &str = "source.aggregator_only";
 
 /// The preflight of a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -92,12 +98,12 @@ pub struct Checked {
 /// of fields that it will not change.
 ///
 /// # Errors
-/// An expression of the profile fails on an offer.
+/// A pattern or a table of the profile cannot be used at all.
 pub fn check(
     bench: &Bench<'_>,
     vacancies: Vec<Arc<Vacancy>>,
     sent: &Ledger,
-    memo: &Memo,
+    memo: Option<&Memo>,
 ) -> Result<Checked, ExportError> {
     let patterns = patterns(bench);
     let mut ready = Vec::new();
@@ -111,7 +117,11 @@ pub fn check(
         items: Vec::with_capacity(vacancies.len()),
     };
     for vacancy in vacancies {
-        let offer = memo.offer(&vacancy, || offer(bench, &patterns, &vacancy))?;
+        let make = || offer(bench, &patterns, &vacancy);
+        let offer = match memo {
+            Some(memo) => memo.offer(&vacancy, make),
+            None => Arc::new(make()),
+        };
         let mut item = offer.item.clone();
         if item.blockers.is_empty() {
             report.ready += 1;
@@ -140,19 +150,14 @@ pub fn check(
     })
 }
 
-/// What the profile makes of one offer.
-fn offer(bench: &Bench<'_>, patterns: &Patterns, vacancy: &Vacancy) -> Result<Offer, ExportError> {
+/// What the profile makes of one offer. One on which an expression fails is blocked by that, and
+/// holds up no other.
+fn offer(bench: &Bench<'_>, patterns: &Patterns, vacancy: &Vacancy) -> Offer {
     let profile = bench.profile;
-    let (blockers, contexts) = one(bench, patterns, vacancy)?;
-    let (mut pieces, mut fixed) = (Vec::new(), Sent::new());
-    if blockers.is_empty() {
-        if let Some(context) = contexts.first() {
-            fixed = ledger::of(bench, context)?;
-        }
-        if profile.movements.is_none() {
-            pieces = render::pieces(bench, &profile.fields, &contexts)?;
-        }
-    }
+    let (blockers, pieces, fixed) = match rendered(bench, patterns, vacancy) {
+        Ok(made) => made,
+        Err(error) => (vec![failed(&error)], Vec::new(), Sent::new()),
+    };
     let item = PreflightItem {
         id: vacancy.id,
         status: if blockers.is_empty() {
@@ -169,12 +174,49 @@ fn offer(bench: &Bench<'_>, patterns: &Patterns, vacancy: &Vacancy) -> Result<Of
         blockers,
         notices: Vec::new(),
     };
-    Ok(Offer {
+    Offer {
         item,
         pieces,
         updated: vacancy.offer.updated,
         fixed,
-    })
+    }
+}
+
+type Rendered = (Vec<Blocker>, Vec<String>, Sent);
+
+fn rendered(
+    bench: &Bench<'_>,
+    patterns: &Patterns,
+    vacancy: &Vacancy,
+) -> Result<Rendered, ExportError> {
+    let profile = bench.profile;
+    let (blockers, contexts) = one(bench, patterns, vacancy)?;
+    let (mut pieces, mut fixed) = (Vec::new(), Sent::new());
+    if blockers.is_empty() {
+        if let Some(context) = contexts.first() {
+            fixed = ledger::of(bench, context)?;
+        }
+        if profile.movements.is_none() {
+            pieces = render::pieces(bench, &profile.fields, &contexts)?;
+        }
+    }
+    Ok((blockers, pieces, fixed))
+}
+
+fn failed(error: &ExportError) -> Blocker {
+    let (field, value) = match error {
+        ExportError::Field { field, source, .. } => (field.clone(), source.to_string()),
+        other => (String::new(), other.to_string()),
+    };
+    Blocker {
+        rule: "profile.expression".into(),
+        fr: format!(
+            "Corrigez l’expression de « {field} » dans le profil : elle échoue pour cette offre."
+        ),
+        en: format!("Mend the expression of {field:?} in the profile: it fails for this offer."),
+        field,
+        value: value.chars().take(200).collect(),
+    }
 }
 
 type Patterns = BTreeMap<String, Regex>;
@@ -372,7 +414,7 @@ fn refused(refusal: &Refusal, channel: &str) -> Blocker {
             format!("The member's mandate ended on {day}: extend `{channel}` under [mandates]."),
         ),
         Refusal::AggregatorOnly => (
-            "source.aggregator_only",
+            AGGREGATOR_ONLY,
             "sources",
             String::new(),
             format!(

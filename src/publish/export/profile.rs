@@ -286,6 +286,13 @@ impl Profile {
         of_lines.chain(of_rules).collect()
     }
 
+    /// Tells whether an item written before fits into a document of now: its form and columns.
+    pub(super) fn frame(&self) -> String {
+        let columns: Vec<&String> = self.fields.iter().map(|line| &line.path).collect();
+        let text = serde_json::to_vec(&(&self.document, columns)).unwrap_or_default();
+        blake3::hash(&text).to_hex().to_string()
+    }
+
     /// The fields of a line that says that its offer is gone.
     pub fn parting(&self) -> Vec<FieldLine> {
         let kept = self.movements.as_ref().map(|m| &m.on_delete);

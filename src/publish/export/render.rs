@@ -9,15 +9,6 @@ use super::{
 use crate::model::MemberId;
 use jiff::Timestamp;
 use minijinja::Value;
-use serde::{Deserialize, Serialize};
-
-/// What a document is made of besides its frame, each as it stands in it.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Pieces {
-    /// Of a table: the line that names its columns.
-    pub header: String,
-    pub items: Vec<String>,
-}
 
 /// Writes each of `offers` with `lines`.
 ///
@@ -66,13 +57,14 @@ pub fn header(bench: &Bench<'_>) -> Result<String, ExportError> {
 }
 
 /// The whole document, in memory: it is whole or it is not there. `updated` is the newest date of
-/// its offers, and `count` how many it has.
+/// its offers, and `count` how many of its items are one.
 ///
 /// # Errors
 /// An expression fails, or a piece is none of this format.
 pub fn document(
     bench: &Bench<'_>,
-    pieces: &Pieces,
+    header: &str,
+    items: &[&str],
     updated: Option<Timestamp>,
     count: usize,
     member: Option<&MemberId>,
@@ -80,7 +72,7 @@ pub fn document(
     let profile = bench.profile;
     let member = member.and_then(|id| bench.network.member(id));
     let head = bench.head_context(updated, count, member);
-    let items = pieces.items.concat();
+    let text = || items.concat();
     match &profile.document {
         Frame::Xml {
             root, list, cdata, ..
@@ -102,18 +94,18 @@ pub fn document(
                 None => out.push_str(&format!("<{root}>\n")),
             }
             match list {
-                Some(list) => out.push_str(&format!("  <{list}>\n{items}  </{list}>\n")),
-                None => out.push_str(&items),
+                Some(list) => out.push_str(&format!("  <{list}>\n{}  </{list}>\n", text())),
+                None => out.push_str(&text()),
             }
             out.push_str(&closing);
             Ok(out.into_bytes())
         }
         Frame::Csv { bom, .. } => {
             let bom = if *bom { "\u{feff}" } else { "" };
-            Ok(format!("{bom}{}{items}", pieces.header).into_bytes())
+            Ok(format!("{bom}{header}{}", text()).into_bytes())
         }
         Frame::Json { list } => {
-            let items = pieces.items.iter().map(|item| serde_json::from_str(item));
+            let items = items.iter().map(|item| serde_json::from_str(item));
             let items: Vec<serde_json::Value> = items
                 .collect::<Result<_, _>>()
                 .map_err(|error| unwritable(bench, error))?;
@@ -128,7 +120,7 @@ pub fn document(
             Ok(format!("{document:#}\n").into_bytes())
         }
         Frame::Jsonl {} => {
-            let lines = pieces.items.iter().flat_map(|line| [line.as_str(), "\n"]);
+            let lines = items.iter().flat_map(|line| [line, "\n"]);
             Ok(lines.collect::<String>().into_bytes())
         }
     }

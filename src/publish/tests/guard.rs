@@ -3,7 +3,7 @@
 use super::get;
 use crate::model::{TombstoneReason, Vacancy};
 use crate::publish::testing::{
-    Shop, publishing_of_member_without_mandate, publishing_with, vacancy,
+    Shop, publishing_changing, publishing_of_member_without_mandate, publishing_with, vacancy,
 };
 use crate::publish::{Decided, Publish, decide_export_hold, export_holds};
 use std::sync::Arc;
@@ -164,17 +164,17 @@ async fn a_closed_offer_waits_for_nobody() {
         assert!(!bench.shows(n).await, "{reason:?}");
     }
     assert_eq!(bench.jobs().await, 16);
-    assert_eq!(bench.hold().await, Some(("open".into(), 16, 8)));
-    // What is new waits with the rest.
+    assert_eq!(bench.hold().await, Some(("open".into(), 20, 12)));
+    // What is new or changed waits for nothing.
     bench.shop.publish(&offer(30));
-    assert_eq!(bench.jobs().await, 16);
+    assert_eq!(bench.jobs().await, 17);
     assert!(bench.decide(true).await);
     assert_eq!(bench.jobs().await, 9);
 }
 
-/// A table keeps the columns that its lines were written for.
+/// Lines that were written for other columns are of no use in a table; none of them closes.
 #[tokio::test]
-async fn a_table_that_is_held_keeps_its_columns() {
+async fn a_table_never_mixes_columns() {
     let shop = Arc::new(Shop::default());
     (1..=8).for_each(|n| shop.publish(&offer(n)));
     let folder = tempfile::tempdir().unwrap();
@@ -192,19 +192,73 @@ async fn a_table_that_is_held_keeps_its_columns() {
             .unwrap();
         publish.use_profiles(profiles);
     };
-    let table = async || get(&publish, "/exports/tableau.csv").await.text();
-    use_columns(r#"{ path = "id", value = "id" }, { path = "titre", value = "title" }"#);
-    let before = table().await;
+    let table = async || get(&publish, "/exports/tableau.csv").await;
+    use_columns(r#"{ path = "id", value = "id" }, { path = "x", value = "title" }"#);
+    let before = table().await.text();
     assert_eq!(before.lines().count(), 9);
-    // Asked for what none of them has, all are blocked.
-    use_columns(
-        r#"{ path = "id", value = "id" }, { path = "x", value = "expires", required = true }"#,
-    );
-    assert_eq!(table().await, before);
+    // Asked for what none of them has, all are blocked: they stay as they were.
+    let wanted = r#"{ path = "x", value = "expires", required = true }"#;
+    use_columns(&format!(r#"{{ path = "id", value = "id" }}, {wanted}"#));
+    assert_eq!(table().await.text(), before);
     shop.close(offer(3).id, TombstoneReason::Filled, None);
     let closed = offer(3).id.to_string();
     let left: Vec<&str> = before.lines().filter(|l| !l.contains(&closed)).collect();
-    assert_eq!(table().await.lines().collect::<Vec<_>>(), left);
+    assert_eq!(table().await.text().lines().collect::<Vec<_>>(), left);
+    use_columns(&format!(r#"{{ path = "y", value = "id" }}, {wanted}"#));
+    assert_eq!(table().await.status, 503);
+}
+
+/// One offer on which an expression fails is blocked by that; the others go out and are closed.
+#[tokio::test]
+async fn an_expression_that_fails_holds_up_no_other_offer() {
+    let shop = Arc::new(Shop::default());
+    shop.publish(&vacancy(1, "ch-exemple", |v| {
+        v.as_object_mut().unwrap().remove("pay");
+    }));
+    shop.publish(&offer(2));
+    let publish = publishing_with(&shop, |_| {});
+    let own = r#"
+        name = "paie"
+        title = "Paie"
+        channel = "portal"
+        document = { format = "csv" }
+        fields = [{ path = "id", value = "id" }, { path = "an", value = "pay.min * 12" }]
+    "#;
+    let profiles = crate::publish::Profiles::embedded()
+        .with([("paie.toml".to_owned(), own.to_owned())])
+        .unwrap();
+    publish.use_profiles(profiles);
+    let export = publish.export("paie", None).await.unwrap();
+    let text = String::from_utf8_lossy(&export.bytes).into_owned();
+    assert!(
+        text.contains(&offer(2).id.to_string()) && !text.contains(&offer(1).id.to_string()),
+        "{text}"
+    );
+    let report = publish.preflight("paie", None).await.unwrap();
+    let blocker = &report.items[0].blockers[0];
+    assert_eq!(
+        (blocker.rule.as_str(), blocker.field.as_str()),
+        ("profile.expression", "an")
+    );
+}
+
+/// What was made of an offer is made again when the files of the network change.
+#[tokio::test]
+async fn a_mandate_is_felt_by_what_was_made_before() {
+    let shop = Arc::new(Shop::default());
+    shop.publish(&offer(1));
+    let (files, publish) = publishing_changing(&shop);
+    let jobs = async || publish.export("linkedin", None).await.unwrap().ready;
+    assert_eq!(jobs().await, 1);
+    let given = files.borrow().clone();
+    let mut without = (*given).clone();
+    for member in without.members.values_mut() {
+        member.mandates.clear();
+    }
+    files.send_replace(Arc::new(without));
+    assert_eq!(jobs().await, 0);
+    files.send_replace(given);
+    assert_eq!(jobs().await, 1);
 }
 
 /// An export whose member withdraws its mandate is empty at once: that was a decision.
