@@ -55,8 +55,14 @@ pub async fn decide(
     let shown = match (kind, other) {
         (DecisionKind::Same | DecisionKind::Different, Some(other)) => {
             let mut both = store.load_normalised(&[one, other]).await?;
-            let pair = both.pop().zip(both.pop());
-            pair.map(|(a, b)| crate::dedupe::shown(&a.posting, &b.posting))
+            match both.pop().zip(both.pop()) {
+                // What the rules break down on may be judged all the same.
+                Some((a, b)) => {
+                    let shown = move || crate::dedupe::shown(&a.posting, &b.posting);
+                    tokio::task::spawn_blocking(shown).await.ok()
+                }
+                None => None,
+            }
         }
         _ => None,
     };

@@ -15,7 +15,8 @@ use crate::model::{
     Contract, ContractForm, Offer, PlacePrecision, Posting, PostingId, Shift, Time,
 };
 use lists::{Draft, Lists};
-use said::{duration_in, hours_in, pay_in, reference, references, start_in, time_in};
+pub(super) use said::reference;
+use said::{duration_in, hours_in, pay_in, references, start_in, time_in};
 use serde::{Deserialize, Serialize};
 
 /// Shingles kept of a text: the smallest hashes, so that two sketches are comparable.
@@ -41,8 +42,9 @@ pub struct Features {
     pub trade: u32,
     /// Shifts that the title names, office hours among them.
     pub title_shift: u8,
-    /// By what the title tells its unit or post from the next one ("unité 2"); 0 where it does not.
-    pub designator: u64,
+    /// Whether the title ends in a number in brackets and says no other: a unit's, or how many are
+    /// sought.
+    pub bracketed: bool,
     /// Whether the title is an occupation's label, not the employer's words.
     pub labelled: bool,
     /// Bits of the table of levels.
@@ -61,6 +63,8 @@ pub struct Features {
     /// Whether the source states it, not just the text.
     pub duration_named: bool,
     pub part_time: Option<bool>,
+    /// Whether source or title state it: what text and hours suggest is no statement.
+    pub time_named: bool,
     /// Per cent of a full-time equivalent.
     pub share: Option<u32>,
     pub shifts: u8,
@@ -68,6 +72,8 @@ pub struct Features {
     pub shift_named: bool,
     /// Services in the title, or named as such.
     pub services: u128,
+    /// Whether title or source name one, not just the text.
+    pub service_named: bool,
     /// Services anywhere.
     pub mentioned: u128,
     /// Euros a month, full range.
@@ -133,7 +139,7 @@ impl Features {
             title: 0,
             trade: 0,
             title_shift: 0,
-            designator: 0,
+            bracketed: false,
             labelled: false,
             levels: 0,
             occupation: 0,
@@ -145,10 +151,12 @@ impl Features {
             duration: None,
             duration_named: false,
             part_time: None,
+            time_named: false,
             share: None,
             shifts: 0,
             shift_named: false,
             services: 0,
+            service_named: false,
             mentioned: 0,
             pay: None,
             starts: offer.starts.map(|d| {
@@ -173,7 +181,7 @@ impl Features {
         features.read_places(offer, &mut lists);
         features.read_employer(offer, &mut lists);
         features.read_title(offer, &mut lists);
-        features.read_terms(offer, &words, &mut lists);
+        features.read_terms(posting, &words, &mut lists);
         read_links(offer, &mut lists);
         features.lists = lists.packed();
         if let ([commune], 2..) = (features.communes(), trust.place) {
@@ -324,7 +332,7 @@ impl Features {
 
     fn read_title(&mut self, offer: &Offer, lists: &mut Draft) {
         let title = without_town(&offer.title, lists);
-        self.designator = designator::designators(title, &lists.departments);
+        (lists.designators, self.bracketed) = designator::designators(title, &lists.departments);
         let words = Words::of(title);
         let hashes: Vec<u64> = words.iter().map(|w| text::hash(w.as_bytes())).collect();
         let mut levels = 0_u32;
@@ -345,6 +353,7 @@ impl Features {
                     .for_each(|n| *n = true);
             });
         self.services |= services;
+        self.service_named = services != 0;
         self.mentioned |= services;
         let mut shift = 0;
         let mut office = 0;
@@ -395,7 +404,8 @@ impl Features {
         }
     }
 
-    fn read_terms(&mut self, offer: &Offer, words: &Words, lists: &mut Draft) {
+    fn read_terms(&mut self, posting: &Posting, words: &Words, lists: &mut Draft) {
+        let offer = &posting.offer;
         let contract = offer.contract.as_ref();
         self.contract = contract.and_then(|c| c.form);
         let permanent = matches!(self.contract, Some(ContractForm::Cdi));
@@ -407,6 +417,16 @@ impl Features {
         let time = offer.working_time.as_ref();
         let (part, share) = time_in(words);
         self.part_time = time.and_then(|t| t.time).map(|t| t == Time::Part).or(part);
+        let inferred = posting
+            .provenance
+            .get("/working_time/time")
+            .is_some_and(|p| {
+                matches!(
+                    p.rule.as_str(),
+                    "working_time.text" | "working_time.from_hours"
+                )
+            });
+        self.time_named = !inferred && time.is_some_and(|t| t.time.is_some());
         self.share = time
             .and_then(|t| t.fte)
             .map(|f| (f * 100.0) as u32)
@@ -432,6 +452,7 @@ impl Features {
                 .services
                 .find(&words, |number, _, _| bits |= 1 << number);
             self.services |= bits;
+            self.service_named |= bits != 0;
             self.mentioned |= bits;
             let long = words.iter().filter(|w| w.len() > 3);
             lists.service_words = long.map(text::stem).collect();

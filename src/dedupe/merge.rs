@@ -3,6 +3,7 @@
 //! **Invariants:** an own source before any aggregator; the employer never from an intermediary;
 //! the text whole from one posting; the result a function of the set of postings.
 
+use super::features::reference;
 use super::tables::{SOURCES, Trust};
 use super::text::Words;
 use crate::model::{
@@ -301,32 +302,53 @@ impl<'a> Merger<'a> {
         Some(occupation)
     }
 
-    /// How many are sought: what the best source says, or as many as one employer's source has
-    /// requisitions open side by side, where that is more. One is what an aggregator writes that
-    /// was not told.
+    /// How many are sought: what the best source says, or as many as the requisitions that one
+    /// employer's source has open side by side seek, where that is more. Requisitions that all say
+    /// the same number beyond one repeat the whole call's. One is what an aggregator writes that was
+    /// not told.
     fn openings(&mut self) -> Option<Openings> {
         let stated = self.take(
             "/openings",
             |c| 1 + u64::from(c.trust.openings >= 2 || c.offer().openings > Some(1)),
             |o| o.openings.as_ref(),
         );
-        let mut open: BTreeMap<&ConnectorName, BTreeMap<&str, Openings>> = BTreeMap::new();
+        let mut open: BTreeMap<&ConnectorName, BTreeMap<u64, (&str, Openings)>> = BTreeMap::new();
         for candidate in self.live.iter().filter(|c| c.stored.posting.is_own()) {
             if let Some(requisition) = candidate.offer().requisition.as_deref() {
+                let requisition = requisition.trim();
+                // However it is written; too short for that, as it is written.
+                let key = match reference(requisition) {
+                    0 => super::text::hash(requisition.as_bytes()),
+                    key => key,
+                };
                 let of = open.entry(&candidate.stored.state.connector).or_default();
-                let seeks = of.entry(requisition.trim()).or_default();
+                let (written, seeks) = of.entry(key).or_insert((requisition, 1));
+                *written = requisition.min(*written);
                 *seeks = candidate.offer().openings.unwrap_or(1).max(*seeks);
             }
         }
         let counted = open.into_iter().filter(|(_, of)| of.len() > 1);
-        let counted = counted.map(|(source, of)| (of.values().sum::<Openings>(), source, of));
+        let counted = counted.map(|(source, of)| {
+            let said: Vec<Openings> = of.values().map(|(_, seeks)| *seeks).collect();
+            let repeated = said[0] > 1 && said.iter().all(|seeks| *seeks == said[0]);
+            let count = if repeated {
+                said[0].max(said.len() as Openings)
+            } else {
+                said.iter().sum()
+            };
+            (count, source, of)
+        });
         let Some((count, source, of)) = counted.max_by_key(|(count, ..)| *count) else {
             return stated;
         };
         if Some(count) <= stated {
             return stated;
         }
-        let requisitions: Vec<&str> = of.into_keys().collect();
+        let mut requisitions: Vec<String> = of
+            .into_values()
+            .map(|(written, seeks)| format!("{written} ({seeks})"))
+            .collect();
+        requisitions.sort_unstable();
         let counted = Provenance {
             source: source.to_string(),
             raw: requisitions.join(", "),

@@ -106,7 +106,7 @@ pub fn questions(
         let Some(best) = best.filter(|_| possible || answer.is_some()) else {
             continue;
         };
-        let changed = said.is_some_and(|said| said.is_outdated(&known, &features));
+        let changed = said.is_some_and(|said| said.is_outdated(home, &best, &known, &features));
         let asked_again = changed && contradicts(answer, best.outcome);
         if answer.is_none() && possible {
             let promise = promise(left.len(), right.len(), weight);
@@ -169,14 +169,23 @@ struct Said<'a> {
 }
 
 impl Said<'_> {
-    /// Whether either of the two has changed much since. Where what was shown is not known, the
-    /// dates that their sources give tell.
+    /// Whether either of the two, or what stands for it since it closed, has changed much. Where
+    /// what was shown is not known, the dates that their sources give tell.
     fn is_outdated(
         &self,
+        home: &BTreeMap<PostingId, VacancyId>,
+        best: &Edge,
         known: &BTreeMap<PostingId, &StoredPosting>,
         features: &BTreeMap<PostingId, Features>,
     ) -> bool {
-        let (a, b) = self.pair;
+        let living = |id: PostingId| {
+            let beside = |other: &PostingId| home.get(other) == home.get(&id);
+            let heir = || [best.a, best.b].into_iter().find(beside);
+            Some(id).filter(|id| known.contains_key(id)).or_else(heir)
+        };
+        let (Some(a), Some(b)) = (living(self.pair.0), living(self.pair.1)) else {
+            return false;
+        };
         let read = features.get(&a).zip(features.get(&b));
         let told = self.shown.zip(read);
         let told = told.and_then(|(then, (a, b))| shown::changed_much(then, a, b));

@@ -53,30 +53,26 @@ impl Text {
     }
 }
 
-fn now(one: &Features, other: &Features) -> Shown {
+/// The two as they are now, to be kept with what a person says of them.
+pub fn shown(one: &Posting, other: &Posting) -> Vec<u8> {
     let (a, b) = if one.id <= other.id {
         (one, other)
     } else {
         (other, one)
     };
-    Shown {
+    let shown = Shown {
         rules: RULES,
-        texts: [Text::of(a), Text::of(b)],
-    }
+        texts: [a, b].map(|posting| Text::of(&Features::of(posting))),
+    };
+    postcard::to_allocvec(&shown).unwrap_or_default()
 }
 
-/// The two as they are now, to be kept with what a person says of them.
-pub fn shown(one: &Posting, other: &Posting) -> Vec<u8> {
-    postcard::to_allocvec(&now(&Features::of(one), &Features::of(other))).unwrap_or_default()
-}
-
-/// Whether either of the two has changed much since they were [`shown`]; `None` where these bytes
-/// do not tell.
+/// Whether either of the two has changed much since they were [`shown`]: `one` stands for the smaller
+/// id of then. `None` where these bytes do not tell.
 pub(super) fn changed_much(shown: &[u8], one: &Features, other: &Features) -> Option<bool> {
     let then: Shown = postcard::from_bytes(shown).ok()?;
-    let now = now(one, other);
-    let mut texts = then.texts.iter().zip(&now.texts);
-    (then.rules == now.rules).then(|| texts.any(|(then, now)| then.differs_much(now)))
+    let mut texts = then.texts.iter().zip([one, other]);
+    (then.rules == RULES).then(|| texts.any(|(then, now)| then.differs_much(&Text::of(now))))
 }
 
 #[cfg(test)]
@@ -103,7 +99,12 @@ mod tests {
                 .find(|at| *at <= cut);
             text.truncate(kept.unwrap_or(0));
             text.push_str(more);
-            changed_much(&bytes, &Features::of(&new), &Features::of(&other.posting))
+            let (one, other) = (Features::of(&new), Features::of(&other.posting));
+            if one.id < other.id {
+                changed_much(&bytes, &one, &other)
+            } else {
+                changed_much(&bytes, &other, &one)
+            }
         };
         let title = "Aide-soignant H/F";
         assert_eq!(changed(title, 10_000, ""), Some(false));

@@ -372,11 +372,19 @@ fn detail_of(a: &Features, b: &Features, title: u8) -> u8 {
     }
 }
 
-/// The number or letter by which titles tell one unit or post from another.
+/// The numbers and letters by which titles tell one unit or post from another. One title may say
+/// more of them than the other.
 fn designator_of(a: &Features, b: &Features) -> u8 {
-    let told = |f: &Features| (f.designator != 0).then_some(f.designator);
-    let levels = [designator::unknown, designator::same, designator::other];
-    by(told(a), told(b), levels)
+    let (one, other) = (a.designators(), b.designators());
+    if one.is_empty() || other.is_empty() {
+        designator::unknown
+    } else if one == other {
+        designator::same
+    } else if shared(one, other) == one.len().min(other.len()) {
+        designator::unknown
+    } else {
+        designator::other
+    }
 }
 
 fn occupation_of(a: &Features, b: &Features) -> u8 {
@@ -667,19 +675,27 @@ pub fn veto(a: &Features, b: &Features, signals: &Signals) -> Option<Line> {
     {
         return Some(Line::level);
     }
-    if at(Line::time) == time::other && both(|t| t.time) && at(Line::link) != link::same {
+    let called = matches!(at(Line::reference), reference::same | reference::in_text);
+    let tied = at(Line::link) == link::same || called;
+    if at(Line::time) == time::other && a.time_named && b.time_named && both(|t| t.time) && !tied {
         return Some(Line::time);
     }
     let services = at(Line::service).max(at(Line::agency_service));
-    if services == service::other && both(|t| t.service) && at(Line::link) != link::same {
+    if services == service::other
+        && a.service_named
+        && b.service_named
+        && both(|t| t.service)
+        && !tied
+    {
         return Some(Line::service);
     }
     // What one source numbers, it tells apart: the one opening may not hide the other.
     if at(Line::designator) == designator::other
         && a.connector == b.connector
         && a.channel == b.channel
-        && at(Line::link) != link::same
-        && at(Line::reference) != reference::same
+        && !tied
+        // "IDE (6)" issued again as "IDE (5)": how many are left.
+        && !(a.bracketed && b.bracketed && at(Line::sources) == SAME_OWN_APART)
     {
         return Some(Line::designator);
     }

@@ -401,12 +401,21 @@ fn what_one_source_numbers_is_never_one_vacancy() {
         let said = [decide(DecisionKind::Same, &ads[0], Some(&ads[1]), 20)];
         assert_eq!(run(&ads, &said).len(), 2);
     }
-    // One re-issued under its own number stays one.
-    let mut again = requisitions(&["IDE unité 1", "IDE, unité 1 (H/F)"]);
-    again[0] = closed(again[0].clone(), 20);
-    again[1].state.first_seen = at(21);
-    again[1].posting.offer.published = Some(at(21));
-    assert_eq!(run(&again, &[]).len(), 1);
+    // One re-issued under its own number stays one, also where one title says more.
+    for (titles, vacancies) in [
+        (["IDE unité 1", "IDE, unité 1 (H/F)"], 1),
+        (["IDE étage 2", "IDE étage 2 aile B"], 1),
+        (["IDE étage 2 aile A", "IDE étage 2 aile B"], 2),
+        (["IDE (6)", "IDE (5)"], 1),
+        (["IDE unité 6", "IDE unité 5"], 2),
+    ] {
+        let mut again = requisitions(&titles);
+        again[0].posting.offer.expires = Some(at(19));
+        again[0] = closed(again[0].clone(), 20);
+        again[1].state.first_seen = at(21);
+        again[1].posting.offer.published = Some(at(21));
+        assert_eq!(run(&again, &[]).len(), vacancies, "{titles:?}");
+    }
 }
 
 /// "6 × IDE de nuit", as one call or as six: six are sought, and one fewer when one is filled.
@@ -447,10 +456,24 @@ fn openings_are_counted_once_however_they_are_called_for() {
         ("merge.requisitions", "ats")
     );
     assert!(
-        why.raw.starts_with("REQ-2026-0000, REQ-2026-0001"),
+        why.raw.starts_with("REQ-2026-0000 (1), REQ-2026-0001 (1)"),
         "{}",
         why.raw
     );
+    // Each repeats the number of the whole call, or seeks its own.
+    for (seek, wanted) in [([6; 6], 6), ([2; 6], 6), ([1, 1, 1, 1, 1, 3], 8)] {
+        let mut six = six.clone();
+        for (ad, seeks) in six.iter_mut().zip(seek) {
+            ad.posting.offer.openings = Some(seeks);
+        }
+        assert_eq!(sought(&run(&six, &said)), wanted, "{seek:?}");
+    }
+    // One requisition written in two ways is one.
+    let mut two = requisitions(&["IDE de nuit"; 2]);
+    two[1].posting.offer.requisition = Some("req 2026/0000".to_owned());
+    let said = [decide(DecisionKind::Same, &two[0], Some(&two[1]), 20)];
+    let derived = run(&two, &said);
+    assert_eq!((derived.len(), sought(&derived)), (1, 1));
 }
 
 /// Ads of one word are one vacancy only where more than title, place and contract ties them.
@@ -542,7 +565,7 @@ fn another_working_time_or_service_is_another_post() {
         (time, "veto: time", "veto : temps de travail"),
         (service, "veto: service", "veto : service"),
     ] {
-        let judged = |board: &str, linked: bool| {
+        let judged_with = |board: &str, linked: bool, more: fn(&mut StoredPosting)| {
             let mut ads = [
                 posting("ats", "1", true, 10),
                 posting(board, "2", false, 11),
@@ -555,14 +578,70 @@ fn another_working_time_or_service_is_another_post() {
                     email: None,
                 });
             }
+            ads.iter_mut().for_each(more);
             let edge = compare(&ads[0].posting, &ads[1].posting);
             edge.evidence[0].clone()
         };
+        let judged = |board: &str, linked: bool| judged_with(board, linked, |_| ());
+        let with = |more: fn(&mut StoredPosting)| judged_with("annonces", false, more);
+        let called = with(|ad| ad.posting.offer.requisition = Some("REQ-2026-0815".to_owned()));
+        assert_ne!(called, veto, "one requisition");
+        let in_text = with(|ad| {
+            let offer = &mut ad.posting.offer;
+            if ad.posting.member.is_some() {
+                offer.requisition = Some("REQ-2026-0815".to_owned());
+            } else {
+                let text = &mut offer.description.as_mut().unwrap().text;
+                text.push_str(" Référence REQ-2026-0815.");
+            }
+        });
+        assert_ne!(in_text, veto, "one reference");
         assert_eq!(judged("annonces", false), veto);
         assert_eq!(in_french(veto), french);
         assert_ne!(judged("meteojob", false), veto, "it is not believed");
         assert_ne!(judged("annonces", true), veto);
     }
+}
+
+/// What the hub infers of a text is no statement of the source.
+#[test]
+fn what_only_a_text_suggests_is_no_veto() {
+    let judged = |rule: &str, services: [&str; 2]| {
+        let mut ads = [
+            posting("ats", "1", true, 10),
+            posting("annonces", "2", false, 11),
+        ];
+        for (second, (ad, service)) in ads.iter_mut().zip(services).enumerate() {
+            let time = if second == 1 { Time::Part } else { Time::Full };
+            let offer = &mut ad.posting.offer;
+            offer.working_time = Some(WorkingTime {
+                time: (!rule.is_empty()).then_some(time),
+                ..WorkingTime::default()
+            });
+            let text = &mut offer.description.as_mut().unwrap().text;
+            text.push_str(service);
+            let why = crate::model::Provenance {
+                source: "ats".to_owned(),
+                raw: String::new(),
+                rule: rule.to_owned(),
+                confidence: 0.9,
+            };
+            let provenance = &mut ad.posting.provenance;
+            provenance.insert("/working_time/time".to_owned(), why);
+        }
+        compare(&ads[0].posting, &ads[1].posting).evidence[0].clone()
+    };
+    let none = [""; 2];
+    assert_eq!(judged("working_time.time", none), "veto: time");
+    assert_eq!(judged("working_time.title", none), "veto: time");
+    for rule in ["working_time.text", "working_time.from_hours"] {
+        assert_ne!(judged(rule, none), "veto: time", "{rule}");
+    }
+    let services = [
+        " Au sein du service de cardiologie.",
+        " Au sein du service des urgences.",
+    ];
+    assert_ne!(judged("", services), "veto: service");
 }
 
 #[test]
@@ -681,6 +760,31 @@ fn whether_a_text_changed_is_told_by_the_text() {
     };
     assert!(!asked(&copy, None) && !asked(&copy, Some(at(30))));
     assert!(asked(&former, None) && asked(&former, Some(at(15))));
+}
+
+/// What was judged may be issued again: what stands for it now is asked about.
+#[test]
+fn a_reissue_stands_for_what_was_judged() {
+    let own = posting("ats", "1", true, 10);
+    let copy = posting("france-travail", "F1", false, 12);
+    let asked = |title: &str| {
+        let mut then = [own.clone(), copy.clone()];
+        for ad in &mut then {
+            ad.posting.offer.title = title.to_owned();
+        }
+        let mut said = decide(DecisionKind::Different, &own, Some(&copy), 20);
+        said.shown = Some(shown(&then[0].posting, &then[1].posting));
+        let again = posting("ats", "2", true, 25);
+        let home = std::collections::BTreeMap::from([
+            (own.state.id, own.state.id.vacancy()),
+            (again.state.id, own.state.id.vacancy()),
+            (copy.state.id, copy.state.id.vacancy()),
+        ]);
+        let live = [again, copy.clone()];
+        questions(&live, &home, &edges(&live), &[said])[0].asked_again
+    };
+    assert!(!asked("Aide-soignant H/F"));
+    assert!(asked("Veilleur de nuit"));
 }
 
 #[test]

@@ -277,6 +277,18 @@ fn small_fields(input: &Input<'_>, offer: &mut Offer, record: &mut Record) {
         offer.openings = Some(number as u32);
         record.mapped("/openings", raw, "field", 0.98);
     }
+    if offer.openings.is_none()
+        && let Some(number) = title::openings(&input.title)
+    {
+        offer.openings = Some(number);
+        record.set(
+            "/openings",
+            record::TITLE,
+            &input.title,
+            "openings.title",
+            0.9,
+        );
+    }
     if let Some(raw) = input.raw(Field::Visibility) {
         let value = fold(raw.value());
         let public = matches!(

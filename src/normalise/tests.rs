@@ -518,3 +518,26 @@ fn marked_sections_are_told() {
     );
     assert!(kinds("Vous assurez des missions variées.").is_empty());
 }
+
+#[test]
+fn the_head_of_a_title_may_say_how_many_are_sought() {
+    for (title, field, wanted) in [
+        ("6 × IDE de nuit", "", Some(6)),
+        ("3x infirmiers", "", Some(3)),
+        ("2 X Aide-soignant H/F", "", Some(2)),
+        ("6 × IDE de nuit", "4", Some(4)),
+        ("2x8 opérateur", "", None),
+        ("3 x 8 conducteur", "", None),
+        ("1 x IDE", "", None),
+        ("IDE x 6", "", None),
+        ("2xl vendeur", "", None),
+    ] {
+        let posting = run(&draft(&[(Field::Title, title), (Field::Openings, field)]));
+        assert_eq!(posting.offer.openings, wanted, "{title} {field}");
+        assert_eq!(
+            posting.provenance.contains_key("/openings"),
+            wanted.is_some(),
+            "{title}"
+        );
+    }
+}

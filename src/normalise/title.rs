@@ -68,6 +68,16 @@ static NOISE: LazyLock<Vec<(Sign, Regex)>> = LazyLock::new(|| {
     .collect()
 });
 
+/// How many the head of a title seeks: "6 × IDE de nuit". "2x8" is a shift, "3 x 8 h" too.
+pub fn openings(title: &str) -> Option<u32> {
+    let digits = title.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, rest) = title.split_at(digits);
+    let rest = rest.trim_start().strip_prefix(['x', 'X', '×'])?;
+    let named = rest.trim_start().starts_with(char::is_alphabetic);
+    let number = number.parse().ok().filter(|n| (2..100).contains(n))?;
+    (named && rest.starts_with(char::is_whitespace)).then_some(number)
+}
+
 /// The title of `source`; `drop` are names of places and employers that are no part of it.
 ///
 /// A fixed point: cleaning a clean title changes nothing. What one pass takes away may bring other
@@ -129,7 +139,13 @@ fn pass(source: &str, drop: &[String]) -> Title {
         if !fits || !regex.is_match(&text) {
             continue;
         }
-        let next = regex.replace_all(&text, " ");
+        let next = regex.replace_all(&text, |found: &regex::Captures<'_>| {
+            found
+                .get(0)
+                .filter(|noise| tells_posts_apart(noise.as_str(), &text[noise.end()..]))
+                .map_or(" ", |noise| noise.as_str())
+                .to_owned()
+        });
         if next.chars().filter(|c| c.is_alphabetic()).count() >= 2 {
             text = next.into_owned();
         }
@@ -147,6 +163,28 @@ fn pass(source: &str, drop: &[String]) -> Title {
         clean: super::record::cut(&clean, LIMIT).trim_end().to_owned(),
         marked,
     }
+}
+
+/// Whether what looks like a reference tells one post or lot from the next: "poste 2", "n° 01".
+fn tells_posts_apart(noise: &str, rest: &str) -> bool {
+    let noise = noise.trim_matches(|c: char| !c.is_alphanumeric());
+    let digits = noise.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let (word, _) = noise.split_at(noise.len() - digits);
+    let word = fold(word.trim_end_matches(|c: char| !c.is_alphabetic()));
+    let named = matches!(word.as_str(), "n" | "poste" | "poste n" | "poste no");
+    let rest = rest.trim_start();
+    // "poste 80 %", "poste 12 h"
+    let amount = rest.starts_with(['%', '€'])
+        || rest
+            .split(|c: char| !c.is_alphabetic())
+            .next()
+            .is_some_and(|next| {
+                matches!(
+                    fold(next).as_str(),
+                    "h" | "heures" | "etp" | "euros" | "mois" | "ans" | "semaines" | "jours"
+                )
+            });
+    named && (1..=2).contains(&digits) && !amount
 }
 
 /// Emoji, dingbats and other pictures are no words.
@@ -242,7 +280,28 @@ fn tidy(text: &str) -> String {
     // "Infirmier en", "Aide-soignant à": what a removed contract or town leaves.
     while let Some((before, last)) = out.rsplit_once(' ') {
         // "Infirmier DE", "infirmier de": the state diploma.
+        // "Infirmier unité A": one of several.
+        let numbered = last == "A"
+            && before.rsplit([' ', '-', '(']).next().is_some_and(|word| {
+                matches!(
+                    fold(word).as_str(),
+                    "unite"
+                        | "poste"
+                        | "lot"
+                        | "etage"
+                        | "niveau"
+                        | "secteur"
+                        | "batiment"
+                        | "pavillon"
+                        | "pole"
+                        | "equipe"
+                        | "aile"
+                        | "groupe"
+                        | "zone"
+                )
+            });
         if last == "DE"
+            || numbered
             || fold(before).ends_with("infirmier")
             || fold(before).ends_with("infirmiere")
             || !matches!(
@@ -400,6 +459,12 @@ mod tests {
             ),
             ("Éducateur en CDI", "Éducateur"),
             ("H/F", "H/F"),
+            ("AS poste 1 (H/F)", "AS poste 1"),
+            ("Infirmier - Lot n° 01", "Infirmier - Lot n° 01"),
+            ("IDE unité n°2", "IDE unité n°2"),
+            ("IDE unité A H/F", "IDE unité A"),
+            ("Infirmier n° 2024-118", "Infirmier"),
+            ("Offre n° 12 Psychologue", "Psychologue"),
             ("IDE CDD du 01/07/2026 au 31/08/2026 (H/F)", "IDE"),
             ("Aide-soignant du 1er juillet au 31 août", "Aide-soignant"),
         ];

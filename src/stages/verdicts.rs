@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Bytes of features remembered, twice over: two to four kilobytes each.
+/// Bytes of features remembered, twice over: about one and a half to three kilobytes each.
 const KNOWN: usize = 24 << 20;
 
 /// Bodies in memory while features are read of them.

@@ -31,6 +31,62 @@ fn the_synthetic_corpus_is_judged_at_the_bars() {
     assert!(report.candidates.recall >= 0.97, "{seen}");
 }
 
+/// What tells openings of one source apart comes through as far as their comparison.
+#[test]
+fn titles_that_count_posts_tell_them_apart_in_the_hub() {
+    use passerelle::model::{ConnectorName, Draft, Field, MemberId, Network, Raw};
+    use passerelle::normalise::{Context, normalise};
+    let (network, connector) = (Network::default(), ConnectorName::from("ats"));
+    let member = MemberId::from("tilleuls");
+    let read = |reference: &str, title: &str| {
+        let mut draft = Draft {
+            reference: reference.to_owned(),
+            ..Draft::default()
+        };
+        for (field, value) in [
+            (Field::Title, title),
+            (Field::PlaceCity, "Vesoul"),
+            (Field::PlacePostalCode, "70000"),
+            (Field::EmployerName, "Résidence Les Tilleuls"),
+            (
+                Field::Description,
+                "Vous accompagnez les résidents au quotidien.",
+            ),
+        ] {
+            draft.fields.insert(field, Raw::new(value, "field"));
+        }
+        let context = Context {
+            connector: &connector,
+            member: Some(&member),
+            network: &network,
+            first_seen: jiff::Timestamp::UNIX_EPOCH,
+        };
+        normalise(&draft, &context)
+    };
+    for (one, other, apart) in [
+        ("AS poste 1", "AS poste 2", true),
+        ("AS poste 1 (H/F)", "AS poste 2 H/F", true),
+        ("Infirmier - Lot n° 01", "Infirmier - Lot n° 2", true),
+        ("IDE unité n°2", "IDE unité n° 3 - CDI", true),
+        ("IDE unité A", "IDE unité B", true),
+        (
+            "IDE secteur A - Vesoul (70)",
+            "IDE secteur B - Vesoul (70)",
+            true,
+        ),
+        ("ASH 1er étage", "ASH 2e étage", true),
+        ("IDE - Vesoul (70)", "IDE - Vesoul", false),
+        ("IDE unité A", "IDE, unité A (H/F)", false),
+        ("AS poste 80 %", "AS poste 100 %", false),
+        ("Réf. 12 AS", "Réf. 13 AS", false),
+        ("IDE 12 h", "IDE 10 h", false),
+    ] {
+        let edge = passerelle::dedupe::compare(&read("R1", one), &read("R2", other));
+        let vetoed = edge.evidence[0] == "veto: designator";
+        assert_eq!(vetoed, apart, "{one} | {other}: {edge:#?}");
+    }
+}
+
 #[test]
 fn labelled_real_pairs_are_judged_at_the_bars() {
     let Some(folder) = corpus("") else {

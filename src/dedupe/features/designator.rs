@@ -70,6 +70,7 @@ impl<'t> Token<'t> {
         let mut after = self.after.trim_start().chars();
         let amount = match after.next() {
             Some('%' | '€') => true,
+            Some('h' | 'H') => is_hours(after.as_str()),
             Some(c) if joined(c) => digit(after.next()),
             _ => false,
         };
@@ -107,11 +108,22 @@ impl<'t> Token<'t> {
     }
 }
 
-/// What a title counts its post by, as one hash; 0 where it does not. A number of a département of
-/// the offer is none.
-pub(super) fn designators(title: &str, departments: &[u64]) -> u64 {
+/// Whether an "h" before this says hours: "12 h", "12 heures"; not "2 H/F", "2 hôpital".
+fn is_hours(rest: &str) -> bool {
+    if rest.starts_with("eure") {
+        return true;
+    }
+    let mark = rest.trim_start().strip_prefix(['/', '-', '|', ',', '.']);
+    let gender = mark.is_some_and(|rest| rest.trim_start().starts_with(['f', 'F']));
+    !gender && !rest.starts_with(char::is_alphabetic)
+}
+
+/// What a title counts its post by, as hashes, and whether that is just a number in brackets at its
+/// end. A number of a département of the offer is none.
+pub(super) fn designators(title: &str, departments: &[u64]) -> (Vec<u64>, bool) {
     let tokens = Token::all(title);
     let mut found = Vec::new();
+    let mut bracketed = false;
     let mut add = |value: &str| {
         let value = text::hash(value.as_bytes());
         if !departments.contains(&value) {
@@ -150,12 +162,12 @@ pub(super) fn designators(title: &str, departments: &[u64]) -> u64 {
             .all(|c| !c.is_alphanumeric() || "HFMWXDhfmwxd".contains(c));
         if let (true, Some(value)) = (apart && rest, last.number().or(letter)) {
             add(value);
+            bracketed = last.before.ends_with('(');
         }
     }
-    match &distinct(found)[..] {
-        [] => 0,
-        found => text::combine(found),
-    }
+    let found = distinct(found);
+    let alone = found.len() == 1;
+    (found, bracketed && alone)
 }
 
 #[cfg(test)]
@@ -164,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_title_counts_its_post_or_does_not() {
-        let of = |title: &str| designators(title, &[text::hash(b"70")]);
+        let of = |title: &str| designators(title, &[text::hash(b"70")]).0;
         for (one, other) in [
             ("IDE unité 1", "IDE unité 2 (H/F)"),
             ("IDE Unité A", "IDE unité B"),
@@ -175,12 +187,16 @@ mod tests {
             ("Cadre de santé pôle II", "Cadre de santé pôle III"),
             ("IDE (1)", "IDE (2)"),
         ] {
-            assert_ne!(of(one), 0, "{one}");
-            assert_ne!(of(other), 0, "{other}");
+            assert!(!of(one).is_empty(), "{one}");
+            assert!(!of(other).is_empty(), "{other}");
             assert_ne!(of(one), of(other), "{one} | {other}");
         }
         assert_eq!(of("IDE unité 01"), of("Infirmier, unité 1 (H/F)"));
         assert_eq!(of("Étage 2, aile B"), of("Aile B 2e étage"));
+        assert_eq!(of("AS poste 2 H/F"), of("AS poste 2 - H / F"));
+        let bracketed = |title: &str| designators(title, &[]).1;
+        assert!(bracketed("IDE (6)") && bracketed("IDE (6) H/F"));
+        assert!(!bracketed("IDE 6") && !bracketed("IDE unité 2 (6)") && !bracketed("IDE"));
         for plain in [
             "Infirmier H/F",
             "INFIRMIER(E) D.E.",
@@ -200,11 +216,14 @@ mod tests {
             "UNITE D'HEBERGEMENT",
             "Vacations du 12/03",
             "IDE 12h",
+            "IDE 12 h",
+            "IDE de nuit, poste 12 heures",
+            "IDE 12 H (H/F)",
             "Réf. 4512",
             "",
             "É",
         ] {
-            assert_eq!(of(plain), 0, "{plain}");
+            assert!(of(plain).is_empty(), "{plain}");
         }
     }
 }

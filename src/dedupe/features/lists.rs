@@ -45,6 +45,8 @@ lists! {
     place_words;
     /// Clock times and lengths of shifts that the text names.
     hours;
+    /// By what the title tells its unit or post from the next one ("unité 2").
+    designators;
     service_words;
     /// What looks like a reference in the text.
     references;

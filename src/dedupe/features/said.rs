@@ -3,7 +3,7 @@
 use crate::dedupe::text::{self, Words, distinct};
 
 /// A reference without case and separators; 0 when it is too poor to identify anything.
-pub(super) fn reference(text: &str) -> u64 {
+pub(in crate::dedupe) fn reference(text: &str) -> u64 {
     let squeezed: String = text
         .chars()
         .filter(char::is_ascii_alphanumeric)

@@ -152,13 +152,15 @@ pub(super) async fn decide(
     outbox::put(c, events).await
 }
 
-/// Writes decisions; one that is told twice is one.
+/// Writes decisions; one that is told twice is one. Of what is erased no text is kept.
 pub(super) async fn record(c: &impl GenericClient, decisions: &[Decision]) -> Result<()> {
     for d in decisions {
         run(
             c,
             "INSERT INTO decision (kind, subject, object, who, why, at, shown) \
-             SELECT $1, $2, $3, $4, $5, $6, $7 WHERE NOT EXISTS (SELECT 1 FROM decision \
+             SELECT $1, $2, $3, $4, $5, $6, CASE WHEN EXISTS (SELECT 1 FROM decision \
+             WHERE kind = 'erase' AND (subject = $2 OR subject = $3)) THEN NULL ELSE $7::bytea END \
+             WHERE NOT EXISTS (SELECT 1 FROM decision \
              WHERE subject = $2 AND kind = $1 AND object IS NOT DISTINCT FROM $3 AND who = $4 \
              AND why = $5 AND at = $6)",
             &[

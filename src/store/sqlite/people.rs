@@ -144,13 +144,15 @@ pub(super) fn decide(c: &Connection, decision: &Decision, events: &[Event]) -> R
     outbox::put(c, events)
 }
 
-/// Writes decisions; one that is told twice is one.
+/// Writes decisions; one that is told twice is one. Of what is erased no text is kept.
 pub(super) fn record(c: &Connection, decisions: &[Decision]) -> Result<()> {
     for d in decisions {
         run(
             c,
             "INSERT INTO decision (kind, subject, object, who, why, at, shown) \
-             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM decision \
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, CASE WHEN EXISTS (SELECT 1 FROM decision \
+             WHERE kind = 'erase' AND (subject = ?2 OR subject = ?3)) THEN NULL ELSE ?7 END \
+             WHERE NOT EXISTS (SELECT 1 FROM decision \
              WHERE subject = ?2 AND kind = ?1 AND object IS ?3 AND who = ?4 AND why = ?5 \
              AND at = ?6)",
             params![

@@ -17,6 +17,7 @@ super::over_all_backends!(
     figures,
     notes_are_written_together_and_read_by_prefix,
     an_erasure_takes_payloads_and_notes_and_lasts,
+    of_what_is_erased_no_word_is_kept,
 );
 
 async fn an_erasure_takes_payloads_and_notes_and_lasts(backend: &Backend) {
@@ -67,6 +68,44 @@ async fn an_erasure_takes_payloads_and_notes_and_lasts(backend: &Backend) {
     let read = store.load_pulled(&[a]).await.unwrap();
     assert_eq!(read[0].state.closed, Some((at(5), CloseReason::Erased)));
     assert_eq!(read[0].payload, None);
+}
+
+/// Nor of what was said of it with another, before or after.
+async fn of_what_is_erased_no_word_is_kept(backend: &Backend) {
+    let store = backend.open().await;
+    seen(&store, &[record("A", ""), record("B", ""), record("C", "")]).await;
+    let said = |kind, subject: &str, object: Option<&str>, minutes| Decision {
+        kind,
+        subject: id(subject),
+        object: object.map(id),
+        who: "anne".into(),
+        why: "Mme Quérard aussi".into(),
+        at: at(minutes),
+        shown: object.map(|_| vec![1, 2, 3]),
+    };
+    let different = DecisionKind::Different;
+    for (minutes, pair) in [("A", "B"), ("B", "C"), ("C", "A")].into_iter().enumerate() {
+        let said = said(different, pair.0, Some(pair.1), minutes as i64);
+        store.decide(said, Vec::new()).await.unwrap();
+    }
+    let erase = said(DecisionKind::Erase, "A", None, 5);
+    store.erase(vec![erase], vec![], at(5)).await.unwrap();
+    for pair in [("A", "B"), ("C", "A"), ("C", "B")] {
+        let said = said(different, pair.0, Some(pair.1), 6);
+        store.decide(said, Vec::new()).await.unwrap();
+    }
+    let decisions = store.decisions().await.unwrap();
+    let pairs = decisions.iter().filter(|d| d.kind == different);
+    let mut counted = 0;
+    for decision in pairs {
+        let erased = decision.subject == id("A") || decision.object == Some(id("A"));
+        assert_eq!(decision.shown.is_none(), erased, "{decision:?}");
+        if decision.at < at(5) {
+            assert_eq!(decision.why.is_empty(), erased, "{decision:?}");
+        }
+        counted += 1;
+    }
+    assert_eq!(counted, 6);
 }
 
 async fn notes_are_written_together_and_read_by_prefix(backend: &Backend) {
