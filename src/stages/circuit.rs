@@ -254,6 +254,16 @@ mod tests {
         }
     }
 
+    fn hub_on(bus: Arc<dyn Bus>) -> Hub {
+        Hub {
+            store: Arc::new(SqliteStore::temporary().unwrap()),
+            bus,
+            clock: Clock::fixed(Timestamp::UNIX_EPOCH),
+            files: CurrentFiles::default(),
+            rules: Rules::default(),
+        }
+    }
+
     /// Breaks down when it is asked for the first time.
     #[derive(Default)]
     struct Broken(Empty);
@@ -285,13 +295,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_worker_whose_bus_breaks_down_begins_anew() {
         let bus = Arc::new(Broken::default());
-        let hub = Hub {
-            store: Arc::new(SqliteStore::temporary().unwrap()),
-            bus: bus.clone(),
-            clock: Clock::fixed(Timestamp::UNIX_EPOCH),
-            files: CurrentFiles::default(),
-            rules: Rules::default(),
-        };
+        let hub = hub_on(bus.clone());
         let pipeline = Pipeline::of(hub, vec![Arc::new(Fake::default())]);
         let cancel = CancellationToken::new();
         let stop = cancel.clone();
@@ -304,13 +308,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn workers_that_wait_for_their_turn_stop_without_it() {
         let bus = Arc::new(Empty::default());
-        let hub = Hub {
-            store: Arc::new(SqliteStore::temporary().unwrap()),
-            bus: bus.clone(),
-            clock: Clock::fixed(Timestamp::UNIX_EPOCH),
-            files: CurrentFiles::default(),
-            rules: Rules::default(),
-        };
+        let hub = hub_on(bus.clone());
         let worker: Arc<dyn Worker> = Arc::new(Fake::default());
         let pipeline = Pipeline::of(hub, vec![worker; 4]);
         let failed = vec![Verdict::Retry("x".into()); RUN];
