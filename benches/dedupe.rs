@@ -1,7 +1,9 @@
 //! The pure part of deduplication: one posting after the other into a hub that already holds many.
 //!
-//! `cargo bench --bench dedupe -- 10000 100000` (hub sizes; 1,000,000 needs about 4 GB). Postings
-//! are synthetic: a third copy one that is there, shortened; the rest are new.
+//! `cargo bench --bench dedupe -- 10000 100000` (hub sizes; 1,000,000 needs about 5 GB). Postings
+//! are synthetic: a third copy one that is there, shortened; the rest are new. An employer has five
+//! in the mean, whatever the size; `--employers 20000` fixes their number instead, so that a larger
+//! hub is a denser one too.
 
 use jiff::Timestamp;
 use passerelle::dedupe::{Features, KEY_CAP, compare_features, derive};
@@ -93,7 +95,12 @@ fn text(dice: &mut Dice, establishment: usize) -> String {
     text
 }
 
-fn posting(dice: &mut Dice, n: usize, copied: Option<&StoredPosting>) -> StoredPosting {
+fn posting(
+    dice: &mut Dice,
+    n: usize,
+    employers: usize,
+    copied: Option<&StoredPosting>,
+) -> StoredPosting {
     let connector = ConnectorName(format!("source-{}", dice.roll(300)));
     let reference = n.to_string();
     let id = PostingId::new(&connector, &reference);
@@ -110,7 +117,7 @@ fn posting(dice: &mut Dice, n: usize, copied: Option<&StoredPosting>) -> StoredP
             offer
         }
         None => {
-            let establishment = dice.roll(20_000);
+            let establishment = dice.roll(employers);
             let (title, rome) = TRADES[dice.roll(TRADES.len())];
             let department = establishment % 96;
             Offer {
@@ -180,6 +187,8 @@ struct Hub {
     shared: Vec<Vec<u32>>,
     /// Of each posting that has any, its neighbours and the weight of the pair.
     near: HashMap<u32, Vec<(u32, i32)>>,
+    /// Pairs that share a key, and those of them that are a question or more.
+    pairs: [usize; 2],
 }
 
 const SHARED: u32 = 1 << 31;
@@ -211,6 +220,8 @@ impl Hub {
         candidates.dedup();
         for other in candidates {
             let edge = compare_features(&features, &self.features[other as usize]);
+            self.pairs[0] += 1;
+            self.pairs[1] += usize::from(edge.is_some());
             if let Some(edge) = edge.filter(|edge| edge.outcome == Outcome::Same) {
                 let weight = edge.weight as i32;
                 for (one, other) in [(at as u32, other), (other, at as u32)] {
@@ -274,17 +285,27 @@ fn resident_kb() -> u64 {
 }
 
 fn main() {
-    let mut sizes: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
+    let mut fixed = None;
+    let mut sizes: Vec<usize> = Vec::new();
+    let mut args = std::env::args();
+    while let Some(arg) = args.next() {
+        if arg == "--employers" {
+            fixed = args.next().and_then(|count| count.parse().ok());
+        } else {
+            sizes.extend(arg.parse::<usize>().ok());
+        }
+    }
     if sizes.is_empty() {
         sizes = vec![10_000];
     }
     const EVENTS: usize = 2_000;
     for size in sizes {
         let mut dice = Dice(7);
+        let employers = fixed.unwrap_or(size / 5);
         let mut postings: Vec<StoredPosting> = Vec::with_capacity(size + EVENTS);
         for n in 0..size + EVENTS {
             let copied = (n > 0 && dice.roll(3) == 0).then(|| dice.roll(n));
-            let made = posting(&mut dice, n, copied.map(|i| &postings[i]));
+            let made = posting(&mut dice, n, employers, copied.map(|i| &postings[i]));
             postings.push(made);
         }
         let before = resident_kb();
@@ -304,6 +325,7 @@ fn main() {
         let rebuilt = loading.elapsed();
         let mut times: Vec<u128> = Vec::with_capacity(EVENTS);
         let mut largest = 0;
+        let before = hub.pairs;
         for at in size..size + EVENTS {
             let event = Instant::now();
             hub.add(&postings, at);
@@ -313,11 +335,15 @@ fn main() {
         }
         let rate = EVENTS as f64 / (times.iter().sum::<u128>() as f64 / 1e6);
         times.sort_unstable();
+        let pairs: [f64; 2] =
+            std::array::from_fn(|i| (hub.pairs[i] - before[i]) as f64 / EVENTS as f64);
         println!(
-            "hub {size}: {rate:.0} events/s, median {} us, p99 {} us, largest component {largest}; \
-             rebuilt in {:.1} s; index {:.2} kB a posting",
+            "hub {size} of {employers} employers: {rate:.0} events/s, median {} us, p99 {} us, {:.0} pairs \
+             compared and {:.1} kept an event, largest component {largest}; rebuilt in {:.1} s; index {:.2} kB a posting",
             times[EVENTS / 2],
             times[EVENTS * 99 / 100],
+            pairs[0],
+            pairs[1],
             rebuilt.as_secs_f64(),
             index_kb as f64 / size as f64,
         );

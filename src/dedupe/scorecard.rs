@@ -9,6 +9,9 @@ use std::sync::LazyLock;
 /// A level that weighs less, in thousandths of a bit, is not told.
 const TOLD: i64 = 200;
 
+/// No line has more levels.
+const LEVELS: usize = 16;
+
 /// Thresholds on a mean weight, in thousandths of a bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bands {
@@ -47,7 +50,9 @@ pub struct WeightFile {
 pub struct Scorecard {
     pub bands: Bands,
     prior: i64,
-    weights: Vec<Vec<i64>>,
+    weights: [[i64; LEVELS]; LINES.len()],
+    /// The most that each line gives.
+    most: [i64; LINES.len()],
     /// What is said of each level, where it weighs enough to be told.
     said: Vec<Vec<Option<String>>>,
 }
@@ -98,10 +103,13 @@ impl Scorecard {
         if !rising.is_sorted() {
             return Err(WeightsError::Bands(bands));
         }
-        let weights: Vec<Vec<i64>> = LINES
-            .iter()
-            .map(|(line, levels)| levels.iter().map(|level| weight(line, level)).collect())
-            .collect::<Result<_, _>>()?;
+        let mut weights = [[0; LEVELS]; LINES.len()];
+        for ((line, levels), weights) in LINES.iter().zip(&mut weights) {
+            for (level, of) in levels.iter().zip(weights) {
+                *of = weight(line, level)?;
+            }
+        }
+        let most = |line: usize| weights[line][..LINES[line].1.len()].iter().max();
         let said = LINES.iter().zip(&weights).map(|((line, levels), weights)| {
             let said = levels.iter().zip(weights).map(|(level, weight)| {
                 let told = words(line, level).filter(|_| weight.abs() >= TOLD)?;
@@ -113,70 +121,51 @@ impl Scorecard {
             bands,
             prior: weight("prior", "prior")?,
             said: said.collect(),
+            most: std::array::from_fn(|line| most(line).copied().unwrap_or(0)),
             weights,
         })
     }
 
     /// The weight of a pair in thousandths of a bit.
     pub fn weigh(&self, signals: &Signals) -> i64 {
-        self.parts(signals)
-            .map(|(_, _, weight)| weight)
-            .sum::<i64>()
-            + self.prior
+        let weights = self.parts(signals).map(|(_, _, weight)| weight);
+        self.prior + weights.sum::<i64>()
     }
 
     /// The most that a pair may weigh of which `unread` are not read yet.
     pub fn weigh_at_most(&self, signals: &Signals, unread: &[Line]) -> i64 {
         let gain = |line: &Line| {
-            let levels = self.weights.get(*line as usize);
-            let most = levels.and_then(|levels| levels.iter().max());
-            let now = levels.and_then(|levels| levels.get(usize::from(signals[*line as usize])));
-            most.copied().unwrap_or(0) - now.copied().unwrap_or(0)
+            let line = *line as usize;
+            self.most[line] - self.at(line, signals[line])
         };
         self.weigh(signals) + unread.iter().map(gain).sum::<i64>()
     }
 
     /// Line, level and weight of each line.
     fn parts<'a>(&'a self, signals: &'a Signals) -> impl Iterator<Item = (usize, u8, i64)> + 'a {
-        self.weights
-            .iter()
-            .zip(signals)
-            .enumerate()
-            .map(|(line, (levels, level))| {
-                (
-                    line,
-                    *level,
-                    levels.get(usize::from(*level)).copied().unwrap_or(0),
-                )
-            })
+        let signals = signals.iter().enumerate();
+        signals.map(|(line, level)| (line, *level, self.at(line, *level)))
+    }
+
+    fn at(&self, line: usize, level: u8) -> i64 {
+        let weight = self.weights[line].get(usize::from(level));
+        weight.copied().unwrap_or(0)
     }
 
     /// What a pair gains when two postings of one own source turn out to have stood one after the
     /// other, not side by side.
     pub fn apart_bonus(&self, signals: &Signals) -> i64 {
         let line = Line::sources as usize;
-        let of = |level: u8| {
-            self.weights
-                .get(line)
-                .and_then(|l| l.get(usize::from(level)))
-        };
-        let now = signals.get(line).and_then(|level| of(*level));
-        match (now, of(super::signals::SAME_OWN_APART)) {
-            (Some(now), Some(apart)) => (apart - now).max(0),
-            _ => 0,
-        }
+        let now = self.at(line, signals[line]);
+        (self.at(line, super::signals::SAME_OWN_APART) - now).max(0)
     }
 
     /// The most that [`Self::apart_bonus`] gives any pair.
     pub fn most_apart_bonus(&self) -> i64 {
-        let line = self.weights.get(Line::sources as usize);
-        let line = line.map_or(&[][..], Vec::as_slice);
-        let apart = line.get(usize::from(super::signals::SAME_OWN_APART));
-        let least = line.iter().min();
-        match (apart, least) {
-            (Some(apart), Some(least)) => (apart - least).max(0),
-            _ => 0,
-        }
+        let line = Line::sources as usize;
+        let least = self.weights[line].iter().take(LINES[line].1.len()).min();
+        let apart = self.at(line, super::signals::SAME_OWN_APART);
+        least.map_or(0, |least| (apart - least).max(0))
     }
 
     /// Whether a pair of this weight is neither a question nor ever one vacancy, whatever becomes

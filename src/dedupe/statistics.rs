@@ -22,8 +22,10 @@ pub struct Statistics {
 /// What is commoner than [`RARE`], each under a number.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
-    /// Hash and rarity in bits by number; sorted, so that numbers sort as hashes do.
-    listed: Vec<(u32, u8)>,
+    /// Hashes by number; sorted, so that numbers sort as hashes do.
+    hashes: Vec<u32>,
+    /// Rarities in bits by number: apart, since every comparison reads many of them.
+    rarities: Vec<u8>,
     numbers: ByHash<u32, u16>,
 }
 
@@ -35,7 +37,12 @@ impl Table {
             .map(|(number, (hash, _))| Some((*hash, u16::try_from(number).ok()?)))
             .collect::<Option<_>>()
             .ok_or(Damaged("more than 65,536 entries in a list"))?;
-        Ok(Self { listed, numbers })
+        let (hashes, rarities) = listed.into_iter().unzip();
+        Ok(Self {
+            hashes,
+            rarities,
+            numbers,
+        })
     }
 
     /// The number of what is listed; `None` for what is as rare as can be.
@@ -45,12 +52,20 @@ impl Table {
 
     /// Bits of what has this number.
     pub fn rarity(&self, number: u16) -> u8 {
-        self.listed.get(usize::from(number)).map_or(RARE, |l| l.1)
+        self.rarities
+            .get(usize::from(number))
+            .copied()
+            .unwrap_or(RARE)
+    }
+
+    /// Bits of all these.
+    pub fn bits(&self, numbers: &[u16]) -> u32 {
+        numbers.iter().map(|n| u32::from(self.rarity(*n))).sum()
     }
 
     /// The hash of what has this number.
     pub fn hash(&self, number: u16) -> u32 {
-        self.listed.get(usize::from(number)).map_or(0, |l| l.0)
+        self.hashes.get(usize::from(number)).copied().unwrap_or(0)
     }
 }
 

@@ -239,6 +239,8 @@ pub struct Sketch {
     pub rare: Box<[u32]>,
     /// Numbers of what it knows, sorted; they sort as the hashes do.
     pub known: Box<[u16]>,
+    /// Bits of rarity of all that is known, added up once.
+    pub bits: u32,
     /// The largest hash that it would hold.
     pub limit: u32,
 }
@@ -260,6 +262,7 @@ impl Sketch {
         });
         Self {
             rare: values.into_boxed_slice(),
+            bits: table.bits(&known),
             known: known.into_boxed_slice(),
             limit,
         }
@@ -286,14 +289,16 @@ impl Sketch {
         }
     }
 
-    /// What it holds up to `limit`: what the snapshot does not know, and numbers of what it knows.
-    pub fn below(&self, limit: u32, table: &Table) -> (&[u32], &[u16]) {
+    /// What it holds up to `limit`: what the snapshot does not know, numbers of what it knows, and
+    /// the bits of these.
+    pub fn below(&self, limit: u32, table: &Table) -> (&[u32], &[u16], u32) {
         if limit >= self.limit {
-            return (&self.rare, &self.known);
+            return (&self.rare, &self.known, self.bits);
         }
         let rare = self.rare.partition_point(|value| *value <= limit);
         let known = self.known.partition_point(|n| table.hash(*n) <= limit);
-        (&self.rare[..rare], &self.known[..known])
+        let known = &self.known[..known];
+        (&self.rare[..rare], known, table.bits(known))
     }
 }
 

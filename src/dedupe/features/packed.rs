@@ -58,8 +58,9 @@ impl Features {
 impl Serialize for Sketch {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let wide = self.rare.len() * 4 + self.known.len() * 2;
-        let mut bytes = Vec::with_capacity(6 + wide);
+        let mut bytes = Vec::with_capacity(10 + wide);
         bytes.extend(self.limit.to_le_bytes());
+        bytes.extend(self.bits.to_le_bytes());
         // No sketch has so many that this could be cut.
         bytes.extend((self.rare.len() as u16).to_le_bytes());
         bytes.extend(self.rare.iter().flat_map(|value| value.to_le_bytes()));
@@ -73,6 +74,7 @@ impl<'de> Deserialize<'de> for Sketch {
         let bytes = <&[u8]>::deserialize(deserializer)?;
         let short = || de::Error::custom("a sketch is cut");
         let (limit, rest) = bytes.split_first_chunk().ok_or_else(short)?;
+        let (bits, rest) = rest.split_first_chunk().ok_or_else(short)?;
         let (count, rest) = rest.split_first_chunk().ok_or_else(short)?;
         let rare = usize::from(u16::from_le_bytes(*count)) * 4;
         let (rare, known) = rest.split_at_checked(rare).ok_or_else(short)?;
@@ -83,6 +85,7 @@ impl<'de> Deserialize<'de> for Sketch {
         Ok(Self {
             rare: rare.iter().map(|v| u32::from_le_bytes(*v)).collect(),
             known: known.iter().map(|n| u16::from_le_bytes(*n)).collect(),
+            bits: u32::from_le_bytes(*bits),
             limit: u32::from_le_bytes(*limit),
         })
     }
