@@ -14,14 +14,14 @@ use axum::{
 };
 use jiff::Timestamp;
 use passerelle::{
-    model::{Clock, Network, Vacancy, VacancyId, canonical_json},
+    model::{Clock, Network, PostingId, Vacancy, VacancyId, canonical_json},
     normalise::gazetteer,
     publish::{Profiles, PublicState, Publish, PublishSettings, router},
     store::{Change, ChangeOp, PublicVacancy, Result, StoredVacancy},
 };
 use serde_json::json;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     path::Path,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -272,6 +272,10 @@ impl PublicState for Synthetic {
 
     async fn vacancy(&self, _: VacancyId) -> Result<Option<StoredVacancy>> {
         Ok(None)
+    }
+
+    async fn erased(&self) -> Result<BTreeSet<PostingId>> {
+        Ok(BTreeSet::new())
     }
 
     async fn cursor(&self, _: &str) -> Result<u64> {

@@ -195,6 +195,9 @@ pub struct Network {
     pub members: BTreeMap<MemberId, Member>,
     /// The member of each connector; `None` for an aggregator.
     pub connectors: BTreeMap<ConnectorName, Option<MemberId>>,
+    /// A member's file cannot be read, and nobody knows whose it is: who is not among the members may
+    /// still be one.
+    pub unsure: bool,
     /// An index that a higher floor makes of the members, once (see [`Network::derived`]).
     pub memo: Memo,
 }

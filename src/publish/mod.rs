@@ -10,6 +10,7 @@ mod api;
 mod consumers;
 mod export;
 mod feeds;
+mod files;
 mod gate;
 mod index;
 mod kit;

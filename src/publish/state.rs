@@ -12,7 +12,7 @@ use super::{
     respond::Document,
 };
 use crate::{
-    model::{Clock, Network, VacancyId},
+    model::{Clock, Network, PostingId, VacancyId},
     store::{
         Change, DynStore, Hint, Hints, PublicVacancy, Result as StoreResult, StoreError,
         StoredVacancy,
@@ -21,7 +21,7 @@ use crate::{
 use anyhow::Context as _;
 use async_trait::async_trait;
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -42,6 +42,8 @@ pub trait PublicState: Send + Sync + 'static {
     async fn changes(&self, after: u64, limit: usize) -> StoreResult<Vec<Change>>;
     async fn snapshot(&self) -> StoreResult<(u64, Vec<PublicVacancy>)>;
     async fn vacancy(&self, id: VacancyId) -> StoreResult<Option<StoredVacancy>>;
+    /// Every posting that was ever erased.
+    async fn erased(&self) -> StoreResult<BTreeSet<PostingId>>;
     async fn cursor(&self, sink: &str) -> StoreResult<u64>;
     async fn set_cursor(&self, sink: &str, seq: u64) -> StoreResult<()>;
     async fn advance_cursor(&self, sink: &str, from: u64, to: u64) -> StoreResult<bool>;
@@ -68,6 +70,9 @@ impl PublicState for DynStore {
     }
     async fn vacancy(&self, id: VacancyId) -> StoreResult<Option<StoredVacancy>> {
         (**self).vacancy(id).await
+    }
+    async fn erased(&self) -> StoreResult<BTreeSet<PostingId>> {
+        Ok((**self).erased().await?.into_iter().collect())
     }
     async fn cursor(&self, sink: &str) -> StoreResult<u64> {
         (**self).cursor(sink).await
@@ -105,6 +110,8 @@ pub enum PublishError {
     Kit(#[from] KitError),
     #[error("could not update the search index")]
     Index(#[source] anyhow::Error),
+    #[error("could not keep what the last good exports are made of")]
+    Kept(#[source] anyhow::Error),
     #[error("the work on an answer ended early")]
     Task(#[source] tokio::task::JoinError),
 }

@@ -2,16 +2,19 @@
 
 use super::{PublicState, Publish, PublishSettings, export::Profiles};
 use crate::{
-    model::{Clock, Network, TombstoneReason, Vacancy, VacancyId, VacancyStatus, canonical_json},
+    model::{
+        Clock, Network, PostingId, TombstoneReason, Vacancy, VacancyId, VacancyStatus,
+        canonical_json,
+    },
     store::{Change, ChangeOp, PublicVacancy, Result as StoreResult, StoredVacancy},
 };
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
 };
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 /// Public state as a store would show it.
 #[derive(Default)]
@@ -23,7 +26,13 @@ pub struct Shop {
     seq: Mutex<u64>,
     pub meta: Mutex<BTreeMap<String, String>>,
     cursors: Mutex<BTreeMap<String, u64>>,
+    pub erased: Mutex<BTreeSet<PostingId>>,
+    /// Where the next reading of everything stops.
+    gate: Mutex<Option<Gate>>,
 }
+
+/// Told once something is read, and what it then waits for.
+type Gate = (oneshot::Sender<()>, oneshot::Receiver<()>);
 
 pub fn now() -> Timestamp {
     "2026-11-22T09:00:00Z".parse().unwrap()
@@ -47,6 +56,35 @@ impl Shop {
             None => VacancyStatus::Closed { at: now(), reason },
         };
         self.put(id, ChangeOp::Delete { reason, into }, status);
+    }
+
+    /// As an erasure of all that describes it leaves it.
+    pub fn erase(&self, vacancy: &Vacancy) {
+        let postings = vacancy.sources.iter().map(|source| source.posting);
+        self.erased.lock().unwrap().extend(postings);
+        self.close(vacancy.id, TombstoneReason::Erased, None);
+    }
+
+    /// The next snapshot is read at once and given only when the second end says so; the first tells
+    /// that it was read.
+    pub fn halt(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((reached, read), (go, going)) = (oneshot::channel(), oneshot::channel());
+        *self.gate.lock().unwrap() = Some((reached, going));
+        (read, go)
+    }
+
+    fn read(&self) -> (u64, Vec<PublicVacancy>) {
+        let rows = self.rows.lock().unwrap();
+        let live = rows.values().filter_map(|row| match &row.op {
+            ChangeOp::Upsert { body } => Some(PublicVacancy {
+                id: row.id,
+                seq: row.seq,
+                changed_at: row.changed_at,
+                body: body.clone(),
+            }),
+            ChangeOp::Delete { .. } => None,
+        });
+        (*self.seq.lock().unwrap(), live.collect())
     }
 
     fn put(&self, id: VacancyId, op: ChangeOp, status: VacancyStatus) {
@@ -76,17 +114,13 @@ impl PublicState for Shop {
     }
 
     async fn snapshot(&self) -> StoreResult<(u64, Vec<PublicVacancy>)> {
-        let rows = self.rows.lock().unwrap();
-        let live = rows.values().filter_map(|row| match &row.op {
-            ChangeOp::Upsert { body } => Some(PublicVacancy {
-                id: row.id,
-                seq: row.seq,
-                changed_at: row.changed_at,
-                body: body.clone(),
-            }),
-            ChangeOp::Delete { .. } => None,
-        });
-        Ok((*self.seq.lock().unwrap(), live.collect()))
+        let read = self.read();
+        let gate = self.gate.lock().unwrap().take();
+        if let Some((reached, going)) = gate {
+            let _ = reached.send(());
+            let _ = going.await;
+        }
+        Ok(read)
     }
 
     async fn vacancy(&self, id: VacancyId) -> StoreResult<Option<StoredVacancy>> {
@@ -105,6 +139,10 @@ impl PublicState for Shop {
             changed_at: Some(row.changed_at),
             postings: Vec::new(),
         }))
+    }
+
+    async fn erased(&self) -> StoreResult<BTreeSet<PostingId>> {
+        Ok(self.erased.lock().unwrap().clone())
     }
 
     async fn cursor(&self, sink: &str) -> StoreResult<u64> {
@@ -215,8 +253,8 @@ pub fn publishing(shop: &Arc<Shop>) -> Publish {
     publishing_with(shop, |_| {})
 }
 
-/// As above, with a first member that gives every mandate there is a profile for.
-pub fn publishing_all_channels(shop: &Arc<Shop>) -> Publish {
+/// The network above, with a first member that gives every mandate there is a profile for.
+pub fn all_channels() -> Network {
     let mut network = network();
     for member in network
         .members
@@ -231,7 +269,12 @@ pub fn publishing_all_channels(shop: &Arc<Shop>) -> Publish {
             );
         }
     }
-    publishing_of(shop, network, |_| {})
+    network
+}
+
+/// Publishing of that network.
+pub fn publishing_all_channels(shop: &Arc<Shop>) -> Publish {
+    publishing_of(shop, all_channels(), |_| {})
 }
 
 /// As [`publishing`], after the first member has withdrawn its mandate for LinkedIn.
@@ -266,7 +309,7 @@ pub fn publishing_changing(shop: &Arc<Shop>) -> (watch::Sender<Arc<Network>>, Pu
     publishing_watching(shop, network(), |_| {})
 }
 
-fn publishing_of(
+pub fn publishing_of(
     shop: &Arc<Shop>,
     network: Network,
     edit: impl FnOnce(&mut PublishSettings),
@@ -275,7 +318,7 @@ fn publishing_of(
     publishing_watching(shop, network, edit).1
 }
 
-fn publishing_watching(
+pub fn publishing_watching(
     shop: &Arc<Shop>,
     network: Network,
     edit: impl FnOnce(&mut PublishSettings),

@@ -70,7 +70,14 @@ impl NetworkFiles {
     }
 
     fn read_members(&mut self, folder: &Path, before: &Self, network: &mut Network) {
-        for path in self.toml_files(folder) {
+        let Some(paths) = self.toml_files(folder) else {
+            // That a folder cannot be read says nothing of who is in it.
+            self.member_files = before.member_files.clone();
+            network.members = before.network.members.clone();
+            network.unsure = true;
+            return;
+        };
+        for path in paths {
             let mut member = self.read_member(&path);
             if let Some(read) = &member
                 && let Some(other) = self.file_of_member(&read.member_id())
@@ -90,9 +97,12 @@ impl NetworkFiles {
                 let free = self.file_of_member(id).is_none();
                 before.network.member(id).filter(|_| free).cloned()
             };
-            if let Some(member) = member.or_else(last_good) {
-                self.member_files.insert(path, member.member_id());
-                network.members.insert(member.member_id(), member);
+            match member.or_else(last_good) {
+                Some(member) => {
+                    self.member_files.insert(path, member.member_id());
+                    network.members.insert(member.member_id(), member);
+                }
+                None => network.unsure = true,
             }
         }
         self.warn_of_twins(network);
@@ -105,7 +115,7 @@ impl NetworkFiles {
         before: &Self,
         network: &mut Network,
     ) {
-        for path in self.toml_files(folder) {
+        for path in self.toml_files(folder).unwrap_or_default() {
             let loaded = load_file(&path, catalogue);
             self.problems.extend(loaded.problems);
             if let Some(refused) = &loaded.refused {
@@ -252,11 +262,12 @@ impl NetworkFiles {
         found.map(|(path, _)| path.as_path())
     }
 
-    /// The TOML files of a folder, sorted by name; hidden ones and editors' leftovers left out.
-    fn toml_files(&mut self, folder: &Path) -> Vec<PathBuf> {
+    /// The TOML files of a folder, sorted by name; hidden ones and editors' leftovers left out. `None`
+    /// where it cannot be read.
+    fn toml_files(&mut self, folder: &Path) -> Option<Vec<PathBuf>> {
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Some(Vec::new()),
             Err(error) => {
                 let french = format!("le dossier ne peut pas être lu : {error}");
                 let message = (french, format!("the folder cannot be read: {error}"));
@@ -266,7 +277,7 @@ impl NetworkFiles {
                     message,
                     ("vérifiez ses droits d'accès", "check its rights"),
                 );
-                return Vec::new();
+                return None;
             }
         };
         let mut paths: Vec<PathBuf> = entries
@@ -277,7 +288,7 @@ impl NetworkFiles {
             })
             .collect();
         paths.sort_unstable();
-        paths
+        Some(paths)
     }
 
     fn error(&mut self, path: &Path, key: &str, message: impl Into<Said>, remedy: impl Into<Said>) {
@@ -606,6 +617,33 @@ mod tests {
         assert!(found.iter().any(|p| p.starts_with("bad.toml:")));
         assert_eq!(files.connectors.keys().collect::<Vec<_>>(), [&"ats".into()]);
         assert_eq!(files.problems_of("stranger").count(), 1);
+    }
+
+    /// A file that nobody can read may be that of any member.
+    #[test]
+    fn who_is_a_member_is_unsure_while_a_file_cannot_be_read() {
+        let folders = Folders::new();
+        folders.member("saules", "id = ");
+        let files = folders.load();
+        assert!(files.network.unsure && files.network.members.len() == 1);
+        folders.member("saules", "id = \"saules\"\nname = \"Les Saules\"\n");
+        let files = folders.reload(&files);
+        assert!(!files.network.unsure && files.network.members.len() == 2);
+        // Its last good form is known.
+        folders.member("saules", "id = ");
+        let files = folders.reload(&files);
+        assert!(!files.network.unsure && files.network.members.len() == 2);
+        // A folder that is none, as a disk that fails: everybody stays.
+        let place = folders.0.path().join("members");
+        std::fs::remove_dir_all(&place).unwrap();
+        std::fs::write(&place, "").unwrap();
+        let files = folders.reload(&files);
+        assert!(files.network.unsure && files.network.members.len() == 2);
+        assert_eq!(files.problems.len(), 1);
+        assert_eq!(files.connectors.len(), 1, "its member is known");
+        std::fs::remove_file(&place).unwrap();
+        let files = folders.reload(&files);
+        assert!(!files.network.unsure && files.network.members.is_empty());
     }
 
     #[test]

@@ -267,6 +267,8 @@ pub trait Store: Send + Sync + 'static {
         refused: Vec<(ConnectorName, String)>,
         at: Timestamp,
     ) -> Result<u64>;
+    /// Everything that was ever erased: postings, and records that never became one.
+    async fn erased(&self) -> Result<Vec<PostingId>>;
     /// Overwrites what was deleted wherever the backend leaves it in its files.
     async fn scrub(&self) -> Result<()>;
     /// Writes the whole store, as of one moment, into a new file.

@@ -148,6 +148,36 @@ async fn a_mandate_ends_on_its_day_everywhere() {
     .await;
 }
 
+/// Whoever reads the drop folder learns that a member is gone, though no process ran when it went. A file
+/// that cannot be read says nothing of the kind.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_of_a_member_that_is_gone_holds_no_offer() {
+    let (mut hub, _feeds) = bench();
+    hub.envs
+        .push(("PASSERELLE__PATHS__EXPORTS".into(), "exports".into()));
+    hub.member("essai", &with_mandates("indeed = true"));
+    hub.sync();
+    let own = || std::fs::read_to_string(hub.path("exports/indeed/essai.xml")).unwrap_or_default();
+    let offers = || own().matches("<job>").count();
+    let served = hub.serve();
+    until("its file is there", async || offers() == 4).await;
+    drop(served);
+
+    // What is written last tells that a process has looked at the folder.
+    let last = hub.path("exports/talent.xml");
+    hub.member("essai", "id = ");
+    std::fs::remove_file(&last).unwrap();
+    let served = hub.serve();
+    until("the folder is looked at", async || last.exists()).await;
+    assert_eq!(offers(), 4);
+    drop(served);
+
+    std::fs::remove_file(hub.path("members/essai.toml")).unwrap();
+    let _served = hub.serve();
+    until("it is empty", async || offers() == 0).await;
+    assert!(own().contains("<source>"), "{}", own());
+}
+
 #[test]
 fn names_that_there_are_not_are_a_matter_of_usage() {
     let (hub, _feeds) = bench();

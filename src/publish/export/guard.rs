@@ -10,17 +10,12 @@ use super::{
     profile::Profile,
 };
 use crate::{
-    model::{MemberId, Network, TombstoneReason, VacancyId, VacancyStatus},
+    model::{MemberId, Network, VacancyId},
     publish::{PublicState, Publish, PublishError},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io::Write as _,
-    path::{Path, PathBuf},
-};
-use tempfile::NamedTempFile;
+use std::collections::{BTreeMap, BTreeSet};
 
 const NOTE: &str = "export.guard/";
 /// For how long an offer that was in the document counts.
@@ -133,17 +128,30 @@ pub(super) struct Open<'a> {
     pub network: &'a Network,
 }
 
+impl Open<'_> {
+    /// Whether a person took the member away: where a file cannot be read, it may be its own.
+    fn is_gone(&self, member: &MemberId) -> bool {
+        !self.network.unsure && self.network.member(member).is_none()
+    }
+
+    /// Whether a person decided that the offer does not go there.
+    fn is_refused(&self, item: &PreflightItem) -> bool {
+        let known = |id| self.network.member(id).is_some() || self.is_gone(id);
+        item.refused() && item.member.as_ref().is_none_or(known)
+    }
+}
+
 impl Memory {
     /// Of what the document had, the offers that are open and would not be in it. What a person took
     /// out, by a mandate or a member's file, is none.
     pub(super) fn lost(&self, open: &Open<'_>) -> BTreeSet<VacancyId> {
-        let blocked = |item: &&PreflightItem| !item.blockers.is_empty() && !item.refused();
+        let blocked = |item: &&PreflightItem| !item.blockers.is_empty() && !open.is_refused(item);
         let blocked = open.report.items.iter().filter(blocked).map(|item| item.id);
         let lost = blocked.chain(open.unread.iter().copied());
         let stays = |id: &VacancyId| match self.known.get(id) {
             None => false,
             Some(None) => true,
-            Some(Some(member)) => open.network.member(member).is_some(),
+            Some(Some(member)) => !open.is_gone(member),
         };
         lost.filter(stays).collect()
     }
@@ -221,31 +229,6 @@ impl Memory {
     }
 }
 
-/// What a document was made of last.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Kept {
-    /// What its pieces fit into.
-    pub frame: String,
-    pub offers: BTreeMap<VacancyId, Piece>,
-}
-
-impl Kept {
-    /// The offers, if they fit into `frame`.
-    pub(super) fn offers_of(self, frame: &str) -> BTreeMap<VacancyId, Piece> {
-        match self.frame == frame {
-            true => self.offers,
-            false => BTreeMap::new(),
-        }
-    }
-}
-
-/// The items of one offer.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Piece {
-    pub updated: Option<Timestamp>,
-    pub items: Vec<String>,
-}
-
 impl Publish {
     /// What is remembered of `file`; nothing where `profile` may shrink as it likes.
     pub(super) async fn memory(
@@ -298,127 +281,4 @@ impl Publish {
         }
         remember(self.store(), format!("{NOTE}{file}"), after).await
     }
-
-    /// Where the pieces of `file` lie.
-    fn place(&self, file: &str) -> Option<PathBuf> {
-        Some(self.settings().kept.as_ref()?.join(format!("{file}.kept")))
-    }
-
-    /// Keeps what a document is made of, in case the next one is doubtful. That it cannot be kept is
-    /// no reason not to send it.
-    pub(super) fn keep(&self, file: &str, kept: &Kept) {
-        let Some(place) = self.place(file) else {
-            return;
-        };
-        let written = serde_json::to_vec(kept).map_err(std::io::Error::from);
-        let written = written.and_then(|text| {
-            if std::fs::read(&place).is_ok_and(|there| there == text) {
-                return Ok(());
-            }
-            put(&place, &text)
-        });
-        if let Err(error) = written {
-            tracing::warn!(place = %place.display(), %error, "the last good export is not kept");
-        }
-    }
-
-    /// What `file` was made of last, if a power cut has not torn it.
-    pub(super) fn kept(&self, file: &str) -> Kept {
-        let place = self.place(file);
-        place.and_then(|place| read(&place)).unwrap_or_default()
-    }
-
-    /// Takes what was erased out of everything that is kept.
-    ///
-    /// # Errors
-    /// The store's; the first file that cannot be written.
-    pub async fn forget_erased(&self) -> Result<(), PublishError> {
-        let Some(folder) = self.settings().kept.clone() else {
-            return Ok(());
-        };
-        for place in files(&folder) {
-            // What nobody can read, nobody needs: torn, half written, or of another program.
-            let Some(mut kept) = read(&place) else {
-                std::fs::remove_file(&place).map_err(|error| still_there(&place, error))?;
-                continue;
-            };
-            let ids: Vec<VacancyId> = kept.offers.keys().copied().collect();
-            for id in &ids {
-                let status = self.store().vacancy(*id).await?.map(|stored| stored.status);
-                if let Some(VacancyStatus::Closed {
-                    reason: TombstoneReason::Erased,
-                    ..
-                }) = status
-                {
-                    kept.offers.remove(id);
-                }
-            }
-            if kept.offers.len() < ids.len() {
-                let text = serde_json::to_vec(&kept).map_err(std::io::Error::from);
-                text.and_then(|text| replace(&place, &text))
-                    .map_err(|error| still_there(&place, error))?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn read(place: &Path) -> Option<Kept> {
-    serde_json::from_slice(&std::fs::read(place).ok()?).ok()
-}
-
-fn still_there(place: &Path, error: std::io::Error) -> PublishError {
-    let place = place.display();
-    let error = anyhow::Error::from(error);
-    PublishError::Index(error.context(format!("{place} may still have erased texts: remove it")))
-}
-
-/// Every file below `folder`.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
-}
-
-/// Replaces a file at once: a reader sees the old bytes or the new ones, never a part, even after
-/// a power cut.
-pub fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let file = beside_it(path, bytes)?;
-    file.as_file().sync_all()?;
-    persist(file, path)
-}
-
-/// As [`replace`], but that a power cut may tear it.
-fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    persist(beside_it(path, bytes)?, path)
-}
-
-fn beside_it(path: &Path, bytes: &[u8]) -> std::io::Result<NamedTempFile> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".export-")
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    Ok(file)
-}
-
-fn persist(file: NamedTempFile, path: &Path) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.as_file()
-            .set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
 }

@@ -24,9 +24,11 @@ const LEAST: usize = 1 << 10;
 pub struct Offer {
     /// Without notices: they tell of what was sent before.
     pub item: PreflightItem,
-    /// Its items of the document, as they stand in it; none where it is blocked, or where the profile
-    /// tells movements.
+    /// Its items of the document, as they stand in it; none where it is blocked. Where the profile
+    /// tells movements, as of an offer that is new.
     pub pieces: Vec<String>,
+    /// Where the profile tells movements: as of an offer that the board has.
+    pub again: Vec<String>,
     /// The newest date that it names.
     pub updated: Option<Timestamp>,
     /// The fields that the board will not change once it has them.
@@ -98,7 +100,8 @@ impl Memo {
         }
         let offer = Arc::new(make());
         let mut offers = offers();
-        let size = LEAST + offer.pieces.iter().map(String::len).sum::<usize>();
+        let pieces = offer.pieces.iter().chain(&offer.again);
+        let size = LEAST + pieces.map(String::len).sum::<usize>();
         if offers.used + size <= ROOM {
             // The bytes of one that this replaces go on counting: it is not for long.
             offers.used += size;

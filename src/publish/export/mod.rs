@@ -8,6 +8,7 @@
 mod context;
 mod guard;
 mod html;
+mod kept;
 mod ledger;
 mod memo;
 mod movements;
@@ -19,7 +20,6 @@ mod routes;
 mod tree;
 mod values;
 
-pub(super) use guard::replace;
 pub use guard::{Decided, ExportHold, decide_export_hold, export_holds};
 pub(super) use memo::Memos;
 pub use preflight::{Blocker, Preflight, PreflightItem};
@@ -32,7 +32,8 @@ use super::{Consumer, Publish, PublishError, live::Live};
 use crate::model::{MemberId, Vacancy, VacancyId};
 use bytes::Bytes;
 use context::{Bench, Reader};
-use guard::{Kept, Memory, Open, Piece};
+use guard::{Memory, Open};
+use kept::{Kept, Piece};
 use ledger::{Asked, Ledger, Sent};
 use memo::Offer;
 use movements::Deposit;
@@ -90,6 +91,8 @@ struct Made {
     export: Result<Export, ExportError>,
     /// What the guard knew, and what it knows now.
     memory: Option<(Memory, Memory)>,
+    /// What the next one may need.
+    kept: Option<Kept>,
     fixed: Vec<(VacancyId, Sent)>,
 }
 
@@ -117,10 +120,7 @@ impl Publish {
         } = self.subjects(profile, member).await?;
         let sent = Arc::new(self.ledger(&profile).await?);
         let file = profile.file(member);
-        let deposited = match profile.movements {
-            Some(_) => self.last_deposit(&file).await?,
-            None => Deposit::default(),
-        };
+        let deposited = self.last_deposit(&profile, &file).await?;
         let elsewhere = self.elsewhere(&profile, member, &vacancies);
         vacancies.retain(|vacancy| !elsewhere.contains(&vacancy.id));
         let asked = Asked::about(&vacancies, member.is_some(), elsewhere);
@@ -140,6 +140,9 @@ impl Publish {
             Ok(this.make(&bench, checked, unread, &deposited, memory, member.as_ref())?)
         })
         .await?;
+        if let Some(kept) = made.kept {
+            self.keep(&file, kept).await;
+        }
         if let Some((before, after)) = &made.memory {
             self.learn(&profile, &file, before, after).await?;
         }
@@ -183,6 +186,7 @@ impl Publish {
         });
         // A file without most of what it should still have would close it at the board.
         let unheld = |(before, _): &(Memory, Memory)| before.too_many(lacking, limits);
+        let mut kept = None;
         let export = match &held {
             Some(hold) if memory.as_ref().is_some_and(unheld) => Err(ExportError::Held {
                 why: hold.why(),
@@ -199,18 +203,44 @@ impl Publish {
                     held,
                     deposit: fresh.deposit,
                 };
-                if memory.is_some() {
-                    let offers = fresh.offers;
-                    self.keep(&export.file, &Kept { frame, offers });
-                }
+                kept = memory.is_some().then_some(Kept {
+                    frame,
+                    offers: fresh.offers,
+                });
                 Ok(export)
             }
         };
         Ok(Made {
             export,
             memory,
+            kept,
             fixed: checked.fixed,
         })
+    }
+
+    /// The document of `profile` without any offer: a board that reads it closes what it had of that
+    /// file.
+    ///
+    /// # Errors
+    /// As [`Publish::export`].
+    pub(super) async fn emptied(
+        &self,
+        profile: &str,
+        member: Option<&MemberId>,
+    ) -> Result<String, PublishError> {
+        let profile = self.profile(profile)?;
+        let deposited = self.last_deposit(&profile, &profile.file(member)).await?;
+        let (this, member) = (self.clone(), member.cloned());
+        blocking(move || {
+            let network = this.network();
+            let reader = Reader::at(this.clock().now());
+            let bench = Bench::new(&profile, &network, this.settings(), &reader);
+            let fresh = fresh(&bench, &[], &deposited, BTreeMap::new())?;
+            let document = fresh.document(&bench, member.as_ref())?;
+            let text = String::from_utf8(document);
+            Ok(text.map_err(|error| render::unwritable(&bench, error))?)
+        })
+        .await
     }
 
     /// As [`Publish::export`], of the offers that `consumer` may see. It is made of what the whole
@@ -323,20 +353,24 @@ impl Publish {
         outside.map(|vacancy| vacancy.id).collect()
     }
 
+    fn profile(&self, name: &str) -> Result<Profile, ExportError> {
+        let profiles = self.profiles();
+        profiles
+            .get(name)
+            .cloned()
+            .ok_or_else(|| ExportError::UnknownProfile {
+                name: name.into(),
+                known: profiles.names().collect::<Vec<_>>().join(", "),
+            })
+    }
+
     /// The profile and the live vacancies that it is asked about, by id.
     async fn subjects(
         &self,
         name: &str,
         member: Option<&MemberId>,
     ) -> Result<Subjects, PublishError> {
-        let profiles = self.profiles();
-        let profile = profiles
-            .get(name)
-            .cloned()
-            .ok_or_else(|| ExportError::UnknownProfile {
-                name: name.into(),
-                known: profiles.names().collect::<Vec<_>>().join(", "),
-            })?;
+        let profile = self.profile(name)?;
         if let Some(member) = member
             && self.network().member(member).is_none()
         {
@@ -364,7 +398,9 @@ struct Subjects {
 struct Fresh {
     header: String,
     offers: BTreeMap<VacancyId, Piece>,
-    /// What tells the board which offers are gone.
+    /// What the board has, where the profile tells movements.
+    before: Deposit,
+    /// What tells it which offers are gone.
     parting: Vec<String>,
     deposit: Option<Deposit>,
 }
@@ -375,7 +411,8 @@ impl Fresh {
         bench: &Bench<'_>,
         member: Option<&MemberId>,
     ) -> Result<Vec<u8>, ExportError> {
-        let own = self.offers.values().flat_map(|piece| &piece.items);
+        let own = self.offers.iter();
+        let own = own.flat_map(|(id, piece)| piece.items(self.before.has(id)));
         let count = own.clone().count();
         let items: Vec<&str> = own.chain(&self.parting).map(String::as_str).collect();
         let updated = self.offers.values().filter_map(|piece| piece.updated).max();
@@ -383,50 +420,29 @@ impl Fresh {
     }
 }
 
-/// Puts the pieces of what is ready together, with those that `stay`; those of a profile that tells
-/// movements are made now.
+/// Puts the pieces of what is ready together, with those that `stay`.
 fn fresh(
     bench: &Bench<'_>,
     ready: &[(Arc<Vacancy>, Arc<Offer>)],
-    deposited: &Deposit,
+    before: &Deposit,
     stay: BTreeMap<VacancyId, Piece>,
 ) -> Result<Fresh, ExportError> {
     let profile = bench.profile;
+    let ready = ready.iter();
+    let pieces = ready.map(|(vacancy, offer)| (vacancy.id, Piece::of(vacancy, offer)));
     let mut fresh = Fresh {
         header: render::header(bench)?,
-        offers: BTreeMap::new(),
+        offers: pieces.chain(stay).collect(),
+        before: before.clone(),
         parting: Vec::new(),
         deposit: None,
     };
-    let piece = |offer: &Offer, items| Piece {
-        updated: offer.updated,
-        items,
-    };
     if let Some(movements) = &profile.movements {
-        let (mut contexts, mut counts) = (Vec::new(), Vec::new());
-        for (vacancy, _) in ready {
-            let member = vacancy.member.as_ref();
-            let member = member.and_then(|id| bench.network.member(id));
-            let own = bench.contexts(vacancy, member);
-            counts.push(own.len());
-            contexts.extend(own);
-        }
-        let told = deposited.without(stay.keys());
-        let moved = movements::moved(movements, contexts, &told);
-        let mut items = render::pieces(bench, &profile.fields, &moved.lines)?.into_iter();
-        for ((vacancy, offer), count) in ready.iter().zip(counts) {
-            let own = piece(offer, items.by_ref().take(count).collect());
-            fresh.offers.insert(vacancy.id, own);
-        }
-        fresh.parting = render::pieces(bench, &profile.parting(), &moved.gone)?;
-        fresh.deposit = Some(moved.deposit.with(stay.keys()));
-    } else {
-        for (vacancy, offer) in ready {
-            let own = piece(offer, offer.pieces.clone());
-            fresh.offers.insert(vacancy.id, own);
-        }
+        let deposit = Deposit::of(fresh.offers.keys());
+        let gone = movements::gone(movements, before, &deposit);
+        fresh.parting = render::pieces(bench, &profile.parting(), &gone)?;
+        fresh.deposit = Some(deposit);
     }
-    fresh.offers.extend(stay);
     Ok(fresh)
 }
 

@@ -5,6 +5,7 @@
 //! looking at a file deposits nothing. The file is whole all the same: what it does not name is
 //! withdrawn, so that an offer which did not change is told as one that may have.
 
+use super::profile::Profile;
 use crate::{
     model::VacancyId,
     publish::{Publish, PublishError},
@@ -35,56 +36,26 @@ pub struct Movements {
 pub struct Deposit(BTreeSet<String>);
 
 impl Deposit {
-    /// Without offers that are not told of this time.
-    pub fn without<'i>(&self, ids: impl Iterator<Item = &'i VacancyId>) -> Self {
-        let mut left = self.clone();
-        for id in ids {
-            left.0.remove(&id.to_string());
-        }
-        left
+    pub fn of<'i>(ids: impl Iterator<Item = &'i VacancyId>) -> Self {
+        Self(ids.map(ToString::to_string).collect())
     }
 
-    /// With offers that stay as they were told.
-    pub fn with<'i>(mut self, ids: impl Iterator<Item = &'i VacancyId>) -> Self {
-        self.0.extend(ids.map(ToString::to_string));
-        self
+    pub fn has(&self, id: &VacancyId) -> bool {
+        !self.0.is_empty() && self.0.contains(&id.to_string())
     }
 }
 
-/// The lines with their movements, those of offers that are gone, and what the board then has.
-pub struct Moved {
-    pub lines: Vec<Value>,
-    pub gone: Vec<Value>,
-    pub deposit: Deposit,
+/// The names of an offer, and what becomes of it at the board.
+pub fn told(word: &str, offer: &Value) -> Value {
+    let movement = Value::from(Serde(json!({ "movement": word })));
+    merge_maps([movement, offer.clone()])
 }
 
-/// Compares the ready offers with the last deposit.
-pub fn moved(movements: &Movements, ready: Vec<Value>, before: &Deposit) -> Moved {
-    let word = |word: &str, context: Value| {
-        let movement = Value::from(Serde(json!({ "movement": word })));
-        merge_maps([movement, context])
-    };
-    let mut deposit = Deposit::default();
-    let mut lines = Vec::with_capacity(ready.len());
-    for context in ready {
-        let id = context.get_attr("id").map(|id| id.to_string());
-        let id = id.unwrap_or_default();
-        let movement = match before.0.contains(&id) {
-            true => &movements.modify,
-            false => &movements.create,
-        };
-        deposit.0.insert(id);
-        lines.push(word(movement, context));
-    }
-    let gone = before.0.difference(&deposit.0);
-    let gone = gone
-        .map(|id| word(&movements.delete, Value::from(Serde(json!({ "id": id })))))
-        .collect();
-    Moved {
-        lines,
-        gone,
-        deposit,
-    }
+/// The names of each offer of the last deposit that is not in this one.
+pub fn gone(movements: &Movements, before: &Deposit, now: &Deposit) -> Vec<Value> {
+    let gone = before.0.difference(&now.0);
+    let names = |id: &String| Value::from(Serde(json!({ "id": id })));
+    gone.map(|id| told(&movements.delete, &names(id))).collect()
 }
 
 fn note(file: &str) -> String {
@@ -92,8 +63,15 @@ fn note(file: &str) -> String {
 }
 
 impl Publish {
-    /// What the board was given of `file` last.
-    pub(super) async fn last_deposit(&self, file: &str) -> Result<Deposit, PublishError> {
+    /// What the board was given of `file` last; nothing where `profile` tells no movements.
+    pub(super) async fn last_deposit(
+        &self,
+        profile: &Profile,
+        file: &str,
+    ) -> Result<Deposit, PublishError> {
+        if profile.movements.is_none() {
+            return Ok(Deposit::default());
+        }
         let text = self.store().meta(&note(file)).await?;
         Ok(text
             .and_then(|text| serde_json::from_str(&text).ok())

@@ -6,6 +6,7 @@ use super::{
     html,
     ledger::{self, Ledger, Sent},
     memo::{Memo, Offer},
+    movements,
     profile::FieldLine,
     render,
 };
@@ -154,10 +155,11 @@ pub fn check(
 /// holds up no other.
 fn offer(bench: &Bench<'_>, patterns: &Patterns, vacancy: &Vacancy) -> Offer {
     let profile = bench.profile;
-    let (blockers, pieces, fixed) = match rendered(bench, patterns, vacancy) {
-        Ok(made) => made,
-        Err(error) => (vec![failed(&error)], Vec::new(), Sent::new()),
-    };
+    let made = rendered(bench, patterns, vacancy).unwrap_or_else(|error| Rendered {
+        blockers: vec![failed(&error)],
+        ..Rendered::default()
+    });
+    let blockers = made.blockers;
     let item = PreflightItem {
         id: vacancy.id,
         status: if blockers.is_empty() {
@@ -176,13 +178,20 @@ fn offer(bench: &Bench<'_>, patterns: &Patterns, vacancy: &Vacancy) -> Offer {
     };
     Offer {
         item,
-        pieces,
+        pieces: made.pieces,
+        again: made.again,
         updated: vacancy.offer.updated,
-        fixed,
+        fixed: made.fixed,
     }
 }
 
-type Rendered = (Vec<Blocker>, Vec<String>, Sent);
+#[derive(Default)]
+struct Rendered {
+    blockers: Vec<Blocker>,
+    pieces: Vec<String>,
+    again: Vec<String>,
+    fixed: Sent,
+}
 
 fn rendered(
     bench: &Bench<'_>,
@@ -191,16 +200,29 @@ fn rendered(
 ) -> Result<Rendered, ExportError> {
     let profile = bench.profile;
     let (blockers, contexts) = one(bench, patterns, vacancy)?;
-    let (mut pieces, mut fixed) = (Vec::new(), Sent::new());
-    if blockers.is_empty() {
-        if let Some(context) = contexts.first() {
-            fixed = ledger::of(bench, context)?;
-        }
-        if profile.movements.is_none() {
-            pieces = render::pieces(bench, &profile.fields, &contexts)?;
+    let mut made = Rendered {
+        blockers,
+        ..Rendered::default()
+    };
+    if !made.blockers.is_empty() {
+        return Ok(made);
+    }
+    if let Some(context) = contexts.first() {
+        made.fixed = ledger::of(bench, context)?;
+    }
+    let pieces = |contexts: &[Value]| render::pieces(bench, &profile.fields, contexts);
+    match &profile.movements {
+        None => made.pieces = pieces(&contexts)?,
+        Some(words) => {
+            let told = |word: &str| -> Vec<Value> {
+                let contexts = contexts.iter();
+                contexts.map(|own| movements::told(word, own)).collect()
+            };
+            made.pieces = pieces(&told(&words.create))?;
+            made.again = pieces(&told(&words.modify))?;
         }
     }
-    Ok((blockers, pieces, fixed))
+    Ok(made)
 }
 
 fn failed(error: &ExportError) -> Blocker {

@@ -126,7 +126,8 @@ pub fn document(
     }
 }
 
-fn unwritable(bench: &Bench<'_>, source: impl Into<anyhow::Error>) -> ExportError {
+/// A document that is none.
+pub fn unwritable(bench: &Bench<'_>, source: impl Into<anyhow::Error>) -> ExportError {
     ExportError::Write {
         profile: bench.profile.name.clone(),
         source: source.into(),

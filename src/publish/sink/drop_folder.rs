@@ -1,16 +1,31 @@
 //! The drop folder: every export profile as files, for partners who fetch them by other means.
+//!
+//! **Invariants:** no file that this program wrote keeps an offer that has left its document, not even
+//! when no profile and no member makes the file any more; no other file is touched. A file that is gone
+//! closes nothing at a board, an empty one does: what nobody makes any more is emptied, never removed.
 
 use crate::{
     model::MemberId,
     publish::{
-        ExportError, Publish, PublishError, Vintage, export::replace, live::Mark, respond::chain,
+        ExportError, Publish, PublishError, Vintage,
+        files::{clear_begun, replace},
+        live::Mark,
+        respond::chain,
     },
 };
 use futures::{StreamExt as _, stream};
-use std::{collections::BTreeMap, io, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 use tokio_util::sync::CancellationToken;
 
 const SINK: &str = "drop-folder";
+/// The store remembers every file that was ever written, by its name, and what it says without offers.
+/// The note is older than the file, and outlives it.
+const NOTE: &str = "drop-folder/";
 /// After an export that failed.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A change is heard of at once; what changes without one is looked for that often.
@@ -39,6 +54,8 @@ pub struct DropFolder {
     folder: PathBuf,
     /// File → hash of what was written last, so that an equal export is not written again.
     written: BTreeMap<String, blake3::Hash>,
+    /// File → what it says without offers, as the store has it.
+    noted: BTreeMap<String, String>,
     /// The files and mandates that the exports were looked at with.
     vintage: Option<Vintage>,
     /// Of each member, what all its own files were made of.
@@ -51,6 +68,7 @@ impl DropFolder {
             publish,
             folder: folder.into(),
             written: BTreeMap::new(),
+            noted: BTreeMap::new(),
             vintage: None,
             marks: BTreeMap::new(),
         }
@@ -135,6 +153,22 @@ impl DropFolder {
         let profiles = self.publish.profiles();
         let network = self.publish.network();
         let now = self.publish.clock().now();
+        let mut failed = None;
+        // What may be made is another, or may be.
+        let anew = self.marks.is_empty();
+        if anew {
+            let makes: BTreeSet<String> = profiles
+                .iter()
+                .flat_map(|profile| {
+                    let members = network.members.values().map(|own| Some(own.member_id()));
+                    let files = members.chain([None]);
+                    files.map(|member| profile.file(member.as_ref()))
+                })
+                .collect();
+            self.read_notes().await?;
+            self.clear_begun();
+            failed = self.empty_others(&makes, network.unsure).await.err();
+        }
         // Read once for all of them.
         let live = self.publish.live().await?;
         let marks: BTreeMap<MemberId, Mark> = network
@@ -168,18 +202,20 @@ impl DropFolder {
         // One is rendered while another waits for the disk.
         let this = &*self;
         let done: Vec<_> = stream::iter(wanted)
-            .map(|(profile, member)| this.write(profile, member))
+            .map(|(profile, member)| this.write(profile, member, anew))
             .buffered(SIDE_BY_SIDE)
             .collect()
             .await;
-        let mut failed = None;
         for one in done {
             match one {
-                Ok((file, Some(hash))) => {
-                    self.written.insert(file, hash);
-                }
-                Ok((file, None)) => {
-                    self.written.remove(&file);
+                Ok(Written { file, hash, bare }) => {
+                    match hash {
+                        Some(hash) => self.written.insert(file.clone(), hash),
+                        None => self.written.remove(&file),
+                    };
+                    if let Some(bare) = bare {
+                        self.noted.insert(file, bare);
+                    }
                 }
                 Err(error) => failed = failed.or(Some(error)),
             }
@@ -191,12 +227,13 @@ impl DropFolder {
         Ok(())
     }
 
-    /// Writes an export that is not there yet: its file, and the hash of what is there now.
+    /// Writes an export that is not there yet; with `anew`, what it says without offers may be another.
     async fn write(
         &self,
         profile: String,
         member: Option<MemberId>,
-    ) -> Result<(String, Option<blake3::Hash>), DropError> {
+        anew: bool,
+    ) -> Result<Written, DropError> {
         let export = match self.publish.export(&profile, member.as_ref()).await {
             Ok(export) => export,
             // Held, and nothing that may stay: a file that is gone closes nothing.
@@ -206,22 +243,127 @@ impl DropFolder {
                     Err(source) if source.kind() != io::ErrorKind::NotFound => {
                         Err(DropError::Write { path, source })
                     }
-                    _ => Ok((file, None)),
+                    _ => Ok(Written {
+                        file,
+                        hash: None,
+                        bare: None,
+                    }),
                 };
             }
             Err(error) => return Err(error.into()),
         };
+        let bare = match anew {
+            true => Some(self.note(&profile, member.as_ref(), &export.file).await?),
+            false => None,
+        };
         let hash = blake3::hash(&export.bytes);
         let path = self.folder.join(&export.file);
         if self.written.get(&export.file) != Some(&hash) || !path.exists() {
-            let place = path.clone();
-            let written = tokio::task::spawn_blocking(move || replace(&place, &export.bytes));
-            written
-                .await
-                .map_err(io::Error::other)
-                .flatten()
-                .map_err(|source| DropError::Write { path, source })?;
+            put(path, move |path| replace(path, &export.bytes)).await?;
         }
-        Ok((export.file, Some(hash)))
+        Ok(Written {
+            file: export.file,
+            hash: Some(hash),
+            bare,
+        })
     }
+
+    async fn read_notes(&mut self) -> Result<(), DropError> {
+        let notes = self.publish.store().notes(NOTE).await;
+        let notes = notes.map_err(PublishError::from)?.into_iter();
+        let file = |key: String| key.strip_prefix(NOTE).map(str::to_owned);
+        let notes = notes.filter_map(|(key, bare)| Some((file(key)?, bare)));
+        self.noted = notes.collect();
+        Ok(())
+    }
+
+    /// Notes that `file` is this program's, before it is there; gives what it says without offers.
+    async fn note(
+        &self,
+        profile: &str,
+        member: Option<&MemberId>,
+        file: &str,
+    ) -> Result<String, DropError> {
+        let bare = self.publish.emptied(profile, member).await?;
+        if self.noted.get(file) != Some(&bare) {
+            let note = (format!("{NOTE}{file}"), Some(bare.clone()));
+            let written = self.publish.store().write_notes(vec![note]).await;
+            written.map_err(PublishError::from)?;
+        }
+        Ok(bare)
+    }
+
+    /// Takes the offers out of every file that was written once and that is none of those that a
+    /// profile makes now, for a member or for all. Where `unsure`, a member's file is nobody's only
+    /// when its profile is gone.
+    ///
+    /// # Errors
+    /// The first file that cannot be written; the others are.
+    async fn empty_others(
+        &mut self,
+        makes: &BTreeSet<String>,
+        unsure: bool,
+    ) -> Result<(), DropError> {
+        let profiles = self.publish.profiles();
+        let mut failed = None;
+        for (file, bare) in &self.noted {
+            let profile = file.split_once('/').and_then(|(own, _)| profiles.get(own));
+            if makes.contains(file) || unsure && profile.is_some() {
+                continue;
+            }
+            self.written.remove(file);
+            let (name, bare) = (file.clone(), bare.clone());
+            let emptied = put(self.folder.join(file), move |path| {
+                if !path.symlink_metadata().is_ok_and(|there| there.is_file())
+                    || std::fs::read(path)? == bare.as_bytes()
+                {
+                    return Ok(());
+                }
+                tracing::info!(
+                    file = name,
+                    "no profile or member makes it any more: its offers are taken out"
+                );
+                replace(path, bare.as_bytes())
+            });
+            failed = failed.or(emptied.await.err());
+        }
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// What a writer that was killed has left may have texts that were erased since.
+    fn clear_begun(&self) {
+        let files = self.noted.keys().map(|file| self.folder.join(file));
+        let mut folders: BTreeSet<PathBuf> = files
+            .filter_map(|path| Some(path.parent()?.to_owned()))
+            .collect();
+        folders.insert(self.folder.clone());
+        for folder in folders {
+            if let Err(error) = clear_begun(&folder) {
+                tracing::warn!(folder = %folder.display(), %error, "what a writer has left cannot be cleared");
+            }
+        }
+    }
+}
+
+/// What was made of a file.
+struct Written {
+    file: String,
+    /// Of what is there now.
+    hash: Option<blake3::Hash>,
+    /// What it says without offers, if that was looked at.
+    bare: Option<String>,
+}
+
+/// Works on a file away from the runtime's own threads.
+async fn put(
+    path: PathBuf,
+    work: impl FnOnce(&Path) -> io::Result<()> + Send + 'static,
+) -> Result<(), DropError> {
+    let place = path.clone();
+    let written = tokio::task::spawn_blocking(move || work(&place));
+    let written = written.await.map_err(io::Error::other).flatten();
+    written.map_err(|source| DropError::Write { path, source })
 }

@@ -3,13 +3,14 @@
 use super::get;
 use crate::model::{TombstoneReason, Vacancy};
 use crate::publish::testing::{
-    Shop, publishing_changing, publishing_of_member_without_mandate, publishing_with, vacancy,
+    Shop, network, publishing_changing, publishing_of_member_without_mandate, publishing_watching,
+    publishing_with, vacancy,
 };
 use crate::publish::{Decided, Publish, decide_export_hold, export_holds};
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use tempfile::TempDir;
 
-fn offer(n: u128) -> Vacancy {
+pub(super) fn offer(n: u128) -> Vacancy {
     vacancy(n, "ch-exemple", |_| {})
 }
 
@@ -22,22 +23,35 @@ fn refused(n: u128) -> Vacancy {
 }
 
 /// Twenty offers, of which LinkedIn's file may lose three or 30 %.
-struct Bench {
-    shop: Arc<Shop>,
-    publish: Publish,
-    folder: TempDir,
+pub(super) struct Bench {
+    pub shop: Arc<Shop>,
+    pub publish: Publish,
+    pub folder: TempDir,
+}
+
+/// A process over the same store, with what it keeps in `folder`.
+fn node(shop: &Arc<Shop>, folder: &Path) -> Publish {
+    publishing_with(shop, |settings| {
+        settings.kept = Some(folder.to_owned());
+        settings.export_max_drop = 0.3;
+        settings.export_min_drop = 3;
+    })
+}
+
+/// Jobs of a file of LinkedIn's form, which says as many.
+pub(super) fn jobs(text: &str) -> usize {
+    let jobs = text.matches("<job>").count();
+    let said = format!("<expectedJobCount>{jobs}</expectedJobCount>");
+    assert!(text.contains(&said), "{text}");
+    jobs
 }
 
 impl Bench {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         let shop = Arc::new(Shop::default());
         (1..=20).for_each(|n| shop.publish(&offer(n)));
         let folder = tempfile::tempdir().unwrap();
-        let publish = publishing_with(&shop, |settings| {
-            settings.kept = Some(folder.path().to_owned());
-            settings.export_max_drop = 0.3;
-            settings.export_min_drop = 3;
-        });
+        let publish = node(&shop, folder.path());
         let bench = Self {
             shop,
             publish,
@@ -47,42 +61,41 @@ impl Bench {
         bench
     }
 
+    pub fn node(&self, folder: &Path) -> Publish {
+        node(&self.shop, folder)
+    }
+
     async fn text(&self) -> String {
         let reply = get(&self.publish, "/exports/linkedin.xml").await;
         assert_eq!(reply.status, 200);
         reply.text()
     }
 
-    /// Jobs in LinkedIn's file, which says as many.
-    async fn jobs(&self) -> usize {
-        let text = self.text().await;
-        let jobs = text.matches("<job>").count();
-        let said = format!("<expectedJobCount>{jobs}</expectedJobCount>");
-        assert!(text.contains(&said), "{text}");
-        jobs
+    pub async fn jobs(&self) -> usize {
+        jobs(&self.text().await)
     }
 
-    async fn shows(&self, n: u128) -> bool {
+    pub async fn shows(&self, n: u128) -> bool {
         self.text().await.contains(&offer(n).id.to_string())
     }
 
-    fn refuse(&self, numbers: std::ops::RangeInclusive<u128>) {
+    pub fn refuse(&self, numbers: std::ops::RangeInclusive<u128>) {
         numbers.for_each(|n| self.shop.publish(&refused(n)));
     }
 
-    fn close(&self, numbers: std::ops::RangeInclusive<u128>, reason: TombstoneReason) {
+    pub fn close(&self, numbers: std::ops::RangeInclusive<u128>, reason: TombstoneReason) {
         numbers.for_each(|n| self.shop.close(offer(n).id, reason, None));
     }
 
     /// The newest hold: its status, and offers before and now.
-    async fn hold(&self) -> Option<(String, usize, usize)> {
+    pub async fn hold(&self) -> Option<(String, usize, usize)> {
         let mut all = export_holds(&*self.shop, false).await.unwrap();
         let (file, hold) = all.pop()?;
         assert_eq!(file, "linkedin.xml");
         Some((hold.status, hold.before, hold.now))
     }
 
-    async fn decide(&self, released: bool) -> bool {
+    pub async fn decide(&self, released: bool) -> bool {
         let decided = Decided {
             at: crate::publish::testing::now(),
             who: "Anne".into(),
@@ -93,7 +106,7 @@ impl Bench {
             .unwrap()
     }
 
-    fn kept(&self) -> std::path::PathBuf {
+    pub fn kept(&self) -> std::path::PathBuf {
         self.folder.path().join("linkedin.xml.kept")
     }
 }
@@ -273,19 +286,53 @@ async fn a_withdrawn_mandate_is_no_loss() {
     );
 }
 
-/// What is kept for the day on which an export is doubtful goes with an erasure.
+/// A node has what it kept itself: one that lacks what should stay serves nothing, rather than a file
+/// that closes it.
 #[tokio::test]
-async fn a_kept_export_does_not_outlive_an_erasure() {
+async fn a_node_serves_what_it_kept_or_nothing() {
     let bench = Bench::new().await;
-    let kept = |n| {
-        let text = std::fs::read_to_string(bench.kept()).unwrap();
-        text.contains(&offer(n).id.to_string())
-    };
-    bench.close(1..=1, TombstoneReason::Filled);
-    bench.close(2..=2, TombstoneReason::Erased);
-    bench.publish.forget_erased().await.unwrap();
-    assert!(kept(1) && !kept(2) && kept(3));
-    // The rest can still be served.
-    bench.refuse(3..=19);
-    assert_eq!(bench.jobs().await, 18);
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [early, new] = folders.each_ref().map(|folder| bench.node(folder.path()));
+    let ask = async |node: &Publish| get(node, "/exports/linkedin.xml").await;
+    assert_eq!(jobs(&ask(&early).await.text()), 20);
+    (21..=30).for_each(|n| bench.shop.publish(&offer(n)));
+    assert_eq!(bench.jobs().await, 30);
+    bench.refuse(1..=3);
+    bench.refuse(21..=30);
+    assert_eq!(bench.jobs().await, 30);
+    for node in [&early, &new] {
+        assert_eq!(ask(node).await.status, 503);
+    }
+    // What closes is gone from the one that has it; the others have nothing to take it from.
+    bench.close(21..=22, TombstoneReason::Filled);
+    assert_eq!((bench.jobs().await, bench.shows(21).await), (28, false));
+    // One that lacks no more than may go at any time serves the rest.
+    assert_eq!(jobs(&ask(&early).await.text()), 20);
+    assert_eq!(ask(&new).await.status, 503);
+    assert_eq!(bench.hold().await, Some(("open".into(), 30, 19)));
+    assert!(bench.decide(true).await);
+    for node in [&bench.publish, &early, &new] {
+        assert_eq!(jobs(&ask(node).await.text()), 17);
+    }
+}
+
+/// While a member's file cannot be read, whoever is not among the members may be its own: what would
+/// go with it is a loss.
+#[tokio::test]
+async fn a_file_that_cannot_be_read_takes_nobody_away() {
+    let bench = Bench::new().await;
+    let (files, publish) = publishing_watching(&bench.shop, network(), |settings| {
+        settings.kept = Some(bench.folder.path().to_owned());
+        settings.export_min_drop = 3;
+    });
+    let mut without = network();
+    without.members.retain(|id, _| id.0 != "ch-exemple");
+    without.unsure = true;
+    let ready = async || publish.export("linkedin", None).await.unwrap().ready;
+    assert_eq!(ready().await, 20);
+    files.send_replace(Arc::new(without.clone()));
+    assert_eq!(ready().await, 20);
+    without.unsure = false;
+    files.send_replace(Arc::new(without));
+    assert_eq!(ready().await, 0);
 }

@@ -6,6 +6,8 @@ mod export;
 mod feeds;
 mod guard;
 mod http;
+mod kept;
+mod movements;
 mod portal;
 mod readers;
 mod search;

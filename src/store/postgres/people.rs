@@ -219,6 +219,14 @@ pub(super) async fn decisions(c: &impl GenericClient) -> Result<Vec<Decision>> {
     rows.iter().map(read_decision).collect()
 }
 
+pub(super) async fn erased(c: &impl GenericClient) -> Result<Vec<PostingId>> {
+    let sql = "SELECT subject FROM decision WHERE kind = 'erase'";
+    let rows = all(c, sql, &[]).await?;
+    rows.iter()
+        .map(|row| Ok(PostingId(row.try_get(0)?)))
+        .collect()
+}
+
 /// Decisions that name any of `ids`, in the order in which they were taken.
 pub(super) async fn decisions_of(
     c: &impl GenericClient,

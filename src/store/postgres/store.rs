@@ -508,6 +508,11 @@ impl Store for PostgresStore {
         .await
     }
 
+    async fn erased(&self) -> Result<Vec<PostingId>> {
+        self.read("list what was erased", async |c| people::erased(c).await)
+            .await
+    }
+
     async fn scrub(&self) -> Result<()> {
         // Without this store's patience: a large table takes as long as it takes.
         let scrubbed: super::failure::Result<()> = async {

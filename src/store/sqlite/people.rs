@@ -209,6 +209,11 @@ pub(super) fn decisions(c: &Connection) -> Result<Vec<Decision>> {
     all(c, &format!("{DECISION} ORDER BY n"), [], read_decision)
 }
 
+pub(super) fn erased(c: &Connection) -> Result<Vec<PostingId>> {
+    let sql = "SELECT subject FROM decision WHERE kind = 'erase'";
+    all(c, sql, [], |row| Ok(PostingId(uuid(row, 0)?)))
+}
+
 /// Decisions that name any of `ids`, in the order in which they were taken.
 pub(super) fn decisions_of(c: &Connection, ids: &[PostingId]) -> Result<Vec<Decision>> {
     let mut found = std::collections::BTreeMap::new();

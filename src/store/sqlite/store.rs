@@ -617,6 +617,12 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn erased(&self) -> Result<Vec<PostingId>> {
+        self.inner
+            .read("list what was erased", people::erased)
+            .await
+    }
+
     async fn scrub(&self) -> Result<()> {
         let path = self.inner.path.clone();
         operations::apart("overwrite what was deleted", move || {

@@ -50,6 +50,7 @@ async fn an_erasure_takes_payloads_and_notes_and_lasts(backend: &Backend) {
     assert!(store.meta(&note(b)).await.unwrap().is_some());
     let decisions = store.decisions().await.unwrap();
     assert_eq!(decisions, [said(a)]);
+    assert_eq!(store.erased().await.unwrap(), [a]);
     assert_eq!(
         store.erase(vec![said(a)], vec![], at(5)).await.unwrap(),
         0,
