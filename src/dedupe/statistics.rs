@@ -4,6 +4,7 @@
 //! a number, the same for every posting until an operator adopts another.
 
 use super::text::{self, ByHash, Words, distinct};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
@@ -11,6 +12,8 @@ use std::sync::LazyLock;
 const MAGIC: &[u8; 8] = b"PASSTAT1";
 /// Rarity of what the snapshot does not list, in bits.
 pub const RARE: u8 = 12;
+/// Entries of a list at most: each has a number of two bytes.
+const MOST: usize = 1 << 16;
 
 /// Words and shingles, each list with its rarities.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,8 +105,8 @@ impl Statistics {
         })
     }
 
-    /// The snapshot of a set of ads, as bytes: what at least `least` of them contain. A function
-    /// of the set.
+    /// The snapshot of a set of ads, as bytes: what at least `least` of them contain, the commonest
+    /// where it is more than a list holds. A function of the set.
     pub fn take<'a>(texts: impl Iterator<Item = &'a str>, least: u32) -> Vec<u8> {
         let (mut words, mut shingles) = (HashMap::new(), HashMap::new());
         let mut ads = 0_u32;
@@ -134,13 +137,17 @@ impl Statistics {
 }
 
 fn rarities(counts: &HashMap<u32, u32>, ads: u32, least: u32) -> Vec<(u32, u8)> {
-    let mut listed: Vec<(u32, u8)> = counts
+    let bits = |count: u32| (f64::from(ads) / f64::from(count)).log2().round() as u8;
+    let mut common: Vec<(u32, u32)> = counts
         .iter()
-        .filter(|(_, count)| **count >= least)
-        .map(|(hash, count)| {
-            let bits = (f64::from(ads) / f64::from(*count)).log2().round();
-            (*hash, (bits as u8).min(RARE))
-        })
+        .map(|(hash, count)| (*count, *hash))
+        .filter(|(count, _)| *count >= least && bits(*count) < RARE)
+        .collect();
+    common.sort_unstable_by_key(|(count, hash)| (Reverse(*count), *hash));
+    common.truncate(MOST);
+    let mut listed: Vec<(u32, u8)> = common
+        .into_iter()
+        .map(|(count, hash)| (hash, bits(count)))
         .collect();
     listed.sort_unstable();
     listed
@@ -178,5 +185,28 @@ mod tests {
         assert_eq!(rarity(&read, "cuisine"), None);
         assert!(Statistics::read(&bytes[..bytes.len() - 1]).is_err());
         assert!(rarity(&STATISTICS, "vous").is_some_and(|bits| bits < 2));
+    }
+
+    /// Ads of many boards together have more words than a list has numbers.
+    #[test]
+    fn a_snapshot_of_more_than_it_holds_keeps_the_commonest() {
+        // Words are told apart by their beginning.
+        let word = |n: usize| format!("m{n:x}");
+        let many: Vec<String> = (0..MOST + 5000).map(word).collect();
+        let many = many.join(" ");
+        let common = [word(7), word(MOST + 4999)];
+        let few = common.join(" ");
+        let ads = [many.as_str(), many.as_str(), few.as_str()];
+        let read = Statistics::read(&Statistics::take(ads.into_iter(), 2)).unwrap();
+        assert_eq!(read.words.hashes.len(), MOST);
+        assert_eq!(read.shingles.hashes.len(), MOST);
+        for word in &common {
+            let number = read.words.number(text::word_key(word));
+            assert_eq!(number.map(|n| read.words.rarity(n)), Some(0), "{word}");
+        }
+        // Nor is what is as rare as can be written down for nothing.
+        let once: Vec<String> = (0..5000).map(word).collect();
+        let bytes = Statistics::take(once.iter().map(String::as_str), 1);
+        assert_eq!(bytes.len(), MAGIC.len() + 8);
     }
 }
