@@ -67,6 +67,9 @@ pub trait Bus: Send + Sync + 'static {
     fn wake(&self, stage: Stage);
     /// Whether messages wait or are being worked on, of any stage.
     async fn idle(&self) -> Result<bool, BusError>;
+    /// Has delivered again what was taken from it and reached nobody: a reception broke down half-way.
+    /// What others have in hand may come twice. Embedded: nothing is taken that is not handed out.
+    fn renew(&self) {}
     /// Takes nothing more: the process stops. What has not been handed out goes to others.
     fn rest(&self) {}
     /// Sends what is on its way and leaves. What is not ended by now comes again elsewhere.

@@ -183,16 +183,17 @@ fn telling(hub: &Hub, stop: &CancellationToken) -> health::Health {
 /// Between a breakdown and the new beginning.
 const MENDED: Duration = Duration::from_secs(2);
 
-/// Does `work`, which ends with `stop`. A panic in it is a fault of the program that must not leave a part
-/// of the hub standing still in silence: it begins anew.
+/// Does `work`, which ends with `stop`. A panic in it, or where it is set up, is a fault of the program
+/// that must not leave a part of the hub standing still in silence: it begins anew.
 fn keep<F, W>(tracker: &TaskTracker, stop: &CancellationToken, name: &'static str, work: F)
 where
-    F: Fn() -> W + Send + 'static,
+    F: Fn() -> W + Send + Sync + 'static,
     W: Future<Output = ()> + Send,
 {
     let stop = stop.clone();
     tracker.spawn(async move {
-        while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
+        let begun = || AssertUnwindSafe(async { work().await }).catch_unwind();
+        while begun().await.is_err() {
             tracing::error!(work = name, "it broke down; it begins anew");
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -212,7 +213,7 @@ fn every<F, W>(
     hub: Arc<Hub>,
     work: F,
 ) where
-    F: Fn(Arc<Hub>) -> W + Send + 'static,
+    F: Fn(Arc<Hub>) -> W + Send + Sync + 'static,
     W: Future<Output = anyhow::Result<()>> + Send,
 {
     let stop = stop.clone();
@@ -225,9 +226,8 @@ fn every<F, W>(
                 () = stop.cancelled() => return,
                 _ = tick.tick() => {}
             }
-            let done = AssertUnwindSafe(work(Arc::clone(&hub)))
-                .catch_unwind()
-                .await;
+            let doing = AssertUnwindSafe(async { work(Arc::clone(&hub)).await });
+            let done = doing.catch_unwind().await;
             match done.unwrap_or_else(|_| Err(anyhow::anyhow!("it broke down"))) {
                 Ok(()) => failing = 0,
                 Err(error) => {
@@ -406,6 +406,21 @@ mod tests {
         tracker.close();
         tracker.wait().await;
         assert_eq!(begun.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn what_breaks_down_as_it_is_set_up_begins_anew() {
+        let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+        let begun = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&begun);
+        keep(&tracker, &stop, "test", move || {
+            let begun = counted.fetch_add(1, Ordering::SeqCst) + 1;
+            assert!(begun > 1, "a fault of the program");
+            async {}
+        });
+        tracker.close();
+        tracker.wait().await;
+        assert_eq!(begun.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]

@@ -264,43 +264,121 @@ mod tests {
         }
     }
 
-    /// Breaks down when it is asked for the first time.
-    #[derive(Default)]
-    struct Broken(Empty);
+    /// Breaks down over its first receptions, or as it is first to end deliveries.
+    struct Faulty {
+        bus: Arc<dyn Bus>,
+        receptions: AtomicUsize,
+        endings: AtomicUsize,
+        ended: AtomicUsize,
+        renewed: AtomicUsize,
+    }
+
+    impl Faulty {
+        fn new(bus: Arc<dyn Bus>, receptions: usize, endings: usize) -> Arc<Self> {
+            Arc::new(Self {
+                bus,
+                receptions: AtomicUsize::new(receptions),
+                endings: AtomicUsize::new(endings),
+                ended: AtomicUsize::default(),
+                renewed: AtomicUsize::default(),
+            })
+        }
+    }
+
+    fn holds(left: &AtomicUsize) {
+        let less = |n: usize| n.checked_sub(1);
+        let broken = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        assert!(broken.is_err(), "a fault of the bus");
+    }
 
     #[async_trait]
-    impl Bus for Broken {
+    impl Bus for Faulty {
         async fn receive(
             &self,
             stage: Stage,
             max: usize,
             wait: Duration,
         ) -> Result<Vec<Delivery>, BusError> {
-            let received = self.0.receive(stage, max, wait.min(BACK_OFF.0)).await;
-            assert!(self.0.0.load(Ordering::SeqCst) > 1, "a fault of the bus");
+            let received = self.bus.receive(stage, max, wait.min(BACK_OFF.0)).await;
+            holds(&self.receptions);
             received
         }
 
-        async fn settle(&self, _: Stage, _: Vec<(Delivery, Verdict)>) -> Result<(), BusError> {
-            Ok(())
+        async fn settle(
+            &self,
+            stage: Stage,
+            ended: Vec<(Delivery, Verdict)>,
+        ) -> Result<(), BusError> {
+            holds(&self.endings);
+            let settled = self.bus.settle(stage, ended).await;
+            self.ended.fetch_add(1, Ordering::SeqCst);
+            settled
         }
 
-        fn wake(&self, _: Stage) {}
+        fn wake(&self, stage: Stage) {
+            self.bus.wake(stage);
+        }
 
         async fn idle(&self) -> Result<bool, BusError> {
-            Ok(true)
+            self.bus.idle().await
+        }
+
+        fn renew(&self) {
+            self.renewed.fetch_add(1, Ordering::SeqCst);
         }
     }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_worker_whose_bus_breaks_down_begins_anew() {
-        let bus = Arc::new(Broken::default());
-        let hub = hub_on(bus.clone());
-        let pipeline = Pipeline::of(hub, vec![Arc::new(Fake::default())]);
+        let empty = Arc::new(Empty::default());
+        let bus = Faulty::new(empty.clone(), 1, 0);
+        let pipeline = Pipeline::of(hub_on(bus.clone()), vec![Arc::new(Fake::default())]);
         let cancel = CancellationToken::new();
         let stop = cancel.clone();
         let running = tokio::spawn(async move { pipeline.run(stop).await });
-        until(async || bus.0.0.load(Ordering::SeqCst) > 2).await;
+        until(async || empty.0.load(Ordering::SeqCst) > 2).await;
+        // What it had taken and not handed out, only the bus knows.
+        assert_eq!(bus.renewed.load(Ordering::SeqCst), 1);
+        cancel.cancel();
+        running.await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_a_worker_had_in_hand_as_it_broke_down_is_tried_again() {
+        let store: DynStore = Arc::new(SqliteStore::temporary().unwrap());
+        let now = Arc::new(StdMutex::new(Timestamp::UNIX_EPOCH));
+        let at = now.clone();
+        let clock = Clock::new(move || *at.lock().unwrap());
+        let embedded = Arc::new(EmbeddedBus::new(store.clone(), clock));
+        let bus = Faulty::new(embedded.clone(), 0, 1);
+        let worker = Arc::new(Fake::default());
+        store.enqueue(events(3)).await.unwrap();
+        let pipeline = Pipeline::of(hub_on(bus.clone()), vec![worker.clone()]);
+        let cancel = CancellationToken::new();
+        let stop = cancel.clone();
+        let running = tokio::spawn(async move { pipeline.run(stop).await });
+        until(async || bus.ended.load(Ordering::SeqCst) == 1).await;
+        // Over are the first step of the ladder, and no lease.
+        *now.lock().unwrap() += SignedDuration::from_mins(1);
+        until(async || embedded.idle().await.unwrap()).await;
+        assert_eq!(*worker.sizes.lock().unwrap(), [3, 3]);
+        assert!(store.parked().await.unwrap().is_empty());
+        assert_eq!(bus.renewed.load(Ordering::SeqCst), 0);
+        cancel.cancel();
+        running.await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_cannot_even_be_put_back_is_the_affair_of_the_bus() {
+        let store: DynStore = Arc::new(SqliteStore::temporary().unwrap());
+        let clock = Clock::fixed(Timestamp::UNIX_EPOCH);
+        let bus = Faulty::new(Arc::new(EmbeddedBus::new(store.clone(), clock)), 0, 2);
+        store.enqueue(events(1)).await.unwrap();
+        let pipeline = Pipeline::of(hub_on(bus.clone()), vec![Arc::new(Fake::default())]);
+        let cancel = CancellationToken::new();
+        let stop = cancel.clone();
+        let running = tokio::spawn(async move { pipeline.run(stop).await });
+        until(async || bus.renewed.load(Ordering::SeqCst) == 1).await;
         cancel.cancel();
         running.await.unwrap();
     }

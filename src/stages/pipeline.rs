@@ -8,8 +8,8 @@ use crate::model::{Event, Stage};
 use crate::store::Inbox;
 use futures::FutureExt as _;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -108,16 +108,51 @@ impl Pipeline {
     /// what it had in hand comes again.
     async fn keep_serving(&self, worker: &dyn Worker, cancel: &CancellationToken, wait: Duration) {
         let mut back_off = BACK_OFF.0;
-        let serve = || AssertUnwindSafe(self.serve(worker, cancel, wait)).catch_unwind();
+        let hand = InHand::default();
+        let serve = || AssertUnwindSafe(self.serve(worker, &hand, cancel, wait)).catch_unwind();
         while let Err(panic) = serve().await {
             let why = super::panic_text(&*panic);
-            let stage = worker.stage().name();
-            tracing::error!(stage, why, "a worker broke down; it begins anew");
+            let stage = worker.stage();
+            tracing::error!(
+                stage = stage.name(),
+                why,
+                "a worker broke down; it begins anew"
+            );
+            self.put_back(stage, &hand.empty(), &why, cancel).await;
             pause(&mut back_off, cancel).await;
         }
     }
 
-    async fn serve(&self, worker: &dyn Worker, cancel: &CancellationToken, wait: Duration) {
+    /// What a worker had in hand as it broke down is tried again, as after a panic of its stage. Left
+    /// alone it would wait for the end of a lease, or for the broker to lose patience with the process.
+    async fn put_back(
+        &self,
+        stage: Stage,
+        deliveries: &[Delivery],
+        why: &str,
+        cancel: &CancellationToken,
+    ) {
+        let failed = Verdict::Retry(format!("the worker broke down: {why}"));
+        let verdicts = vec![failed; deliveries.len()];
+        let ending = async {
+            self.circuits[stage as usize].learn(stage, &verdicts);
+            count_ends(stage, &verdicts);
+            self.end(stage, deliveries, &verdicts, cancel).await;
+        };
+        let ended = AssertUnwindSafe(ending).catch_unwind().await;
+        // With nothing in hand it broke down as it received.
+        if deliveries.is_empty() || ended.is_err() {
+            self.hub.bus.renew();
+        }
+    }
+
+    async fn serve(
+        &self,
+        worker: &dyn Worker,
+        hand: &InHand,
+        cancel: &CancellationToken,
+        wait: Duration,
+    ) {
         let mut back_off = BACK_OFF.0;
         let circuit = &self.circuits[worker.stage() as usize];
         // A reception is never dropped half-way: what it had taken would be lost for a while.
@@ -131,7 +166,9 @@ impl Pipeline {
             match self.receive(worker, max, wait).await {
                 Some(deliveries) => {
                     let tried = !deliveries.is_empty();
-                    self.handle(worker, deliveries, cancel).await;
+                    let deliveries = hand.hold(deliveries);
+                    self.handle(worker, &deliveries, cancel).await;
+                    hand.empty();
                     if probe.is_none() || !circuit.is_open() {
                         back_off = BACK_OFF.0;
                     } else if tried {
@@ -210,10 +247,17 @@ impl Pipeline {
 
     /// Ends deliveries. Those that cannot be ended come back after their lease: harmless, since
     /// commits are idempotent, but late.
-    async fn end(&self, stage: Stage, ended: Vec<(Delivery, Verdict)>, cancel: &CancellationToken) {
+    async fn end(
+        &self,
+        stage: Stage,
+        deliveries: &[Delivery],
+        verdicts: &[Verdict],
+        cancel: &CancellationToken,
+    ) {
         let mut back_off = BACK_OFF.0;
         loop {
-            let Err(error) = self.hub.bus.settle(stage, ended.clone()).await else {
+            let ended = deliveries.iter().cloned().zip(verdicts.iter().cloned());
+            let Err(error) = self.hub.bus.settle(stage, ended.collect()).await else {
                 return;
             };
             let error = super::chain(&error);
@@ -229,7 +273,7 @@ impl Pipeline {
     async fn handle(
         &self,
         worker: &dyn Worker,
-        deliveries: Vec<Delivery>,
+        deliveries: &[Delivery],
         cancel: &CancellationToken,
     ) {
         if deliveries.is_empty() {
@@ -245,9 +289,8 @@ impl Pipeline {
             Stage::Dedupe => "dedupe.committed",
             Stage::Publish => "publish.committed",
         });
-        let ended: Vec<_> = deliveries.into_iter().zip(verdicts).collect();
-        count_ends(stage, &ended);
-        for (delivery, verdict) in &ended {
+        count_ends(stage, &verdicts);
+        for (delivery, verdict) in deliveries.iter().zip(&verdicts) {
             if let Verdict::Retry(error) | Verdict::Park(error) = verdict {
                 tracing::warn!(
                     stage = stage.name(), message = %delivery.event.id, key = delivery.event.key,
@@ -261,13 +304,34 @@ impl Pipeline {
             Stage::Dedupe => self.hub.bus.wake(Stage::Publish),
             Stage::Publish => {}
         }
-        self.end(stage, ended, cancel).await;
+        self.end(stage, deliveries, &verdicts, cancel).await;
         self.done[stage as usize].fetch_add(count, Ordering::Relaxed);
     }
 }
 
+/// What a worker has received and not ended yet: known also when the worker has broken down over it.
+#[derive(Default)]
+struct InHand(Mutex<Arc<Vec<Delivery>>>);
+
+impl InHand {
+    fn hold(&self, deliveries: Vec<Delivery>) -> Arc<Vec<Delivery>> {
+        let deliveries = Arc::new(deliveries);
+        *self.slot() = Arc::clone(&deliveries);
+        deliveries
+    }
+
+    /// Lets go of them.
+    fn empty(&self) -> Arc<Vec<Delivery>> {
+        std::mem::take(&mut *self.slot())
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Arc<Vec<Delivery>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Deliveries of this process by their end: who of several workers did what.
-fn count_ends(stage: Stage, ended: &[(Delivery, Verdict)]) {
+fn count_ends(stage: Stage, verdicts: &[Verdict]) {
     for (name, is) in [
         (
             "done",
@@ -277,7 +341,7 @@ fn count_ends(stage: Stage, ended: &[(Delivery, Verdict)]) {
         ("park", |v| matches!(v, Verdict::Park(_))),
         ("back", |v| matches!(v, Verdict::Back)),
     ] {
-        let count = ended.iter().filter(|(_, verdict)| is(verdict)).count();
+        let count = verdicts.iter().filter(|verdict| is(verdict)).count();
         if count > 0 {
             metrics::counter!("passerelle_events_total", "stage" => stage.name(), "end" => name)
                 .increment(count as u64);

@@ -1,25 +1,15 @@
 //! Three nodes of one RabbitMQ cluster under load: one dies, and once it is back another stops.
 
+use crate::rabbit::rig::{clock, event, temporary};
 use crate::services::Nodes;
 use passerelle::bus::rabbit::{RabbitBus, RabbitConfig};
 use passerelle::bus::{Bus, Verdict};
-use passerelle::model::{Clock, Event, EventKind, MessageId, PostingId, Revision, Stage};
-use passerelle::store::{DynStore, SqliteStore};
+use passerelle::model::{Event, MessageId, Stage};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
-
-fn event(n: u64) -> Event {
-    let key = PostingId::new(&"test".into(), &n.to_string());
-    let revision = Revision {
-        observation: 1,
-        rules: 1,
-    };
-    let at = jiff::Timestamp::UNIX_EPOCH;
-    Event::new(EventKind::PostingPulled, key, revision, at)
-}
 
 /// What one worker sees go by.
 #[derive(Default)]
@@ -79,18 +69,13 @@ async fn a_node_may_stop_and_once_it_is_back_another() {
         return;
     };
     let nodes = Arc::new(nodes);
-    let store: DynStore = Arc::new(SqliteStore::temporary().unwrap());
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the bus runs on the machine's clock"
-    )]
-    let clock = Clock::new(jiff::Timestamp::now);
+    let store = temporary();
     let config = RabbitConfig {
         addresses: nodes.addresses.split(',').map(str::to_owned).collect(),
         ..RabbitConfig::default()
     };
     let cancel = CancellationToken::new();
-    let bus = RabbitBus::start(config, store.clone(), clock, &Stage::ALL, cancel.clone());
+    let bus = RabbitBus::start(config, store.clone(), clock(), &Stage::ALL, cancel.clone());
     let bus = bus.await.unwrap();
 
     // The load: it does not wait for anybody.
@@ -100,7 +85,7 @@ async fn a_node_may_stop_and_once_it_is_back_another() {
         tokio::spawn(async move {
             let mut sent = BTreeSet::new();
             while !over.load(Ordering::Relaxed) {
-                let from = sent.len() as u64;
+                let from = sent.len();
                 let events: Vec<Event> = (from..from + 20).map(event).collect();
                 sent.extend(events.iter().map(|event| event.id));
                 store.enqueue(events).await.unwrap();

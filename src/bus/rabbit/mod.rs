@@ -156,6 +156,11 @@ impl RabbitBus {
         self.health.borrow().clone()
     }
 
+    /// Comes back once this process takes no more messages, because it stops.
+    pub async fn resting(&self) {
+        self.shared.resting.cancelled().await;
+    }
+
     /// A sink of public vacancy events that shares this bus's connection.
     pub fn public_sink(&self) -> PublicSink {
         PublicSink::new(self.shared.clone())
@@ -335,6 +340,13 @@ impl Bus for RabbitBus {
 
     fn wake(&self, _: Stage) {
         self.shared.outbox.notify_one();
+    }
+
+    fn renew(&self) {
+        if let Some(session) = self.shared.publisher() {
+            tracing::warn!("messages were lost within the process: the session is rebuilt");
+            session.give_up();
+        }
     }
 
     fn rest(&self) {

@@ -130,16 +130,18 @@ pub fn clock() -> Clock {
 }
 
 pub fn events(count: usize) -> Vec<Event> {
-    let event = |n: usize| {
-        let key = PostingId::new(&"test".into(), &n.to_string());
-        let revision = Revision {
-            observation: 1,
-            rules: 1,
-        };
-        let at = jiff::Timestamp::UNIX_EPOCH;
-        Event::new(EventKind::PostingPulled, key, revision, at)
-    };
     (0..count).map(event).collect()
+}
+
+/// News of the `n`th posting.
+pub fn event(n: usize) -> Event {
+    let key = PostingId::new(&"test".into(), &n.to_string());
+    let revision = Revision {
+        observation: 1,
+        rules: 1,
+    };
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    Event::new(EventKind::PostingPulled, key, revision, at)
 }
 
 pub fn ids(events: &[Event]) -> BTreeSet<MessageId> {
