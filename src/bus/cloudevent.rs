@@ -9,6 +9,10 @@ pub const CONTENT_TYPE: &str = "application/cloudevents+json; charset=utf-8";
 /// `source` of the events between the stages.
 pub const SOURCE: &str = "/passerelle";
 
+/// Bytes of a body that is read. Events are thin, a hundredth of this: what is larger is no event of ours,
+/// and is not taken apart in the memory of a worker that holds a thousand others.
+const LARGEST: usize = 64 << 10;
+
 #[derive(Serialize, Deserialize)]
 struct Envelope {
     specversion: String,
@@ -62,8 +66,13 @@ pub fn decode_parked(body: &[u8]) -> Result<Event, serde_json::Error> {
 /// The event of a message body.
 ///
 /// # Errors
-/// Not a CloudEvent of ours, or of a newer major version: its bytes are then parked as they are.
+/// Not a CloudEvent of ours, or of a newer major version, or too large for one: its bytes are then parked
+/// as they are.
 pub fn decode(body: &[u8]) -> Result<Event, serde_json::Error> {
+    if body.len() > LARGEST {
+        let why = format!("{} bytes, where an event has {LARGEST} at most", body.len());
+        return Err(serde::de::Error::custom(why));
+    }
     let envelope: Envelope = serde_json::from_slice(body)?;
     Ok(Event {
         id: envelope.id,
@@ -116,6 +125,16 @@ mod tests {
             .replacen('{', r#"{"traceparent":"00-1","#, 1);
         assert_ne!(newer, body);
         assert_eq!(decode(newer.as_bytes()).unwrap(), event);
+    }
+
+    #[test]
+    fn what_is_too_large_for_an_event_is_not_decoded() {
+        let mut event = event();
+        event.payload = "a".repeat(LARGEST);
+        let error = decode(&encode(&event)).unwrap_err().to_string();
+        assert!(error.contains("65536 at most"), "{error}");
+        event.payload.truncate(LARGEST / 2);
+        assert_eq!(decode(&encode(&event)).unwrap(), event);
     }
 
     #[test]

@@ -91,6 +91,11 @@ pub(super) async fn run(
 /// emptied by hand, or a node came back with an older disk. A worker that has had a message for so long
 /// gets it twice, which commits bear.
 ///
+/// A quorum queue without a leader, or with one that is too busy to answer at once, is said to have neither
+/// messages nor consumers. So a work queue is believed to be empty while it has a consumer; where nobody
+/// consumes, nobody waits either. A step of the ladder has none: where only that one is asked in vain, its
+/// messages come once too early, and again in their time, under the same ids: commits bear that too.
+///
 /// # Errors
 /// The channel is of no use any more, or a queue is not there: a new session sees to both.
 async fn resend_lost(shared: &Shared, asking: &Channel) -> Result<(), String> {
@@ -98,9 +103,9 @@ async fn resend_lost(shared: &Shared, asking: &Channel) -> Result<(), String> {
     // What waits in the outbox for a step of the ladder is due sooner than this.
     let ladder = config.ladder.iter().max().copied().unwrap_or_default();
     for stage in Stage::ALL {
-        let waiting = topology::waiting(asking, stage, &config.ladder);
-        match tokio::time::timeout(PATIENCE, waiting).await {
-            Ok(Ok(0)) => {}
+        let depth = topology::depth(asking, stage, &config.ladder);
+        match tokio::time::timeout(PATIENCE, depth).await {
+            Ok(Ok(depth)) if depth.messages == 0 && depth.consumers > 0 => {}
             Ok(Ok(_)) => continue,
             Ok(Err(error)) => return Err(format!("the queues of {}: {error}", stage.name())),
             Err(_) => return Err("the broker does not say what is in its queues".to_owned()),

@@ -405,7 +405,8 @@ async fn begin(
         consumers.push(consuming);
         tasks.spawn(forward(shared.clone(), stage, sender.clone(), consumer));
     }
-    let (parked, consuming) = consume(&session.consuming, topology::PARKED, 16).await?;
+    // One at a time: what workers have died over may be of any size.
+    let (parked, consuming) = consume(&session.consuming, topology::PARKED, 1).await?;
     consumers.push(consuming);
     tasks.spawn(keep_parked(shared.clone(), parked));
     // A passive declaration publishes nothing: on this connection no alarm holds it up.
@@ -562,17 +563,18 @@ async fn park(
             ))
         });
     tracing::error!(stage = stage.name(), message = %id, error, "parked");
-    let parked = Parked {
-        id,
-        stage,
-        body: delivery.data.clone(),
-        error,
-        attempts: attempt(&delivery.properties),
-        at: shared.clock.now(),
-    };
     let mut pause = FIRST_PAUSE;
     loop {
-        let written = shared.store.park(parked.clone()).await;
+        // Of a body of any size there are no more copies than one try takes.
+        let parked = Parked {
+            id,
+            stage,
+            body: delivery.data.clone(),
+            error: error.clone(),
+            attempts: attempt(&delivery.properties),
+            at: shared.clock.now(),
+        };
+        let written = shared.store.park(parked).await;
         if let Some(ended) = ended(written, &mut pause).await {
             ended?;
             return acknowledge(delivery).await;

@@ -138,17 +138,29 @@ pub async fn missing(connection: &Connection, ladder: &[Duration]) -> lapin::Res
     Ok(missing)
 }
 
-/// Messages of `stage` that wait in its queues; those in a worker's hands are not among them.
+/// What a broker says of the queues of a stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Depth {
+    /// Messages that wait in them; those in a worker's hands are not among them.
+    pub messages: u64,
+    /// Who consumes its work queue, in whatever process.
+    pub consumers: u32,
+}
+
+/// Asks for the queues of `stage`.
 ///
 /// # Errors
 /// The channel's, which is closed where a queue is not there.
-pub async fn waiting(channel: &Channel, stage: Stage, ladder: &[Duration]) -> lapin::Result<u64> {
-    let mut waiting = 0;
+pub async fn depth(channel: &Channel, stage: Stage, ladder: &[Duration]) -> lapin::Result<Depth> {
+    let mut depth = Depth::default();
     for name in names(stage, ladder) {
         let asked = channel.queue_declare(name.into(), PASSIVE, FieldTable::default());
-        waiting += u64::from(asked.await?.message_count());
+        let queue = asked.await?;
+        depth.messages += u64::from(queue.message_count());
+        // Nobody consumes a step of the ladder.
+        depth.consumers += queue.consumer_count();
     }
-    Ok(waiting)
+    Ok(depth)
 }
 
 /// The queues of `stage`.

@@ -143,6 +143,9 @@ async fn a_broker_that_has_lost_its_messages_gets_them_again() {
     let (_connection, channel) = turn.channel().await;
     let purged = channel.queue_purge(queue.as_str().into(), Default::default());
     assert_eq!(purged.await.unwrap(), 5);
+    // A queue that cannot be asked looks the same: that it is empty is believed of one with a consumer.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(turn.depth(&queue).await, 0);
     let rig = Rig::start(turn.config(), sender.store.clone(), &Stage::ALL).await;
     assert_eq!(came(&rig.work_off().await), ids(&sent));
 }
