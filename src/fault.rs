@@ -3,7 +3,9 @@
 //!
 //! `PASSERELLE_FAULT=NAME` aborts at the first passing of point NAME, `NAME:3` at the third.
 //! `PASSERELLE_BARRIER=NAME:2:FOLDER` stops at each passing of barrier NAME until two processes
-//! are there. `PASSERELLE_LIMIT=NAME:N` makes resource NAME end at N. Only builds with debug assertions look at these; in others a point is nothing.
+//! are there. `PASSERELLE_LIMIT=NAME:N` makes resource NAME end at N. `PASSERELLE_SKEW=SECONDS` sets the
+//! clock of the bus ahead or back. Only builds with debug assertions look at these; in others a point is
+//! nothing.
 
 /// A place where a crash must do no harm. Names are `area.moment`: `pull.apply`, `stage.committed`.
 #[inline]
@@ -93,6 +95,16 @@ pub fn limit(name: &str) -> Option<u32> {
         return most.parse().ok().filter(|_| limited == name);
     }
     None
+}
+
+/// Seconds by which a test has this machine's clock be wrong. The time of the bus runs by it; the world's
+/// does not, which is an input of what is published.
+pub fn skew() -> i64 {
+    if cfg!(debug_assertions) {
+        let skew = std::env::var("PASSERELLE_SKEW").ok();
+        return skew.and_then(|text| text.parse().ok()).unwrap_or(0);
+    }
+    0
 }
 
 /// `NAME` or `NAME:N` as the name and which passing.

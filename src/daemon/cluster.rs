@@ -7,6 +7,7 @@ use crate::model::{Clock, ConnectorName, Stage};
 use crate::settings::Settings;
 use crate::store::{DynStore, Guard, PostgresOptions, PostgresStore};
 use anyhow::{Context as _, bail};
+use jiff::SignedDuration;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -137,7 +138,15 @@ fn machine_clock() -> Clock {
         clippy::disallowed_methods,
         reason = "bus time is no input of what is published"
     )]
-    Clock::new(jiff::Timestamp::now)
+    skewed(Clock::new(jiff::Timestamp::now))
+}
+
+/// A clock of the bus, which a test may have set wrong.
+pub(super) fn skewed(clock: Clock) -> Clock {
+    match crate::fault::skew() {
+        0 => clock,
+        seconds => Clock::new(move || clock.now() + SignedDuration::from_secs(seconds)),
+    }
 }
 
 fn slot(number: usize) -> ConnectorName {

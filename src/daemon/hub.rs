@@ -261,7 +261,8 @@ async fn embedded(
         let store = sqlite(path, lock.is_some() || !path.exists())?;
         let (current, known) = store.migrate(false).await?;
         if current >= known {
-            let bus = Arc::new(EmbeddedBus::new(Arc::clone(&store), clock.clone()));
+            let time = cluster::skewed(clock.clone());
+            let bus = Arc::new(EmbeddedBus::new(Arc::clone(&store), time));
             return Ok((store, bus, lock));
         }
         // Whoever has the pipeline may have made the file this instant and be filling it.

@@ -46,6 +46,9 @@ pub enum Fault {
     BadFeed(&'static Source, u64),
     Replay,
     TwoAtATime,
+    /// By a machine whose clock is so many hours wrong, ended with kill -9 after so many milliseconds:
+    /// what it has leased and sent is dated by that clock.
+    WrongClock(i64, u64),
     /// So many pages of the store are left.
     FullDisk(u64),
     /// Events that were worked on long ago come again, each twice and in any order.
@@ -67,8 +70,9 @@ pub struct Restarts {
 impl Fault {
     pub fn draw(random: &mut Random, clustered: bool, left: &mut Restarts) -> Self {
         let soon = 50 + random.below(500);
-        match random.below(if clustered { 16 } else { 8 }) {
-            0 | 1 => Self::Kill(20 + random.below(600)),
+        let early = 20 + random.below(600);
+        match random.below(if clustered { 17 } else { 9 }) {
+            0 | 1 => Self::Kill(early),
             2 => {
                 let joints = if clustered { 8 } else { 6 };
                 Self::Joint(JOINTS[random.below(joints) as usize], 1 + random.below(3))
@@ -77,8 +81,9 @@ impl Fault {
             4 => Self::Replay,
             5 => Self::TwoAtATime,
             6 => Self::Late(random.next()),
-            7 if !clustered => Self::FullDisk(random.below(40)),
-            7 | 8 => Self::CutDatabase(soon),
+            7 => Self::WrongClock(*random.pick(&[-30, -3, 3, 10, 300]), early),
+            8 if !clustered => Self::FullDisk(random.below(40)),
+            8 | 16 => Self::CutDatabase(soon),
             9 if left.database > 0 => {
                 left.database -= 1;
                 Self::RestartDatabase(soon)
@@ -101,6 +106,7 @@ impl Fault {
             Self::BadFeed(..) => "bad feed",
             Self::Replay => "replay",
             Self::TwoAtATime => "two at a time",
+            Self::WrongClock(..) => "wrong clock of a machine",
             Self::FullDisk(_) => "full disk",
             Self::Late(_) => "duplicate and reordered deliveries",
             Self::CutDatabase(_) => "cut database sessions",
@@ -141,6 +147,9 @@ pub async fn suffer(
         Fault::BadFeed(source, kind) => {
             feeds.set(source.path, bad_answer(kind, &world.records(source.name)));
         }
+        Fault::WrongClock(hours, _) => {
+            first.env("PASSERELLE_SKEW", (hours * 3600).to_string());
+        }
         Fault::FullDisk(left) => {
             let file = std::fs::metadata(subject.hub.path("data/passerelle.db"));
             let pages = file.map_or(0, |file| file.len() / 4096) + left;
@@ -151,7 +160,7 @@ pub async fn suffer(
     let mut children = vec![first.spawn().unwrap()];
     let after = |ms| tokio::time::sleep(Duration::from_millis(ms));
     match (fault, &subject.cluster) {
-        (Fault::Kill(ms), _) => {
+        (Fault::Kill(ms) | Fault::WrongClock(_, ms), _) => {
             after(ms).await;
             let _ = children[0].kill();
         }
