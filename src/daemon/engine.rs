@@ -2,9 +2,9 @@
 
 use super::Hub;
 use super::files::{self, Files};
+use super::room::Room;
 use super::watched::Watched;
 use crate::admin::mandates;
-use crate::bus::rabbit::{BusHealth, RabbitBus};
 use crate::model::{ConnectorName, Network, Stage};
 use crate::pull::connector::Connector;
 use crate::pull::run::{Live, Map, Outcome};
@@ -17,8 +17,6 @@ use tokio::task::JoinSet;
 
 /// Connectors that one process pulls at the same time.
 pub const AT_ONCE: usize = 4;
-/// Events that wait for an absent broker before pulls pause.
-const OUTBOX_LIMIT: u64 = 100_000;
 
 /// Who watches runs: progress lines, metrics.
 pub trait Observer: Send + Sync {
@@ -96,30 +94,56 @@ impl Hub {
         Ok(matches!(run?, Outcome::Ran(_)))
     }
 
+    /// A connector as it is run here.
+    fn source(
+        &self,
+        connector: &Arc<Connector>,
+        observer: &Arc<dyn Observer>,
+        forget_validators: bool,
+        room: Room,
+    ) -> Arc<Watched> {
+        let watcher = Arc::clone(observer);
+        Arc::new(Watched {
+            inner: Arc::new(Live {
+                connector: Arc::clone(connector),
+                env: self.env.clone(),
+            }),
+            on_records: Arc::new(move |name, count| watcher.records(name, count)),
+            forget_validators,
+            room,
+        })
+    }
+
+    /// Carries through a run of `connector` that was cut while it was being applied. `false` while
+    /// another worker has it.
+    ///
+    /// # Errors
+    /// The store's, or no room in the outbox.
+    pub async fn resume(&self, connector: &Arc<Connector>) -> anyhow::Result<bool> {
+        let unwatched: Arc<dyn Observer> = Arc::new(Unwatched);
+        let source = self.source(connector, &unwatched, false, self.room());
+        let resumed = crate::pull::run::resume(&*self.store, source, &self.clock).await;
+        self.bus.wake(Stage::Normalise);
+        Ok(resumed?)
+    }
+
     /// Runs `connector` once and counts the run. `None` while another worker runs it.
     ///
     /// # Errors
-    /// The store's; what goes wrong at the source is in the run.
-    pub async fn pull(
+    /// The store's, or no room in the outbox; what goes wrong at the source is in the run.
+    pub(super) async fn pull(
         &self,
         connector: &Arc<Connector>,
         trigger: &str,
         observer: &Arc<dyn Observer>,
+        room: Room,
     ) -> anyhow::Result<Option<Run>> {
         let name = &connector.name;
         observer.started(name);
         let digest = self.files().digests.get(name).cloned();
         let key = format!("read.connector.{name}");
         let read_before = self.store.meta(&key).await?;
-        let watcher = Arc::clone(observer);
-        let source = Arc::new(Watched {
-            inner: Arc::new(Live {
-                connector: Arc::clone(connector),
-                env: self.env.clone(),
-            }),
-            on_records: Arc::new(move |name, count| watcher.records(name, count)),
-            forget_validators: read_before != digest,
-        });
+        let source = self.source(connector, observer, read_before != digest, room);
         let outcome = crate::pull::run::run(&*self.store, source, &self.clock, trigger).await;
         // Also after an error: part of the run may have been applied.
         self.bus.wake(Stage::Normalise);
@@ -143,17 +167,9 @@ impl Hub {
         Ok(Some(run))
     }
 
-    /// Whether new work may be made: not while the broker takes no messages, and while it is away
-    /// only as far as the outbox has room.
-    pub async fn may_pull(&self) -> bool {
-        match self.rabbit.as_deref().map(RabbitBus::health) {
-            None | Some(BusHealth::Ready) => true,
-            Some(BusHealth::Blocked) => false,
-            Some(BusHealth::Away(_)) => {
-                let depth = self.store.outbox_depth().await;
-                depth.is_ok_and(|depth| depth.events < OUTBOX_LIMIT)
-            }
-        }
+    /// The room that is left for what pulls cause.
+    pub(super) fn room(&self) -> Room {
+        Room::new(Arc::clone(&self.store), self.rabbit.clone())
     }
 
     /// Runs `wanted`, a few at a time, and drains the stages. For the process that has the pipeline
@@ -171,6 +187,7 @@ impl Hub {
         self.follow_files().await?;
         let files = self.files();
         let permits = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
+        let room = self.room().within(limit);
         let mut runs = JoinSet::new();
         for name in wanted {
             let Some(connector) = files.connectors.get(name) else {
@@ -178,9 +195,10 @@ impl Hub {
             };
             let (hub, connector) = (Arc::clone(self), Arc::clone(connector));
             let (observer, permits) = (Arc::clone(observer), Arc::clone(&permits));
+            let room = room.clone();
             runs.spawn(async move {
                 let _permit = permits.acquire_owned().await?;
-                hub.pull(&connector, "sync", &observer).await
+                hub.pull(&connector, "sync", &observer, room).await
             });
         }
         let mut failed = None;

@@ -1,6 +1,7 @@
 //! `/healthz`, `/readyz`, `/metrics`.
 
 use super::metrics;
+use super::room::Room;
 use crate::bus::rabbit::{BusHealth, RabbitBus};
 use crate::model::Clock;
 use crate::store::DynStore;
@@ -21,6 +22,7 @@ pub struct Health {
     pub clock: Clock,
     /// The broker's side of the bus, in a cluster.
     pub rabbit: Option<Arc<RabbitBus>>,
+    pub room: Room,
     /// Cancelled once the process drains: it is alive, but wants no new work.
     pub stop: CancellationToken,
 }
@@ -49,7 +51,13 @@ async fn readyz(State(health): State<Health>) -> Response {
         return unready("the process is stopping".into());
     }
     match health.rabbit.as_deref().map(RabbitBus::health) {
-        Some(BusHealth::Away(why)) => return unready(format!("no connection to RabbitMQ: {why}")),
+        Some(BusHealth::Away(why)) => {
+            let pulls = match health.room.is_left().await {
+                true => "",
+                false => "; the outbox is full, and pulls wait",
+            };
+            return unready(format!("no connection to RabbitMQ: {why}{pulls}"));
+        }
         Some(BusHealth::Blocked) => {
             return unready("RabbitMQ takes no messages (memory or disk alarm)".into());
         }

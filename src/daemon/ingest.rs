@@ -7,16 +7,17 @@
 //! | anything, with `?changed` or where `push.notify` is set | asks for a run at once |
 //! | what names an offer, where `push.offer` says how | asks for that offer at once, or else for a run |
 //!
-//! **Invariant:** a body is applied whole or not at all, and one request with one
-//! `Idempotency-Key` once.
+//! **Invariant:** a body is applied whole or not at all (without room in the outbox, the rest of it later),
+//! and one request with one `Idempotency-Key` once.
 
 use super::Hub;
+use super::watched::Watched;
 use crate::model::{ConnectorName, Stage};
 use crate::pull::connector::Connector;
 use crate::pull::connector::file::Push;
 use crate::pull::named::Named;
 use crate::pull::push::{PUSH_ONLY, Pushed};
-use crate::pull::run::{Live, Outcome, Report, Source, run};
+use crate::pull::run::{Live, Outcome, Report, RunError, Source, run};
 use crate::store::SnapshotKind;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
@@ -92,19 +93,25 @@ async fn ingest(
         }
     }
     // A mere request of a run is noted whatever is on its way.
-    if !asks(push, &query) && !hub.may_pull().await {
+    if !asks(push, &query) && !hub.room().is_left().await {
         tracing::warn!(connector = %name, "a push was sent away: the broker takes no more messages");
-        let after = [(header::RETRY_AFTER, RETRY_AFTER)];
-        let refused = refuse(
-            StatusCode::SERVICE_UNAVAILABLE,
+        return later(
             "nothing was taken: what came before is still on its way within the hub; send the same \
              again in half a minute",
         );
-        return (after, refused).into_response();
     }
     let answer = match take(&hub, connector, push, &query, &body).await {
         Ok(answer) => answer,
-        Err(error) => return failed(&name, &error),
+        Err(error) => match error.downcast_ref::<RunError>() {
+            Some(cut @ RunError::NoRoom { .. }) => {
+                tracing::warn!(connector = %name, "{cut}");
+                return later(
+                    "the hub has no room for all of it now: send the same again in half a minute; what \
+                     is taken already is not taken twice",
+                );
+            }
+            _ => return failed(&name, &error),
+        },
     };
     if let (Some(once), true) = (&once, answer.0.is_success())
         && let Err(error) = once.remember(&hub, answer.0, &answer.1).await
@@ -178,7 +185,7 @@ async fn notified(
         env: hub.env.clone(),
     };
     if let Some(named) = Named::new(live, body)
-        && hub.may_pull().await
+        && hub.room().is_left().await
     {
         let references = named.references().to_vec();
         let report = run_patiently(hub, Arc::new(named), "webhook").await?;
@@ -193,14 +200,21 @@ async fn notified(
     Ok((StatusCode::ACCEPTED, json!({ "requested": connector.name })))
 }
 
-/// Runs `source`, after the run of its connector that may be under way; `None` where that lasts.
+/// Runs `source`, after the run of its connector that may be under way; `None` where that lasts. A sender
+/// is not kept waiting for room: what there is none for is left to those who pull.
 async fn run_patiently(
     hub: &Hub,
     source: Arc<dyn Source>,
     trigger: &str,
 ) -> anyhow::Result<Option<Report>> {
+    let source = Arc::new(Watched {
+        inner: source,
+        on_records: Arc::new(|_, _| {}),
+        forget_validators: false,
+        room: hub.room().within(Duration::ZERO),
+    });
     for _ in 0..=PATIENCE {
-        match run(&*hub.store, Arc::clone(&source), &hub.clock, trigger).await? {
+        match run(&*hub.store, source.clone(), &hub.clock, trigger).await? {
             Outcome::Ran(report) => {
                 hub.bus.wake(Stage::Normalise);
                 return Ok(Some(report));
@@ -330,6 +344,12 @@ fn problem(status: StatusCode, detail: &str) -> Value {
         "type": "about:blank", "title": status.canonical_reason().unwrap_or("Error"),
         "status": status.as_u16(), "detail": detail,
     })
+}
+
+/// Nothing is wrong with what was sent, but the hub's broker takes no more.
+fn later(detail: &str) -> Response {
+    let after = [(header::RETRY_AFTER, RETRY_AFTER)];
+    (after, refuse(StatusCode::SERVICE_UNAVAILABLE, detail)).into_response()
 }
 
 fn refuse(status: StatusCode, detail: &str) -> Response {

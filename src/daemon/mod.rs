@@ -14,6 +14,7 @@ pub mod process;
 mod profiles;
 mod pulling;
 mod roles;
+mod room;
 mod server;
 pub mod shutdown;
 mod watched;

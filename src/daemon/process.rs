@@ -176,6 +176,7 @@ fn telling(hub: &Hub, stop: &CancellationToken) -> health::Health {
         store: Arc::clone(&hub.store),
         clock: hub.clock.clone(),
         rabbit: hub.rabbit.clone(),
+        room: hub.room(),
         stop: stop.clone(),
     }
 }

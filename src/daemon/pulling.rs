@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 const TICK: Duration = Duration::from_millis(500);
 /// How often connectors without a file are looked for.
 const LOOK_FOR_REMOVED: Duration = Duration::from_secs(20);
+/// How often runs are looked for that were cut while they were being applied, by whatever process.
+const LOOK_FOR_CUT: Duration = Duration::from_secs(60);
 /// Pause before a released hold is tried again at a source that did not answer.
 const RETRY_RELEASE: Duration = Duration::from_secs(60);
 
@@ -26,6 +28,8 @@ const RETRY_RELEASE: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Trigger {
     Removed,
+    /// A run was cut: that one is carried through, and nothing is asked for.
+    Resume,
     Schedule,
     Release,
     Request,
@@ -35,6 +39,7 @@ impl Trigger {
     fn name(self) -> &'static str {
         match self {
             Self::Removed => "removed",
+            Self::Resume => "resume",
             Self::Schedule => "schedule",
             Self::Release => "release",
             Self::Request => "request",
@@ -51,6 +56,8 @@ struct Timetable {
     released: BTreeMap<ConnectorName, Instant>,
     /// Connectors without a file that were asked about, and when that was looked at.
     removed: (BTreeSet<ConnectorName>, Option<Instant>),
+    /// When runs that were cut were looked for.
+    cut: Option<Instant>,
 }
 
 /// A run that has ended; `true` where it ran, `false` while another process runs it.
@@ -106,6 +113,7 @@ pub async fn pull(hub: Arc<Hub>, stop: CancellationToken) {
         last: BTreeMap::new(),
         released: BTreeMap::new(),
         removed: (BTreeSet::new(), None),
+        cut: None,
     };
     let observer: Arc<dyn Observer> = Arc::new(Unwatched);
     let mut waiting: BTreeMap<ConnectorName, Trigger> = BTreeMap::new();
@@ -130,7 +138,7 @@ pub async fn pull(hub: Arc<Hub>, stop: CancellationToken) {
                 }
             }
         }
-        let room = match hub.may_pull().await {
+        let room = match hub.room().is_left().await {
             true => AT_ONCE.saturating_sub(running.len()),
             false => 0,
         };
@@ -184,12 +192,33 @@ async fn ask(
     for name in removed(hub, timetable).await? {
         add(name, Trigger::Removed);
     }
+    // One that is under way elsewhere has its lock.
+    for name in cut(hub, timetable).await? {
+        if !running.contains(&name) {
+            add(name, Trigger::Resume);
+        }
+    }
     for name in timetable.due(hub).await? {
         if !running.contains(&name) {
             add(name, Trigger::Schedule);
         }
     }
     Ok(())
+}
+
+/// Connectors whose newest run was being applied as it ended, or still is.
+async fn cut(hub: &Hub, timetable: &mut Timetable) -> anyhow::Result<Vec<ConnectorName>> {
+    if timetable.cut.is_some_and(|at| at.elapsed() < LOOK_FOR_CUT) {
+        return Ok(Vec::new());
+    }
+    timetable.cut = Some(Instant::now());
+    let mut cut = Vec::new();
+    for name in hub.files().connectors.keys() {
+        if hub.store.applying_run(name).await?.is_some() {
+            cut.push(name.clone());
+        }
+    }
+    Ok(cut)
 }
 
 /// Connectors that have live offers and no file, each once. A file that was refused is no removal.
@@ -228,8 +257,11 @@ async fn one(
         }
         anyhow::bail!("there is no connector {name} (any more)");
     };
+    if trigger == Trigger::Resume {
+        return hub.resume(connector).await;
+    }
     Ok(hub
-        .pull(connector, trigger.name(), observer)
+        .pull(connector, trigger.name(), observer, hub.room())
         .await?
         .is_some())
 }

@@ -1,6 +1,8 @@
-//! A source under the eyes of the assembly: records are counted as they stream in, and validators
-//! are forgotten when the connector's files have changed since they were kept.
+//! A source under the eyes of the assembly: records are counted as they stream in, validators are
+//! forgotten when the connector's files have changed since they were kept, and what the run found is
+//! written only as far as the outbox has room.
 
+use super::room::Room;
 use crate::model::{ConnectorName, Draft, Problem};
 use crate::pull::connector::Guards;
 use crate::pull::recall::{Memory, Recall};
@@ -19,6 +21,7 @@ pub struct Watched {
     pub on_records: OnRecords,
     /// An answer "unchanged" would confirm records that were read in another way.
     pub forget_validators: bool,
+    pub room: Room,
 }
 
 impl Map for Watched {
@@ -56,6 +59,10 @@ impl Source for Watched {
 
     async fn probe(&self, records: &[Value]) -> Vec<Page> {
         self.inner.probe(records).await
+    }
+
+    async fn room(&self) -> bool {
+        self.room.wait(self.name()).await
     }
 
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd {

@@ -2,7 +2,8 @@
 //! plan, apply it, finish.
 //!
 //! **Invariants:** the plan is frozen before anything is applied, and applying it again changes
-//! nothing; two runs of a connector never overlap; what failed leaves no trace but its error.
+//! nothing; two runs of a connector never overlap; what failed leaves no trace but its error; no
+//! absence counts before all that was seen is applied.
 
 mod live;
 mod memory;
@@ -57,20 +58,28 @@ pub struct Report {
     pub repeats: Repeats,
 }
 
-/// A run that the store could not carry through; it is resumed or repeated later.
+/// A run that was not carried through; it is resumed or repeated later.
 #[derive(Debug, thiserror::Error)]
-#[error("the run of connector {connector} stopped while it should {doing}")]
-pub struct RunError {
-    pub connector: ConnectorName,
-    pub doing: &'static str,
-    #[source]
-    pub source: StoreError,
+pub enum RunError {
+    #[error("the run of connector {connector} stopped while it should {doing}")]
+    Store {
+        connector: ConnectorName,
+        doing: &'static str,
+        #[source]
+        source: StoreError,
+    },
+    /// The process ends, or waits no longer, while nothing more may be written.
+    #[error(
+        "the run of connector {connector} is applied in part, since the broker takes no more: the rest \
+         follows as soon as a daemon or `sync` finds it back"
+    )]
+    NoRoom { connector: ConnectorName },
 }
 
 /// Runs `source` once, after resuming a run of it that crashed while it was being applied.
 ///
 /// # Errors
-/// Only the store's. What goes wrong at the source is in the report.
+/// The store's, and no room for more. What goes wrong at the source is in the report.
 pub async fn run(
     store: &dyn Store,
     source: Arc<dyn Source>,
@@ -83,7 +92,7 @@ pub async fn run(
     let Some(_lock) = lock.map_err(step.failed("take its lock"))? else {
         return Ok(Outcome::Busy);
     };
-    resume(store, &source, clock).await?;
+    carry_through(store, &source, clock).await?;
     let before = store.connector_state(&name).await;
     let before = before.map_err(step.failed("read its state"))?;
     let started = clock.now();
@@ -116,8 +125,27 @@ pub async fn run(
     Ok(Outcome::Ran(report))
 }
 
-/// Carries through the run that crashed while its plan was being applied, if there is one.
-async fn resume(
+/// Carries through a run of `source` that was cut while it was being applied, and asks the source for
+/// nothing new. `false` where another worker has it in hand.
+///
+/// # Errors
+/// As [`run`].
+pub async fn resume(
+    store: &dyn Store,
+    source: Arc<dyn Source>,
+    clock: &Clock,
+) -> Result<bool, RunError> {
+    let step = Steps(source.name().clone());
+    let lock = store.lock_connector(source.name()).await;
+    let Some(_lock) = lock.map_err(step.failed("take its lock"))? else {
+        return Ok(false);
+    };
+    carry_through(store, &source, clock).await?;
+    Ok(true)
+}
+
+/// Does what is left of the run that was cut while its plan was being applied, if there is one.
+async fn carry_through(
     store: &dyn Store,
     source: &Arc<dyn Source>,
     clock: &Clock,
@@ -369,7 +397,8 @@ impl Running<'_> {
         Ok(own.max_by_key(|h| h.id))
     }
 
-    /// Does what the plan says, or what is left of it.
+    /// Does what the plan says, or what is left of it. The events of the last transaction, closings by
+    /// absence, wait for no room; a run that is cut before it has counted none.
     async fn apply(&self, plan: &Plan, clock: &Clock) -> Result<(), RunError> {
         crate::fault::point("pull.planned");
         let mut seen = Vec::new();
@@ -379,6 +408,10 @@ impl Running<'_> {
             let of = |c| of_record(c, plan, self.source.name(), self.started);
             let batch: Vec<_> = page.into_iter().filter_map(of).collect();
             if !batch.is_empty() {
+                if !self.source.room().await {
+                    let connector = self.source.name().clone();
+                    return Err(RunError::NoRoom { connector });
+                }
                 let applied = self.store.apply(self.id, batch).await;
                 applied.map_err(self.step.failed("apply a batch"))?;
                 crate::fault::point("pull.batch");
@@ -540,7 +573,7 @@ struct Steps(ConnectorName);
 impl Steps {
     fn failed(&self, doing: &'static str) -> impl FnOnce(StoreError) -> RunError + use<> {
         let connector = self.0.clone();
-        move |source| RunError {
+        move |source| RunError::Store {
             connector,
             doing,
             source,

@@ -27,6 +27,7 @@ mod presets;
 mod processes;
 mod rabbit;
 mod reload;
+mod room;
 mod services;
 mod sftp;
 mod shutdown;

@@ -3,11 +3,13 @@
 use super::support::{Bench, Dies, Shot, offer, offers};
 use crate::model::{PostingState, Stage};
 use crate::pull::connector::Guards;
+use crate::pull::run::RunError;
 use crate::store::{Doubt, SnapshotKind, SqliteStore};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 fn bench() -> Bench {
     Bench::new(
@@ -86,6 +88,48 @@ async fn a_crash_anywhere_leaves_no_trace() {
         assert_eq!(world(&hub).await, whole, "died at poll {step}");
     }
     assert!(died > 20, "only {died} crashes");
+}
+
+/// As where the broker is away and the outbox is full: what is not applied is neither lost nor missing.
+#[tokio::test]
+async fn a_run_that_finds_no_room_is_applied_in_part_and_then_to_its_end() {
+    let hub = bench();
+    hub.run(Shot::complete(offers(0..40))).await;
+    hub.pass(SignedDuration::from_hours(1));
+    *hub.source.next.lock().unwrap() = Shot::complete(offers(5..1240));
+    let mut known = 40;
+    for batches in [1, 0] {
+        hub.source.room.store(batches, Ordering::SeqCst);
+        let cut = hub.try_again().await;
+        assert!(matches!(cut, Err(RunError::NoRoom { .. })), "{cut:?}");
+        let states = hub.states().await;
+        let more = states.len() - known;
+        assert!(
+            more <= 500 * batches && (more > 0) == (batches > 0),
+            "{more}"
+        );
+        assert!(
+            states
+                .iter()
+                .all(|state| state.is_live() && state.misses == 0)
+        );
+        known = states.len();
+        let depth = hub.store.outbox_depth().await.unwrap();
+        assert_eq!(depth.events, known as u64);
+    }
+    hub.source.room.store(usize::MAX, Ordering::SeqCst);
+    let report = hub.again().await;
+    assert_eq!((report.counts.new, report.counts.unchanged), (0, 1235));
+    let states = hub.states().await;
+    assert_eq!(states.len(), 1240);
+    assert!(states.iter().all(PostingState::is_live));
+    let missed: Vec<&str> = states
+        .iter()
+        .filter(|state| state.misses > 0)
+        .map(|state| state.reference.as_str())
+        .collect();
+    assert_eq!(missed, ["R000", "R001", "R002", "R003", "R004"]);
+    assert_eq!(hub.store.outbox_depth().await.unwrap().events, 1240);
 }
 
 /// A snapshot that must close nothing, whatever came before it.

@@ -51,6 +51,11 @@ pub trait Source: Map {
     fn memory(&self) -> Option<&Memory> {
         None
     }
+    /// Comes back once another batch of what the run found may be written; `false` where it may not any
+    /// more, and is left to the next run. A source by itself has room.
+    async fn room(&self) -> bool {
+        true
+    }
     /// See [`source::read`].
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd;
 }

@@ -4,7 +4,7 @@ use crate::model::{
     Clock, ConnectorName, Draft, Field, PostingId, PostingState, Problem, Raw, Turn,
 };
 use crate::pull::connector::Guards;
-use crate::pull::run::{Map, Outcome, Page, Report, Source, run};
+use crate::pull::run::{Map, Outcome, Page, Report, RunError, Source, run};
 use crate::pull::source::{ReadEnd, RecordSink, SourceRecord};
 use crate::store::{ConnectorState, SnapshotKind, Store};
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -72,6 +72,8 @@ pub struct Scripted {
     pub probes: usize,
     pub pages: Mutex<BTreeMap<String, Page>>,
     pub asked: Mutex<Vec<String>>,
+    /// Batches that there is room for.
+    pub room: AtomicUsize,
 }
 
 impl Map for Scripted {
@@ -142,6 +144,14 @@ impl Source for Scripted {
             .collect()
     }
 
+    async fn room(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        let left = self
+            .room
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
+        left.is_ok()
+    }
+
     async fn read(&self, before: &ConnectorState, sink: &mut dyn RecordSink) -> ReadEnd {
         *self.given.lock().unwrap() = before.etag.clone();
         let shot = self.next.lock().unwrap().clone();
@@ -188,6 +198,7 @@ impl Bench {
             probes: 0,
             pages: Mutex::default(),
             asked: Mutex::default(),
+            room: AtomicUsize::new(usize::MAX),
         };
         Self {
             store,
@@ -220,10 +231,14 @@ impl Bench {
 
     /// A run of the script as it stands.
     pub async fn again(&self) -> Report {
-        match run(&*self.store, self.source.clone(), &self.clock(), "sync").await {
+        match self.try_again().await {
             Ok(Outcome::Ran(report)) => report,
             other => panic!("{other:?}"),
         }
+    }
+
+    pub async fn try_again(&self) -> Result<Outcome, RunError> {
+        run(&*self.store, self.source.clone(), &self.clock(), "sync").await
     }
 
     /// A run an hour after the one before.

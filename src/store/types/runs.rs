@@ -61,7 +61,7 @@ pub struct ConnectorState {
 pub struct NewRun {
     pub connector: ConnectorName,
     pub started: Timestamp,
-    /// `schedule`, `request`, `sync`, `release`, `push`.
+    /// `schedule`, `request`, `sync`, `release`, `push`, …
     pub trigger: String,
 }
 
