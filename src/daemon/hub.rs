@@ -152,7 +152,8 @@ impl Hub {
     /// Publishing, under the address `bound` where the settings name no public one.
     ///
     /// # Errors
-    /// An export profile, logo or template of the operator that is wrong.
+    /// A catalogue that cannot be read; an export profile, logo or template of the operator that is
+    /// wrong.
     pub fn publish(&self, bound: Option<SocketAddr>) -> anyhow::Result<Publish> {
         self.publishing(bound, Consumers::default())
     }
@@ -164,6 +165,13 @@ impl Hub {
     ) -> anyhow::Result<Publish> {
         let settings = self.settings();
         let own = settings.paths.catalogue.as_deref();
+        // A disk that is not mounted takes no profile away: its files would be emptied.
+        if let Some(own) = own {
+            std::fs::read_dir(own).with_context(|| {
+                let own = own.display();
+                format!("paths.catalogue: {own} cannot be read; mount or make the folder, or take the setting out")
+            })?;
+        }
         let profiles = match settings.export_profiles() {
             Some(own) => Profiles::embedded().with_folder(&own)?,
             None => Profiles::embedded(),

@@ -305,4 +305,13 @@ fn a_board_is_one_file() {
             "{text}"
         );
     }
+    // A catalogue that is not there is no catalogue without profiles.
+    std::fs::rename(hub.path("catalogue"), hub.path("away")).unwrap();
+    let output = hub.run(&["export", "linkedin"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("paths.catalogue: ") && text.contains("mount"),
+        "{text}"
+    );
 }
