@@ -110,6 +110,8 @@ async fn settle(hub: &Hub, limit: Duration) -> anyhow::Result<()> {
         if !drained.idle {
             bail!("the raw data are gone, but events still wait: `passerelle sync` goes on");
         }
+        // What is held is made of what is kept.
+        publish.forget_erased().await?;
         if let Some(folder) = &hub.settings().paths.exports {
             DropFolder::new(publish.clone(), folder).write_all().await?;
         }

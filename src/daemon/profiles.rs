@@ -19,6 +19,8 @@ struct Seen {
     texts: Option<Texts>,
     /// Of each file, the last text that is a profile.
     good: Texts,
+    /// Whether there was no folder.
+    unsure: bool,
 }
 
 impl ProfileFiles {
@@ -40,7 +42,14 @@ impl ProfileFiles {
             }
         };
         let mut seen = self.seen.lock().unwrap_or_else(|e| e.into_inner());
-        if seen.texts.as_ref() == Some(&texts) {
+        let unsure = texts.is_none();
+        if unsure && !seen.good.is_empty() {
+            // A disk that is not mounted takes no profile away: its files would be emptied.
+            tracing::warn!(folder = %self.folder.display(), "the export profiles are gone; those that are known stay");
+            return None;
+        }
+        let texts = texts.unwrap_or_default();
+        if seen.texts.as_ref() == Some(&texts) && seen.unsure == unsure {
             return None;
         }
         let mut good = Texts::new();
@@ -64,16 +73,20 @@ impl ProfileFiles {
         *seen = Seen {
             texts: Some(texts),
             good,
+            unsure,
         };
         // Each was read alone a moment ago.
-        profiles.ok()
+        let mut profiles = profiles.ok()?;
+        profiles.unsure = unsure;
+        Some(profiles)
     }
 }
 
-fn read(folder: &Path) -> std::io::Result<Texts> {
+/// `None` where there is no folder.
+fn read(folder: &Path) -> std::io::Result<Option<Texts>> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Texts::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let mut texts = Texts::new();
@@ -84,7 +97,7 @@ fn read(folder: &Path) -> std::io::Result<Texts> {
             texts.insert(path, text);
         }
     }
-    Ok(texts)
+    Ok(Some(texts))
 }
 
 #[cfg(test)]
@@ -103,7 +116,8 @@ mod tests {
         };
         let title = |profiles: &Profiles| profiles.get("annonces").map(|p| p.title.clone());
         // No folder yet: only what the program brings along.
-        assert_eq!(title(&files.follow().unwrap()), None);
+        let profiles = files.follow().unwrap();
+        assert!(title(&profiles).is_none() && profiles.unsure);
         assert!(files.follow().is_none(), "nothing is another");
         std::fs::create_dir(&files.folder).unwrap();
         let path = files.folder.join("annonces.toml");
@@ -117,7 +131,15 @@ mod tests {
         assert!(profiles.get("autre").is_some(), "the others go on");
         assert!(files.follow().is_none());
         std::fs::write(&path, own("Deux")).unwrap();
-        assert_eq!(title(&files.follow().unwrap()).unwrap(), "Deux");
+        let profiles = files.follow().unwrap();
+        assert_eq!(title(&profiles).unwrap(), "Deux");
+        assert!(!profiles.unsure);
+        // A folder that is gone takes none along; a file that is gone does.
+        let away = folder.path().join("away");
+        std::fs::rename(&files.folder, &away).unwrap();
+        assert!(files.follow().is_none());
+        std::fs::rename(&away, &files.folder).unwrap();
+        assert!(files.follow().is_none());
         std::fs::remove_file(&path).unwrap();
         assert_eq!(title(&files.follow().unwrap()), None);
     }

@@ -3,6 +3,7 @@
 use super::Hub;
 use super::engine::{AT_ONCE, Observer, Unwatched};
 use crate::model::{Clock, ConnectorName};
+use crate::pull::run::RunError;
 use crate::pull::schedule::Schedule;
 use crate::store::Hint;
 use futures::FutureExt as _;
@@ -279,6 +280,13 @@ async fn settle(
             return None;
         }
     };
+    // A run that the stop of the process cut answers none, nor does one after which another was asked
+    // for: that one's run answers both.
+    let cut = |error: &anyhow::Error| {
+        let mut chain = error.chain();
+        chain.any(|e| matches!(e.downcast_ref(), Some(RunError::NoRoom { .. })))
+    };
+    let open = ran.as_ref().is_err_and(cut) || waiting.get(&name) == Some(&Trigger::Request);
     match ran {
         // A request is answered by a run that began after it, not by one under way elsewhere.
         Ok(false) if trigger == Trigger::Request => {
@@ -291,6 +299,7 @@ async fn settle(
         }
     }
     if trigger == Trigger::Request
+        && !open
         && let Err(error) = hub.store.request_done(&name).await
     {
         tracing::warn!(connector = %name, error = crate::telemetry::chain(&error), "the request could not be answered");

@@ -77,7 +77,7 @@ pub fn clear_begun(folder: &Path) -> io::Result<()> {
         let begun = begun.is_some_and(|rest| {
             rest.len() == RANDOM && rest.bytes().all(|b| b.is_ascii_alphanumeric())
         });
-        if begun && entry.file_type()?.is_file() {
+        if begun && entry.file_type().is_ok_and(|kind| kind.is_file()) {
             clear(&entry.path())?;
         }
     }

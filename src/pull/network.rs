@@ -70,11 +70,24 @@ impl NetworkFiles {
     }
 
     fn read_members(&mut self, folder: &Path, before: &Self, network: &mut Network) {
-        let Some(paths) = self.toml_files(folder) else {
-            // That a folder cannot be read says nothing of who is in it.
+        let there = folder.exists();
+        let paths = self.toml_files(folder).filter(|_| there);
+        let Some(paths) = paths else {
+            // That a folder cannot be read, or that its disk is away, says nothing of who is in it.
             self.member_files = before.member_files.clone();
             network.members = before.network.members.clone();
             network.unsure = true;
+            if !there && !network.members.is_empty() {
+                let message = (
+                    "le dossier des structures n'est plus là : celles qu'on connaît restent",
+                    "the folder of the members is gone: those that are known stay",
+                );
+                let remedy = (
+                    "rétablissez-le, ou corrigez paths.members",
+                    "bring it back, or mend paths.members",
+                );
+                self.error(folder, "", message, remedy);
+            }
             return;
         };
         for path in paths {
@@ -280,11 +293,12 @@ impl NetworkFiles {
                 return None;
             }
         };
+        // A file that cannot be looked at is one: reading it says what is wrong.
         let mut paths: Vec<PathBuf> = entries
             .filter_map(|entry| entry.ok().map(|e| e.path()))
             .filter(|path| {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
-                name.ends_with(".toml") && !name.starts_with('.') && path.is_file()
+                name.ends_with(".toml") && !name.starts_with('.') && !path.is_dir()
             })
             .collect();
         paths.sort_unstable();
@@ -641,7 +655,12 @@ mod tests {
         assert!(files.network.unsure && files.network.members.len() == 2);
         assert_eq!(files.problems.len(), 1);
         assert_eq!(files.connectors.len(), 1, "its member is known");
+        // Nor is a disk that is not mounted a decision; a folder without files is one.
         std::fs::remove_file(&place).unwrap();
+        let files = folders.reload(&files);
+        assert!(files.network.unsure && files.network.members.len() == 2);
+        assert_eq!(files.problems.len(), 1);
+        std::fs::create_dir(&place).unwrap();
         let files = folders.reload(&files);
         assert!(!files.network.unsure && files.network.members.is_empty());
     }

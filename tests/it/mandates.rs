@@ -160,11 +160,10 @@ async fn the_file_of_a_member_that_is_gone_holds_no_offer() {
     let own = || std::fs::read_to_string(hub.path("exports/indeed/essai.xml")).unwrap_or_default();
     let offers = || own().matches("<job>").count();
     let served = hub.serve();
-    until("its file is there", async || offers() == 4).await;
-    drop(served);
-
     // What is written last tells that a process has looked at the folder.
     let last = hub.path("exports/talent.xml");
+    until("its file is there", async || offers() == 4 && last.exists()).await;
+    drop(served);
     hub.member("essai", "id = ");
     std::fs::remove_file(&last).unwrap();
     let served = hub.serve();

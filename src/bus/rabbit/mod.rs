@@ -29,7 +29,7 @@ use publisher::{Outgoing, Published, Publisher, WhileBlocked};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{Mutex as AsyncMutex, Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -39,6 +39,10 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 /// gets all of it again at once ([`topology::missing`]); one that has lost what was in them, after
 /// [`RabbitConfig::lost_after`].
 const RESEND_AFTER: Duration = Duration::from_secs(2 * 3600);
+
+/// A session that is rebuilt gives every message back that the process has in hand, and a broker parks
+/// what came back twenty times: a worker that breaks down for ever does not take the others' along.
+const BETWEEN_RENEWALS: Duration = Duration::from_mins(5);
 
 /// What the bus says of itself to `/readyz` and to the pull stage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +77,8 @@ struct Shared {
     tokens: AtomicU64,
     /// Rounds of the relay in a row that a message came back from, over sessions.
     returns: AtomicU32,
+    /// When the session may be rebuilt again by [`Bus::renew`], and whether that waits to be done.
+    renewal: Mutex<(Option<Instant>, bool)>,
     /// Wakes the relay.
     outbox: Notify,
     /// Cancelled once this process takes no more messages.
@@ -134,6 +140,7 @@ impl RabbitBus {
             publisher: Mutex::new(None),
             tokens: AtomicU64::new(0),
             returns: AtomicU32::new(0),
+            renewal: Mutex::default(),
             outbox: Notify::new(),
             resting: CancellationToken::new(),
             health: health_sender,
@@ -343,10 +350,26 @@ impl Bus for RabbitBus {
     }
 
     fn renew(&self) {
-        if let Some(session) = self.shared.publisher() {
-            tracing::warn!("messages were lost within the process: the session is rebuilt");
-            session.give_up();
-        }
+        let wait = {
+            let renewal = self.shared.renewal.lock();
+            let mut renewal = renewal.unwrap_or_else(PoisonError::into_inner);
+            if std::mem::replace(&mut renewal.1, true) {
+                return;
+            }
+            let next = renewal.0.unwrap_or_else(Instant::now);
+            next.saturating_duration_since(Instant::now())
+        };
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            let renewal = shared.renewal.lock();
+            *renewal.unwrap_or_else(PoisonError::into_inner) =
+                (Some(Instant::now() + BETWEEN_RENEWALS), false);
+            if let Some(session) = shared.publisher() {
+                tracing::warn!("messages were lost within the process: the session is rebuilt");
+                session.give_up();
+            }
+        });
     }
 
     fn rest(&self) {

@@ -161,6 +161,13 @@ impl Memory {
         lost > least && lost as f64 > share * self.known.len() as f64
     }
 
+    /// Whether some of these are of a member whose file cannot be read: that one is too many.
+    pub(super) fn is_unsure(&self, open: &Open<'_>, lost: &BTreeSet<VacancyId>) -> bool {
+        let unknown = |member: &MemberId| open.network.member(member).is_none();
+        let of = |id| self.known.get(id).and_then(Option::as_ref);
+        open.network.unsure && lost.iter().filter_map(of).any(unknown)
+    }
+
     /// What the guard makes of a document that would lose these: the new memory.
     pub(super) fn after(
         &self,

@@ -175,6 +175,8 @@ impl Publish {
         let mut lacking = 0;
         let memory = memory.map(|before| {
             let lost = before.lost(&open);
+            let strict = before.is_unsure(&open, &lost);
+            let limits = if strict { (0.0, 0) } else { limits };
             let after = before.after(&open, lost.len(), limits, bench.now);
             held = after.hold.clone().filter(ExportHold::holds);
             if held.is_some() {

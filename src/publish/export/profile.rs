@@ -347,7 +347,11 @@ fn line_of(text: &str, quoted: &str) -> Option<usize> {
 
 /// All known profiles by name; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Profiles(Arc<BTreeMap<String, Profile>>);
+pub struct Profiles {
+    all: Arc<BTreeMap<String, Profile>>,
+    /// Whether the operator's folder is not there, so that one may have profiles that are not here.
+    pub unsure: bool,
+}
 
 macro_rules! shipped {
     ($($name:literal),* $(,)?) => {
@@ -387,7 +391,10 @@ impl Profiles {
                 Err(error) => tracing::error!(%error, "embedded export profile is broken"),
             }
         }
-        Self(Arc::new(profiles))
+        Self {
+            all: Arc::new(profiles),
+            unsure: false,
+        }
     }
 
     /// These profiles and the operator's own, which replace those of the same name.
@@ -398,20 +405,24 @@ impl Profiles {
         &self,
         files: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ProfileError> {
-        let mut profiles = (*self.0).clone();
+        let mut profiles = (*self.all).clone();
         for (file, text) in files {
             let profile = Profile::parse(&file, &text)?;
             profiles.insert(profile.name.clone(), profile);
         }
-        Ok(Self(Arc::new(profiles)))
+        Ok(Self {
+            all: Arc::new(profiles),
+            unsure: self.unsure,
+        })
     }
 
     /// Whether both are one reading of the files.
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.all, &other.all)
     }
 
-    /// As [`Profiles::with`], every profile of `folder`; one that does not exist adds nothing.
+    /// As [`Profiles::with`], every profile of `folder`; one that does not exist adds nothing, and
+    /// leaves it unsure what there is.
     ///
     /// # Errors
     /// The folder or a file cannot be read, or is no profile.
@@ -421,7 +432,10 @@ impl Profiles {
             move |source| ProfileError::Read { file, source }
         };
         if !folder.exists() {
-            return Ok(self.clone());
+            return Ok(Self {
+                unsure: true,
+                ..self.clone()
+            });
         }
         let mut paths = std::fs::read_dir(folder)
             .and_then(|entries| {
@@ -441,15 +455,15 @@ impl Profiles {
     }
 
     pub fn get(&self, name: &str) -> Option<&Profile> {
-        self.0.get(name)
+        self.all.get(name)
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.all.keys().map(String::as_str)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Profile> {
-        self.0.values()
+        self.all.values()
     }
 }
 

@@ -56,6 +56,9 @@ pub struct DropFolder {
     written: BTreeMap<String, blake3::Hash>,
     /// File → what it says without offers, as the store has it.
     noted: BTreeMap<String, String>,
+    /// Files of members of whom it is unsure whether they are any → what was live of them as that was
+    /// first seen.
+    frozen: BTreeMap<String, Mark>,
     /// The files and mandates that the exports were looked at with.
     vintage: Option<Vintage>,
     /// Of each member, what all its own files were made of.
@@ -69,6 +72,7 @@ impl DropFolder {
             folder: folder.into(),
             written: BTreeMap::new(),
             noted: BTreeMap::new(),
+            frozen: BTreeMap::new(),
             vintage: None,
             marks: BTreeMap::new(),
         }
@@ -156,6 +160,8 @@ impl DropFolder {
         let mut failed = None;
         // What may be made is another, or may be.
         let anew = self.marks.is_empty();
+        // Read once for all of them.
+        let live = self.publish.live().await?;
         if anew {
             let makes: BTreeSet<String> = profiles
                 .iter()
@@ -167,10 +173,8 @@ impl DropFolder {
                 .collect();
             self.read_notes().await?;
             self.clear_begun();
-            failed = self.empty_others(&makes, network.unsure).await.err();
+            self.empty_others(&makes, network.unsure, &live.own).await;
         }
-        // Read once for all of them.
-        let live = self.publish.live().await?;
         let marks: BTreeMap<MemberId, Mark> = network
             .members
             .values()
@@ -253,7 +257,7 @@ impl DropFolder {
             Err(error) => return Err(error.into()),
         };
         let bare = match anew {
-            true => Some(self.note(&profile, member.as_ref(), &export.file).await?),
+            true => self.note(&profile, member.as_ref(), &export.file).await?,
             false => None,
         };
         let hash = blake3::hash(&export.bytes);
@@ -277,38 +281,74 @@ impl DropFolder {
         Ok(())
     }
 
-    /// Notes that `file` is this program's, before it is there; gives what it says without offers.
+    /// Notes that `file` is this program's, before it is there; gives what it says without offers,
+    /// `None` for a profile that cannot say it.
     async fn note(
         &self,
         profile: &str,
         member: Option<&MemberId>,
         file: &str,
-    ) -> Result<String, DropError> {
-        let bare = self.publish.emptied(profile, member).await?;
+    ) -> Result<Option<String>, DropError> {
+        let bare = match self.publish.emptied(profile, member).await {
+            Ok(bare) => bare,
+            // No reason to keep what the file says now.
+            Err(error) => {
+                tracing::warn!(
+                    file,
+                    error = chain(&error),
+                    "what it says without offers is unknown: it stays as it is once nobody makes it"
+                );
+                return Ok(None);
+            }
+        };
         if self.noted.get(file) != Some(&bare) {
             let note = (format!("{NOTE}{file}"), Some(bare.clone()));
             let written = self.publish.store().write_notes(vec![note]).await;
             written.map_err(PublishError::from)?;
         }
-        Ok(bare)
+        Ok(Some(bare))
     }
 
     /// Takes the offers out of every file that was written once and that is none of those that a
-    /// profile makes now, for a member or for all. Where `unsure`, a member's file is nobody's only
-    /// when its profile is gone.
-    ///
-    /// # Errors
-    /// The first file that cannot be written; the others are.
+    /// profile makes now, for a member or for all; one that cannot be written is told. Where `unsure`,
+    /// a member's file is nobody's only when its profile is gone: it stays as it is while the member's
+    /// `live` offers do, then it is removed, since nobody can say what it should have.
     async fn empty_others(
         &mut self,
         makes: &BTreeSet<String>,
         unsure: bool,
-    ) -> Result<(), DropError> {
+        live: &BTreeMap<MemberId, Mark>,
+    ) {
         let profiles = self.publish.profiles();
-        let mut failed = None;
+        self.frozen
+            .retain(|file, _| unsure && !makes.contains(file));
         for (file, bare) in &self.noted {
-            let profile = file.split_once('/').and_then(|(own, _)| profiles.get(own));
-            if makes.contains(file) || unsure && profile.is_some() {
+            if makes.contains(file) {
+                continue;
+            }
+            let (own, name) = file.split_once('/').unwrap_or((file, ""));
+            let own = own.split_once('.').map_or(own, |(own, _)| own);
+            if profiles.get(own).is_none() && profiles.unsure {
+                continue;
+            }
+            if unsure && profiles.get(own).is_some() && !name.is_empty() {
+                let member = name.rsplit_once('.').map_or(name, |(member, _)| member);
+                let now = live
+                    .get(&MemberId::from(member))
+                    .copied()
+                    .unwrap_or_default();
+                if *self.frozen.entry(file.clone()).or_insert(now) != now {
+                    let path = self.folder.join(file);
+                    tracing::warn!(
+                        path = %path.display(),
+                        "offers of it have changed, and its member's file cannot be read: it is removed"
+                    );
+                    if let Err(error) = std::fs::remove_file(&path)
+                        && error.kind() != io::ErrorKind::NotFound
+                    {
+                        tracing::error!(path = %path.display(), %error, "it is still there");
+                    }
+                }
                 continue;
             }
             self.written.remove(file);
@@ -325,11 +365,12 @@ impl DropFolder {
                 );
                 replace(path, bare.as_bytes())
             });
-            failed = failed.or(emptied.await.err());
-        }
-        match failed {
-            Some(error) => Err(error),
-            None => Ok(()),
+            if let Err(error) = emptied.await {
+                tracing::error!(
+                    error = chain(&error),
+                    "offers that nobody shows any more stay in it"
+                );
+            }
         }
     }
 

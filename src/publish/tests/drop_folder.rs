@@ -233,6 +233,27 @@ async fn a_file_that_cannot_be_read_empties_none() {
     sink.step(false).await.unwrap();
     assert_eq!(text(folder.path(), own[0]), before[0]);
     assert!(!text(folder.path(), own[1]).contains("Infirmier"));
+    // What has closed stays in none; without the member's file nobody can say what is left.
+    shop.close(offer(1).id, TombstoneReason::Filled, None);
+    sink.step(true).await.unwrap();
+    assert!(!folder.path().join(own[0]).exists());
+}
+
+/// A disk that is not mounted says nothing of the profiles that lie on it.
+#[tokio::test]
+async fn profiles_that_are_away_have_their_files_left_alone() {
+    let shop = Arc::new(Shop::default());
+    shop.publish(&offer(1));
+    let (_files, publish, _) = changing(&shop);
+    let folder = tempfile::tempdir().unwrap();
+    let mut sink = DropFolder::new(publish.clone(), folder.path());
+    sink.step(true).await.unwrap();
+    let own = "annonces/ch-exemple.json";
+    let before = text(folder.path(), own);
+    let away = folder.path().join("nowhere");
+    publish.use_profiles(Profiles::embedded().with_folder(&away).unwrap());
+    sink.step(false).await.unwrap();
+    assert_eq!(text(folder.path(), own), before);
 }
 
 /// A writer that was killed leaves a part of a file, which may tell of what was erased since.
