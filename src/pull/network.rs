@@ -2,13 +2,16 @@
 //! each other. A file that is wrong is refused with its problems; the others go on, and on a
 //! reload the last good form of a refused file does too.
 
+mod faults;
+
 use super::connector::{
     Catalogue, Connector, FileProblem, Level, NAME_AND_RIGHTS, OWN_NAME, load_file, taken,
     unreadable,
 };
 use super::said::Said;
 use super::schedule::Schedule;
-use crate::model::{ConnectorName, Mandate, Member, MemberId, Network};
+use crate::model::{ConnectorName, Member, MemberId, Network};
+use faults::faults;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -278,8 +281,13 @@ impl NetworkFiles {
     /// The TOML files of a folder, sorted by name; hidden ones and editors' leftovers left out. `None`
     /// where it cannot be read.
     fn toml_files(&mut self, folder: &Path) -> Option<Vec<PathBuf>> {
-        let entries = match std::fs::read_dir(folder) {
-            Ok(entries) => entries,
+        // Half a listing would take away whoever is in the other half.
+        let listed = std::fs::read_dir(folder).and_then(|entries| {
+            let paths = entries.map(|entry| Ok(entry?.path()));
+            paths.collect::<std::io::Result<Vec<_>>>()
+        });
+        let listed = match listed {
+            Ok(listed) => listed,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Some(Vec::new()),
             Err(error) => {
                 let french = format!("le dossier ne peut pas être lu : {error}");
@@ -294,8 +302,8 @@ impl NetworkFiles {
             }
         };
         // A file that cannot be looked at is one: reading it says what is wrong.
-        let mut paths: Vec<PathBuf> = entries
-            .filter_map(|entry| entry.ok().map(|e| e.path()))
+        let mut paths: Vec<PathBuf> = listed
+            .into_iter()
             .filter(|path| {
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 name.ends_with(".toml") && !name.starts_with('.') && !path.is_dir()
@@ -329,141 +337,6 @@ impl NetworkFiles {
             remedy,
         });
     }
-}
-
-/// What the words of a member file get wrong: (key, what, remedy).
-fn faults(member: &Member) -> Vec<(String, Said, Said)> {
-    let mut faults = Vec::new();
-    let mut fault = |key: &str, message: (String, String), remedy: (&str, &str)| {
-        faults.push((key.to_owned(), message.into(), remedy.into()));
-    };
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if member.id.is_empty() || !member.id.chars().all(plain) {
-        let id = &member.id;
-        let message = (
-            format!("`{id}` n'est pas un identifiant"),
-            format!("`{id}` is no id"),
-        );
-        fault(
-            "id",
-            message,
-            (
-                "minuscules sans accent, chiffres et traits d'union",
-                "use lower-case letters, digits and hyphens",
-            ),
-        );
-    }
-    if member.name.trim().is_empty() {
-        fault(
-            "name",
-            ("le nom est vide".to_owned(), "the name is empty".to_owned()),
-            (
-                "écrivez le nom que les candidats connaissent",
-                "write the name that candidates know",
-            ),
-        );
-    }
-    let sites = &member.establishments;
-    let sirets = member.siret.iter().map(|s| ("siret", s));
-    let site_sirets = sites.iter().flat_map(|e| &e.siret);
-    for (key, siret) in sirets.chain(site_sirets.map(|s| ("establishments.siret", s))) {
-        if siret.len() != 14 || !siret.bytes().all(|b| b.is_ascii_digit()) {
-            fault(
-                key,
-                (
-                    format!("`{siret}` n'est pas un SIRET"),
-                    format!("`{siret}` is no SIRET"),
-                ),
-                (
-                    "écrivez ses 14 chiffres sans espaces",
-                    "write its 14 digits without spaces",
-                ),
-            );
-        }
-    }
-    let finess = member.finess.iter().map(|s| ("finess", s));
-    let site_finess = sites.iter().flat_map(|e| &e.finess);
-    for (key, number) in finess.chain(site_finess.map(|s| ("establishments.finess", s))) {
-        if number.len() != 9 || !number.bytes().all(|b| b.is_ascii_alphanumeric()) {
-            fault(
-                key,
-                (
-                    format!("`{number}` n'est pas un numéro FINESS"),
-                    format!("`{number}` is no FINESS number"),
-                ),
-                ("écrivez ses 9 caractères", "write its 9 characters"),
-            );
-        }
-    }
-    let company = member.linkedin.company_id.as_deref();
-    if company.is_some_and(|id| id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit())) {
-        let remedy = (
-            "écrivez le nombre qui se lit dans l'adresse d'administration de la page",
-            "write the number in the address of the page's administration",
-        );
-        fault(
-            "linkedin.company_id",
-            (
-                "l'identifiant de la page n'est pas un nombre".to_owned(),
-                "the company id is no number".to_owned(),
-            ),
-            remedy,
-        );
-    }
-    let address = |text: &str| {
-        let parts = text.split_once('@');
-        parts.is_some_and(|(name, host)| !name.is_empty() && host.contains('.'))
-            && !text.contains(char::is_whitespace)
-    };
-    if let Some(email) = member.poster_email.as_deref().filter(|e| !address(e)) {
-        let remedy = (
-            "écrivez l'adresse sous laquelle les offres de la page sont publiées",
-            "write the address under which the page's offers are posted",
-        );
-        fault(
-            "poster_email",
-            (
-                format!("`{email}` n'est pas une adresse électronique"),
-                format!("`{email}` is no e-mail address"),
-            ),
-            remedy,
-        );
-    }
-    for role in &member.privacy.role_addresses {
-        if !address(role) {
-            let remedy = (
-                "écrivez une adresse, ou *@domaine",
-                "write an address, or *@domain",
-            );
-            fault(
-                "privacy.role_addresses",
-                (
-                    format!("`{role}` n'est pas une adresse électronique"),
-                    format!("`{role}` is no e-mail address"),
-                ),
-                remedy,
-            );
-        }
-    }
-    for (channel, mandate) in &member.mandates {
-        let known = channel.0.chars().all(|c| plain(c) || c == '_') && !channel.0.is_empty();
-        if !known || matches!(mandate, Mandate::Until(_)) && mandate.ends().is_none() {
-            let key = format!("mandates.{}", channel.0);
-            let remedy = (
-                "écrivez `portal` ou le nom d'un profil d'export, et une vraie date",
-                "use `portal` or the name of an export profile, and a real date",
-            );
-            fault(
-                &key,
-                (
-                    "ce mandat ne peut pas être lu".to_owned(),
-                    "this mandate cannot be read".to_owned(),
-                ),
-                remedy,
-            );
-        }
-    }
-    faults
 }
 
 /// What the reader of the file says, of which the usual ones are translated.
@@ -517,187 +390,4 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tempfile::TempDir;
-
-    const CONNECTOR: &str = "name = \"NAME\"\nmember = \"tilleuls\"\nuse = \"csv\"\n\
-         schedule = \"0 6 * * 1-5\"\n[with]\nbase_url = \"https://ats.example/jobs.csv\"\n";
-
-    struct Folders(TempDir);
-
-    impl Folders {
-        fn new() -> Self {
-            let folders = Self(tempfile::tempdir().unwrap());
-            folders.member("tilleuls", "id = \"tilleuls\"\nname = \"Les Tilleuls\"\n");
-            folders.connector("ats", &CONNECTOR.replace("NAME", "ats"));
-            folders
-        }
-
-        fn write(&self, folder: &str, name: &str, text: &str) {
-            let folder = self.0.path().join(folder);
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(folder.join(format!("{name}.toml")), text).unwrap();
-        }
-
-        fn member(&self, name: &str, text: &str) {
-            self.write("members", name, text);
-        }
-
-        fn connector(&self, name: &str, text: &str) {
-            self.write("connectors", name, text);
-        }
-
-        fn reload(&self, before: &NetworkFiles) -> NetworkFiles {
-            let (connectors, members) = ("connectors", "members");
-            let at = |name| self.0.path().join(name);
-            before.reload(&at(connectors), &at(members), &Catalogue::embedded())
-        }
-
-        fn load(&self) -> NetworkFiles {
-            self.reload(&NetworkFiles::default())
-        }
-    }
-
-    /// Problems without the temporary folder: `file:line: key`.
-    fn problems(files: &NetworkFiles) -> Vec<String> {
-        let short = |p: &FileProblem| {
-            let file = Path::new(&p.file).file_name().unwrap().to_string_lossy();
-            let line = p.line.map(|l| l.to_string()).unwrap_or_default();
-            format!("{file}:{line}: {}", p.key)
-        };
-        files.problems.iter().map(short).collect()
-    }
-
-    #[test]
-    fn folders_make_a_network() {
-        let files = Folders::new().load();
-        assert_eq!(problems(&files), Vec::<String>::new());
-        assert_eq!(files.connectors.len(), 1);
-        assert_eq!(files.schedules.len(), 1);
-        let member = files.network.connectors.get(&"ats".into());
-        assert_eq!(member, Some(&Some("tilleuls".into())));
-    }
-
-    #[test]
-    fn folders_that_are_not_there_are_empty() {
-        let nowhere = Path::new("/nonexistent/passerelle");
-        let files = NetworkFiles::load(nowhere, nowhere, &Catalogue::embedded());
-        assert!(files.problems.is_empty() && files.connectors.is_empty());
-    }
-
-    #[test]
-    fn a_broken_file_is_refused_and_the_others_go_on() {
-        let folders = Folders::new();
-        folders.connector("bad", "name = \"bad\nuse =");
-        folders.connector(
-            "schedule",
-            &CONNECTOR.replace("NAME", "schedule").replace("1-5", "1-9"),
-        );
-        folders.connector(
-            "stranger",
-            &CONNECTOR
-                .replace("NAME", "stranger")
-                .replace("tilleuls", "saules"),
-        );
-        folders.connector("twin", &CONNECTOR.replace("NAME", "ats"));
-        folders.member(
-            "wrong",
-            "id = \"Wrong\"\nname = \"\"\nsiret = [\"123\"]\nfiness = [\"7\"]\n\
-             poster_email = \"x\"\n[linkedin]\ncompany_id = \"acme\"\n",
-        );
-        folders.member("twin", "id = \"tilleuls\"\nname = \"Autre\"\n");
-        folders.member("unknown", "id = \"u\"\nname = \"U\"\nphone = \"1\"\n");
-        let files = folders.load();
-        let found = problems(&files);
-        for wanted in [
-            "schedule.toml:4: schedule",
-            "stranger.toml:2: member",
-            "twin.toml:1: name",
-            "twin.toml:1: id",
-            "unknown.toml:3: ",
-            "wrong.toml:1: id",
-            "wrong.toml:2: name",
-            "wrong.toml:3: siret",
-            "wrong.toml:4: finess",
-            "wrong.toml:5: poster_email",
-            "wrong.toml:7: linkedin.company_id",
-        ] {
-            assert!(
-                found.iter().any(|p| p == wanted),
-                "{wanted} not in {found:#?}"
-            );
-        }
-        assert!(found.iter().any(|p| p.starts_with("bad.toml:")));
-        assert_eq!(files.connectors.keys().collect::<Vec<_>>(), [&"ats".into()]);
-        assert_eq!(files.problems_of("stranger").count(), 1);
-    }
-
-    /// A file that nobody can read may be that of any member.
-    #[test]
-    fn who_is_a_member_is_unsure_while_a_file_cannot_be_read() {
-        let folders = Folders::new();
-        folders.member("saules", "id = ");
-        let files = folders.load();
-        assert!(files.network.unsure && files.network.members.len() == 1);
-        folders.member("saules", "id = \"saules\"\nname = \"Les Saules\"\n");
-        let files = folders.reload(&files);
-        assert!(!files.network.unsure && files.network.members.len() == 2);
-        // Its last good form is known.
-        folders.member("saules", "id = ");
-        let files = folders.reload(&files);
-        assert!(!files.network.unsure && files.network.members.len() == 2);
-        // A folder that is none, as a disk that fails: everybody stays.
-        let place = folders.0.path().join("members");
-        std::fs::remove_dir_all(&place).unwrap();
-        std::fs::write(&place, "").unwrap();
-        let files = folders.reload(&files);
-        assert!(files.network.unsure && files.network.members.len() == 2);
-        assert_eq!(files.problems.len(), 1);
-        assert_eq!(files.connectors.len(), 1, "its member is known");
-        // Nor is a disk that is not mounted a decision; a folder without files is one.
-        std::fs::remove_file(&place).unwrap();
-        let files = folders.reload(&files);
-        assert!(files.network.unsure && files.network.members.len() == 2);
-        assert_eq!(files.problems.len(), 1);
-        std::fs::create_dir(&place).unwrap();
-        let files = folders.reload(&files);
-        assert!(!files.network.unsure && files.network.members.is_empty());
-    }
-
-    #[test]
-    fn two_members_with_one_name_are_warned_of() {
-        let folders = Folders::new();
-        folders.member(
-            "saules",
-            "id = \"saules\"\nname = \"Les Saules\"\naliases = [\"les tilleuls\"]\n",
-        );
-        let files = folders.load();
-        assert_eq!(files.problems.len(), 1);
-        assert_eq!(files.problems[0].level, Level::Warning);
-        assert_eq!(files.network.members.len(), 2);
-    }
-
-    #[test]
-    fn on_reload_the_last_good_form_goes_on() {
-        let folders = Folders::new();
-        let before = folders.load();
-        folders.connector("ats", "name = ");
-        folders.member("tilleuls", "id = 3");
-        let after = folders.reload(&before);
-        assert_eq!(problems(&after).len(), 2);
-        assert_eq!(after.connectors.len(), 1);
-        assert_eq!(after.schedules.len(), 1);
-        assert_eq!(after.digests, before.digests);
-        assert_eq!(after.network_digest, before.network_digest);
-        folders.connector(
-            "ats",
-            &CONNECTOR.replace("NAME", "ats").replace("0 6", "0 7"),
-        );
-        folders.member("tilleuls", "id = \"tilleuls\"\nname = \"Nouveau nom\"\n");
-        let mended = folders.reload(&after);
-        assert!(mended.problems.is_empty());
-        assert_ne!(mended.digests, before.digests);
-        assert_ne!(mended.network_digest, before.network_digest);
-    }
-}
+mod tests;

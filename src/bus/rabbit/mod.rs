@@ -360,12 +360,14 @@ impl Bus for RabbitBus {
             next.saturating_duration_since(Instant::now())
         };
         let shared = Arc::clone(&self.shared);
+        // One that breaks meanwhile gives its messages back by itself.
+        let session = shared.publisher();
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
             let renewal = shared.renewal.lock();
             *renewal.unwrap_or_else(PoisonError::into_inner) =
                 (Some(Instant::now() + BETWEEN_RENEWALS), false);
-            if let Some(session) = shared.publisher() {
+            if let Some(session) = session {
                 tracing::warn!("messages were lost within the process: the session is rebuilt");
                 session.give_up();
             }

@@ -164,7 +164,7 @@ impl Publish {
         member: Option<&MemberId>,
     ) -> Result<Made, ExportError> {
         let (profile, report) = (bench.profile, checked.report);
-        let (file, limits) = (profile.file(member), self.limits(profile));
+        let (file, mut limits) = (profile.file(member), self.limits(profile));
         let open = Open {
             report: &report,
             unread,
@@ -175,8 +175,9 @@ impl Publish {
         let mut lacking = 0;
         let memory = memory.map(|before| {
             let lost = before.lost(&open);
-            let strict = before.is_unsure(&open, &lost);
-            let limits = if strict { (0.0, 0) } else { limits };
+            if before.is_unsure(&open, &lost) {
+                limits = (0.0, 0);
+            }
             let after = before.after(&open, lost.len(), limits, bench.now);
             held = after.hold.clone().filter(ExportHold::holds);
             if held.is_some() {

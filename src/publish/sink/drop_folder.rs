@@ -162,7 +162,7 @@ impl DropFolder {
         let anew = self.marks.is_empty();
         // Read once for all of them.
         let live = self.publish.live().await?;
-        if anew {
+        if anew || network.unsure {
             let makes: BTreeSet<String> = profiles
                 .iter()
                 .flat_map(|profile| {

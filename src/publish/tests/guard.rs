@@ -333,6 +333,14 @@ async fn a_file_that_cannot_be_read_takes_nobody_away() {
     assert_eq!(ready().await, 20);
     files.send_replace(Arc::new(without.clone()));
     assert_eq!(ready().await, 20);
+    // With nothing to make them of, there is no document rather than one without them.
+    for entry in std::fs::read_dir(bench.folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "kept") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    assert!(publish.export("linkedin", None).await.is_err());
     without.unsure = false;
     files.send_replace(Arc::new(without));
     assert_eq!(ready().await, 0);
